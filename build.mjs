@@ -1,0 +1,50 @@
+/**
+ * Bundles the command line into dist/, or into the directory given as the only argument:
+ * `sbx.js`, which the launcher starts; `main.js` with what every start needs; chunks that are
+ * loaded on demand; and `meta.json`, esbuild's account of which file went where.
+ */
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { build } from "esbuild";
+
+/** Node 12 and later can read this, to say in words that it is too old for the rest. */
+const entry = `if (Number.parseInt(process.versions.node, 10) >= 20) {
+  import("./main.js");
+} else {
+  console.error(
+    "sbx: start: node " + process.versions.node + " is too old. Install Node.js 20 or later",
+  );
+  process.exitCode = 125;
+}
+`;
+
+const here = import.meta.dirname;
+const target = resolve(process.argv[2] ?? join(here, "dist"));
+
+// Built beside the target and put in place by rename, so that a running sbx never sees half of it.
+const fresh = `${target}.${process.pid}`;
+await mkdir(fresh);
+try {
+  const { metafile } = await build({
+    absWorkingDir: here,
+    entryPoints: { main: "cmd/main.ts" },
+    outdir: fresh,
+    bundle: true,
+    splitting: true,
+    chunkNames: "[name]-[hash]",
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    // A native module is found beside its own files.
+    external: ["koffi"],
+    metafile: true,
+    logLevel: "warning",
+  });
+  await writeFile(join(fresh, "sbx.js"), entry);
+  await writeFile(join(fresh, "meta.json"), JSON.stringify(metafile));
+  await rm(target, { recursive: true, force: true });
+  await rename(fresh, target);
+} catch (error) {
+  await rm(fresh, { recursive: true, force: true });
+  throw error;
+}

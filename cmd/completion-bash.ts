@@ -1,0 +1,123 @@
+/** The completion script for bash. */
+import {
+  commands,
+  entries,
+  isToggle,
+  negation,
+  quoted,
+  shells,
+  spellings,
+  wordsFor,
+} from "./completion-words.js";
+import type { RunOption } from "./options.js";
+
+/** How bash completes what `completes` says. */
+const bashCompletes = {
+  file: 'mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames',
+  directory: 'mapfile -t COMPREPLY < <(compgen -d -- "$cur"); compopt -o filenames',
+  user: 'COMPREPLY=($(compgen -u -- "$cur"))',
+  variable: 'COMPREPLY=($(compgen -e -- "$cur"))',
+  capability: "",
+} as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
+
+/** Needs bash 4 (mapfile, compopt); no bash-completion package. */
+export function bashScript(): string {
+  const valued = entries.filter(([, option]) => !isToggle(option));
+  const names = entries.flatMap(([name, option]) => [
+    ...spellings(name, option),
+    ...negation(name, option),
+  ]);
+  const cases = valued.map(([name, option]) => {
+    const words = wordsFor(option);
+    const action =
+      words.length > 0
+        ? `COMPREPLY=($(compgen -W ${quoted(words.join(" "))} -- "$cur"))`
+        : option.completes === undefined
+          ? "COMPREPLY=()"
+          : bashCompletes[option.completes];
+    return `    ${spellings(name, option).join("|")}) ${action} ;;`;
+  });
+  const takesValue = valued.flatMap(([name, option]) => spellings(name, option)).join("|");
+  return `# bash completion for sbx; install it as ~/.local/share/bash-completion/completions/sbx
+_sbx_value() {
+  case "$1" in
+${cases.join("\n")}
+    *) return 1 ;;
+  esac
+}
+_sbx() {
+  local cur=\${COMP_WORDS[COMP_CWORD]} line=\${COMP_LINE:0:COMP_POINT} word prev= i=1
+  local -a words=()
+  # bash splits at = and :, which belong to the words here.
+  read -r -a words <<<"$line"
+  case "$line" in *[[:space:]]) words+=("") ;; esac
+  local last=$((\${#words[@]} - 1))
+  local whole=\${words[last]}
+  COMPREPLY=()
+  if ((last <= 1)); then
+    COMPREPLY=($(compgen -W ${quoted([...Object.keys(commands), "--help", "--version"].join(" "))} -- "$cur"))
+    return
+  fi
+  case "\${words[1]}" in
+    run) i=2 ;;
+    explain)
+      i=2
+      if ((last == 2)); then
+        COMPREPLY=($(compgen -W run -- "$cur"))
+        return
+      fi
+      [[ \${words[2]} == run ]] && i=3
+      ;;
+    completion)
+      ((last == 2)) && COMPREPLY=($(compgen -W ${quoted(shells.join(" "))} -- "$cur"))
+      return
+      ;;
+    check)
+      COMPREPLY=($(compgen -W '--json --help' -- "$cur"))
+      return
+      ;;
+    help)
+      ((last == 2)) && COMPREPLY=($(compgen -W ${quoted(Object.keys(commands).join(" "))} -- "$cur"))
+      return
+      ;;
+    *) return ;;
+  esac
+  for (( ; i < last; i++)); do
+    word=\${words[i]}
+    prev=
+    case "$word" in
+      --)
+        ((i++))
+        break
+        ;;
+      ${takesValue})
+        prev=$word
+        ((i + 1 == last)) && break
+        ((i++))
+        prev=
+        ;;
+      -*) ;;
+      *) break ;;
+    esac
+  done
+  if [[ -n $prev ]]; then
+    _sbx_value "$prev"
+  elif ((i < last)); then
+    # After ROOTFS come the command, which only the rootfs knows, and its words.
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    compopt -o filenames
+  elif [[ $whole == --*=* ]]; then
+    cur=\${whole#*=}
+    _sbx_value "\${whole%%=*}"
+    # What stands before the last : or = of the word is no part of what bash replaces.
+    [[ $COMP_WORDBREAKS == *=* ]] || COMPREPLY=("\${COMPREPLY[@]/#/\${whole%%=*}=}")
+  elif [[ $whole == -* ]]; then
+    COMPREPLY=($(compgen -W ${quoted([...names, "--help"].join(" "))} -- "$cur"))
+  else
+    mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+    compopt -o filenames
+  fi
+}
+complete -F _sbx sbx
+`;
+}

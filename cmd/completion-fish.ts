@@ -1,0 +1,84 @@
+/** The completion script for fish. */
+import {
+  commands,
+  entries,
+  isToggle,
+  negation,
+  shells,
+  spellings,
+  wordsFor,
+} from "./completion-words.js";
+import { aliasesOf, type RunOption } from "./options.js";
+
+const fishCompletes = {
+  file: "-F",
+  directory: "-xa '(__fish_complete_directories)'",
+  user: "-xa '(__fish_complete_users)'",
+  variable: "-xa '(set -nx)'",
+  capability: "",
+} as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
+
+/** Made for fish 3. */
+export function fishScript(): string {
+  const fishQuoted = (text: string) => `'${text.replace(/['\\]/g, "\\$&")}'`;
+  const lines = entries.flatMap(([name, option]) => {
+    const names = [name, ...aliasesOf(option)]
+      .map((each) => (each.length > 1 ? `-l ${each}` : `-s ${each}`))
+      .join(" ");
+    const start = `complete -c sbx -n __sbx_options ${names} -d ${fishQuoted(option.describe)}`;
+    if (isToggle(option)) {
+      const negated = negation(name, option).map(
+        (each) =>
+          `complete -c sbx -n __sbx_options -l ${each.slice(2)} -d ${fishQuoted(`Not: ${option.describe}`)}`,
+      );
+      return [start, ...negated];
+    }
+    const words = wordsFor(option);
+    if (words.length > 0) return [`${start} -xa ${fishQuoted(words.join(" "))}`];
+    return [`${start} ${option.completes === undefined ? "-x" : fishCompletes[option.completes]}`];
+  });
+  const valued = entries
+    .filter(([, option]) => !isToggle(option))
+    .flatMap(([name, option]) => spellings(name, option));
+  const start = "complete -c sbx -n __fish_use_subcommand";
+  return `# fish completion for sbx; install it as ~/.config/fish/completions/sbx.fish
+# The number of words of the command line that stand for ROOTFS and the command so far.
+function __sbx_words
+    set -l words (commandline -opc)
+    set -e words[1]
+    test "$words[1]" = explain; and set -e words[1]
+    test "$words[1]" = run; or return 1
+    set -e words[1]
+    set -l count 0
+    set -l skip 0
+    for word in $words
+        if test $skip = 1
+            set skip 0
+        else if test $count -gt 0
+            set count (math $count + 1)
+        else if contains -- $word ${valued.join(" ")}
+            set skip 1
+        else if not string match -q -- '-*' $word
+            set count 1
+        end
+    end
+    echo $count
+end
+function __sbx_options
+    test "$(__sbx_words)" = 0
+end
+function __sbx_command
+    set -l count (__sbx_words); and test $count -gt 0
+end
+complete -c sbx -f
+${Object.entries(commands)
+  .map(([name, text]) => `${start} -a ${name} -d ${fishQuoted(text)}`)
+  .join("\n")}
+complete -c sbx -n '__fish_seen_subcommand_from completion' -xa ${fishQuoted(shells.join(" "))}
+complete -c sbx -n '__fish_seen_subcommand_from check' -l json -d 'Print JSON'
+complete -c sbx -n '__fish_seen_subcommand_from explain; and not __sbx_words' -xa run
+complete -c sbx -n __sbx_options -xa '(__fish_complete_directories)'
+complete -c sbx -n __sbx_command -F
+${lines.join("\n")}
+`;
+}

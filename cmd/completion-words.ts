@@ -1,0 +1,42 @@
+/** What completions offer, whatever the shell: commands, options and the words of their values. */
+import { capabilityNames } from "../spec/capabilities.js";
+import { aliasesOf, type RunOption, runOptions } from "./options.js";
+
+export const shells = ["bash", "zsh", "fish"] as const;
+export type Shell = (typeof shells)[number];
+
+/** The commands of sbx, with what each one does. */
+export const commands = {
+  run: "Run a command in a sandbox",
+  explain: "Show what a run would do",
+  check: "Show what this host offers and what it lacks",
+  completion: "Print a completion script",
+  help: "Show help",
+} as const;
+
+/** The words that an option's value is chosen from, or none where it is open. */
+export function wordsFor(option: RunOption): readonly string[] {
+  if (option.completes === "capability") {
+    return ["ALL", ...capabilityNames.map((name) => name.slice("CAP_".length))];
+  }
+  return option.choices ?? option.suggestions ?? [];
+}
+
+/** How an option is written, long name first: `--user`, `-u`. */
+export function spellings(name: string, option: RunOption): string[] {
+  return [name, ...aliasesOf(option)].map((each) => (each.length > 1 ? `--${each}` : `-${each}`));
+}
+
+/** The options in the order of the table. */
+export const entries = Object.entries<RunOption>(runOptions);
+export const isToggle = (option: RunOption) => option.type === "boolean";
+
+/** A word of sh, bash or zsh that stands for the text as it is. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** `--no-x`, where that may be given. */
+export function negation(name: string, option: RunOption): string[] {
+  return isToggle(option) && option.negatable !== false ? [`--no-${name}`] : [];
+}

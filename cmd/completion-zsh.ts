@@ -1,0 +1,93 @@
+/** The completion script for zsh. */
+import {
+  commands,
+  entries,
+  isToggle,
+  negation,
+  quoted,
+  shells,
+  spellings,
+  wordsFor,
+} from "./completion-words.js";
+import type { RunOption } from "./options.js";
+
+/** Within an _arguments spec `:`, `[` and `]` have a meaning. */
+function zshText(text: string): string {
+  return text.replace(/[:[\]\\]/g, "\\$&");
+}
+
+const zshCompletes = {
+  file: "_files",
+  directory: "_directories",
+  user: "_users",
+  variable: "_parameters -g '*export*'",
+  capability: "",
+} as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
+
+/** Made for zsh 5. */
+export function zshScript(): string {
+  const specs = entries.flatMap(([name, option]) => {
+    const all = spellings(name, option);
+    const description = `[${zshText(option.describe)}]`;
+    if (isToggle(option)) {
+      const exclusive = `(${[...all, ...negation(name, option)].join(" ")})`;
+      return [
+        ...all.map((each) => quoted(`${exclusive}${each}${description}`)),
+        ...negation(name, option).map((each) =>
+          quoted(`${exclusive}${each}[Not\\: ${description.slice(1)}`),
+        ),
+      ];
+    }
+    const words = wordsFor(option).map(zshText);
+    const action =
+      words.length > 0
+        ? `(${words.join(" ")})`
+        : option.completes === undefined
+          ? " "
+          : zshCompletes[option.completes];
+    const before = option.array === true ? "*" : `(${all.join(" ")})`;
+    return all.map((each) => {
+      const attach = each.startsWith("--") ? "=" : "+";
+      return quoted(`${before}${each}${attach}${description}:${name}:${action}`);
+    });
+  });
+  const described = Object.entries(commands).map(([name, text]) => quoted(`${name}:${text}`));
+  return `#compdef sbx
+# zsh completion for sbx; install it as _sbx in a directory of $fpath
+_sbx_run() {
+  _arguments -s -S -A '-*' \\
+    ${specs.join(" \\\n    ")} \\
+    '--help[Show help]' \\
+    '1:rootfs:_directories' \\
+    '*:::command:_normal'
+}
+_sbx() {
+  local -a commands=(
+    ${described.join("\n    ")}
+  )
+  if ((CURRENT == 2)); then
+    _describe command commands
+    return
+  fi
+  local command=$words[2]
+  shift words
+  ((CURRENT--))
+  case $command in
+    run) _sbx_run ;;
+    explain)
+      if ((CURRENT == 2)); then
+        compadd run
+      else
+        shift words
+        ((CURRENT--))
+        _sbx_run
+      fi
+      ;;
+    completion) compadd ${shells.join(" ")} ;;
+    check) compadd -- --json --help ;;
+    help) _describe command commands ;;
+  esac
+}
+if [[ $funcstack[1] == _sbx ]]; then _sbx "$@"; else compdef _sbx sbx; fi
+`;
+}

@@ -1,0 +1,19 @@
+/** The entry: the only place that reads argv and sets the exit status. */
+import { writeSync } from "node:fs";
+import { renderProblem, SbxError } from "../spec/error.js";
+import { asksForHelp } from "./parse.js";
+import { run, runFromMemory } from "./run.js";
+
+const argv = process.argv.slice(2);
+
+try {
+  const [command] = argv;
+  if (command === "--memfd") await runFromMemory(argv);
+  else if (command === "run" && !asksForHelp(argv.slice(1))) await run(argv.slice(1));
+  else await (await import("./cli.js")).cli(argv);
+} catch (error) {
+  if (!(error instanceof SbxError)) throw error;
+  // Not through process.stderr, which would leave O_NONBLOCK on a pipe that others write to.
+  for (const problem of error.problems) writeSync(2, `${renderProblem(problem)}\n`);
+  process.exitCode = error.exitCode;
+}

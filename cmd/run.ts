@@ -1,0 +1,88 @@
+/**
+ * `sbx run`: compiles the sandbox, and leaves it to the launcher to become it. Loads nothing that
+ * a plain run does not need.
+ */
+import { readFileSync, writeSync } from "node:fs";
+import { compileSandbox } from "../launch/compile.js";
+import { probe } from "../launch/probe.js";
+import { keep } from "../launch/store.js";
+import { SbxError } from "../spec/error.js";
+import type { Host } from "../spec/host.js";
+import type { Spec } from "../spec/spec.js";
+import { withConfig } from "./config.js";
+import { specFromFlags } from "./flags.js";
+import { parseRun } from "./parse.js";
+import { statusFdOf } from "./status.js";
+
+/** A command line understood, on this machine. */
+export interface Request {
+  readonly spec: Spec;
+  readonly host: Host;
+  /** How many words of argv come before the payload's own. */
+  readonly commandIndex: number;
+}
+
+/** Reads what the words after `run` ask for; fails with an `SbxError` on anything wrong with them. */
+export async function readRequest(argv: readonly string[]): Promise<Request> {
+  const { flags, rootfs, command, commandIndex } = parseRun(argv);
+  const merged = await withConfig(flags, {
+    variables: process.env,
+    home: process.env.HOME ?? "/",
+    readFile: readIfThere,
+  });
+  const spec = specFromFlags(merged, rootfs, command, {
+    readFile: (path) => readFileSync(path, "utf8"),
+  });
+  return { spec, host: probe(rootfs, process.env), commandIndex };
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** Prints for the launcher how to start the program: cmd/sbx says how it understands it. */
+export async function run(argv: readonly string[]): Promise<void> {
+  const { host, bytes, shift } = await compileArguments(argv);
+  const kept = keep(bytes, { env: process.env, home: host.user.home, uid: host.user.uid, nowMs: Date.now() });
+  writeSync(1, kept.kind === "file" ? `exec ${shift} ${kept.path}\n` : `memfd ${shift}\n`);
+}
+
+/** The same, executed from memory by this very process. Does not return. */
+export async function runFromMemory(argv: readonly string[]): Promise<void> {
+  const memory = await import("../launch/memfd.js");
+  const handOver = memory.readHandOver(argv);
+  const words = handOver.arguments.slice(1);
+  const { bytes, shift } = await compileArguments(words);
+  const own = memory.lastArguments(handOver.arguments.length - shift);
+  memory.execFromMemory(
+    bytes,
+    ["sbx", ...own],
+    [...memory.callerEnvironment(), ...handOver.environment],
+    handOver.inherited,
+  );
+}
+
+async function compileArguments(argv: readonly string[]) {
+  try {
+    const { spec, host, commandIndex } = await readRequest(argv);
+    // The launcher's own words include `run`.
+    return { host, shift: commandIndex + 1, bytes: compileSandbox(spec, host).bytes };
+  } catch (error) {
+    tellStatus(argv, error);
+    throw error;
+  }
+}
+
+/** Programs that asked for a status fd learn there as well why nothing was started. */
+function tellStatus(argv: readonly string[], error: unknown): void {
+  const fd = statusFdOf(argv);
+  if (fd === null || !(error instanceof SbxError)) return;
+  for (const { what, why } of error.problems) {
+    writeSync(fd, `${JSON.stringify({ event: "error", step: what, why, exitCode: error.exitCode })}\n`);
+  }
+}

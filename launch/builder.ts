@@ -1,0 +1,138 @@
+/**
+ * A pen for writing IR: collects ops and data, shares equal strings, and names what is anonymous.
+ */
+import type {
+  Address,
+  AluOperator,
+  Condition,
+  Constant,
+  Data,
+  Op,
+  Program,
+  Slot,
+  Value,
+  Width,
+} from "./ir.js";
+
+/** A named number, for readable listings. */
+export function constant(text: string, value: number | bigint): Constant {
+  return { kind: "constant", text, value: BigInt(value) };
+}
+
+/** `address` moved on by some bytes. */
+export function at(address: Address, bytes: number): Address {
+  return { ...address, offset: address.offset + bytes };
+}
+
+export const slot = (name: string): Slot => ({ kind: "slot", name });
+
+export interface Builder {
+  /** A NUL-terminated read-only string. */
+  text(text: string): Address;
+  /** Read-only bytes. */
+  bytes(bytes: Uint8Array): Address;
+  /** Eight-byte words. */
+  words(name: string, items: readonly (Address | number)[], writable: boolean): Address;
+  /** Zeroed writable memory. */
+  buffer(name: string, size: number): Address;
+
+  /** A label that no other part of the program uses. */
+  fresh(stem: string): string;
+  label(name: string): void;
+  comment(text: string): void;
+  stackPointer(to: Slot): void;
+  set(to: Slot, from: Value): void;
+  alu(operator: AluOperator, to: Slot, a: Value, b: Value): void;
+  load(width: Width, to: Slot, base: Value, offset?: number): void;
+  store(width: Width, base: Value, offset: number, from: Value): void;
+  jump(to: string): void;
+  branch(a: Value, condition: Condition, b: Value, to: string): void;
+  call(to: string): void;
+  return(): void;
+
+  /** A system call whose failure ends the step at hand: goes to the label that `failTo` set. */
+  must(name: string, args: readonly Value[], result?: Slot): void;
+  /** A system call whose failure is handled at `label`; the slot `errno` says which it was. */
+  orElse(label: string, name: string, args: readonly Value[], result?: Slot): void;
+  /** A system call whose result, -errno included, the following ops look at. */
+  attempt(name: string, args: readonly Value[], result: Slot): void;
+  /** A system call whose failure changes nothing. */
+  ignore(because: string, name: string, args: readonly Value[], result?: Slot): void;
+  /** exit_group(2) */
+  exit(code: Value): void;
+  /** Where `must` and `fail` go from now on. */
+  failTo(label: string): void;
+  /** Gives the step at hand up, with the errno in the slot of that name. */
+  fail(): void;
+
+  finish(): Program;
+}
+
+export function builder(): Builder {
+  const ops: Op[] = [];
+  const data = new Map<string, Data>();
+  const texts = new Map<string, Address>();
+  let serial = 0;
+  let failure = "";
+
+  const address = (of: string): Address => ({ kind: "address", of, offset: 0 });
+  const define = (item: Data): Address => {
+    if (data.has(item.name)) throw new Error(`data ${item.name} is defined twice`);
+    data.set(item.name, item);
+    return address(item.name);
+  };
+  const syscall = (
+    name: string,
+    args: readonly Value[],
+    result: Slot | undefined,
+    onError: Extract<Op, { kind: "syscall" }>["onError"],
+  ) => {
+    ops.push({ kind: "syscall", name, arguments: args, result: result ?? null, onError });
+  };
+
+  return {
+    text(text) {
+      const known = texts.get(text);
+      if (known !== undefined) return known;
+      if (text.includes("\0")) throw new Error(`NUL in ${JSON.stringify(text)}`);
+      const made = define({
+        kind: "bytes",
+        name: `text${texts.size}`,
+        bytes: new TextEncoder().encode(`${text}\0`),
+      });
+      texts.set(text, made);
+      return made;
+    },
+    bytes: (bytes) => define({ kind: "bytes", name: `bytes${data.size}`, bytes }),
+    words: (name, items, writable) => define({ kind: "words", name, items, writable }),
+    buffer: (name, size) => define({ kind: "buffer", name, size }),
+
+    fresh: (stem) => `${stem}.${++serial}`,
+    label: (name) => void ops.push({ kind: "label", name }),
+    comment: (text) => void ops.push({ kind: "comment", text }),
+    stackPointer: (to) => void ops.push({ kind: "sp", to }),
+    set: (to, from) => void ops.push({ kind: "mov", to, from }),
+    alu: (operator, to, a, b) => void ops.push({ kind: "alu", operator, to, a, b }),
+    load: (width, to, base, offset = 0) => void ops.push({ kind: "load", width, to, base, offset }),
+    store: (width, base, offset, from) =>
+      void ops.push({ kind: "store", width, base, offset, from }),
+    jump: (to) => void ops.push({ kind: "jump", to }),
+    branch: (a, condition, b, to) => void ops.push({ kind: "branch", condition, a, b, to }),
+    call: (to) => void ops.push({ kind: "call", to }),
+    return: () => void ops.push({ kind: "return" }),
+
+    must: (name, args, result) => syscall(name, args, result, { kind: "goto", label: failure }),
+    orElse: (label, name, args, result) => syscall(name, args, result, { kind: "goto", label }),
+    attempt: (name, args, result) => syscall(name, args, result, { kind: "result" }),
+    ignore: (because, name, args, result) =>
+      syscall(name, args, result, { kind: "ignore", because }),
+    exit: (code) => syscall("exit_group", [code], undefined, { kind: "never" }),
+    failTo: (label) => {
+      failure = label;
+    },
+
+    fail: () => void ops.push({ kind: "jump", to: failure }),
+
+    finish: () => ({ ops, data: [...data.values()] }),
+  };
+}

@@ -1,0 +1,22 @@
+/** Spec → bytes, with what lies between. */
+import type { Host } from "../spec/host.js";
+import type { Spec } from "../spec/spec.js";
+import type { Plan } from "../spec/step.js";
+import type { Program } from "./ir.js";
+import { compile } from "./link.js";
+import { lower } from "./lower/lower.js";
+import { plan } from "./plan.js";
+
+export interface Compiled {
+  readonly plan: Plan;
+  readonly program: Program;
+  /** A static ELF executable; its arguments are the payload's. */
+  readonly bytes: Uint8Array;
+}
+
+/** Throws an `SbxError` where the plan sees that the sandbox cannot be had on this host. */
+export function compileSandbox(spec: Spec, host: Host): Compiled {
+  const planned = plan(spec, host);
+  const program = lower(planned);
+  return { plan: planned, program, bytes: compile(program, host.architecture) };
+}

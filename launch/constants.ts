@@ -1,0 +1,131 @@
+/**
+ * Numbers of the kernel's interface that are the same on x86-64 and arm64, by the names the manual
+ * pages use. Sources: include/uapi/linux and include/uapi/asm-generic of Linux 6.18.
+ */
+import { errnoNumbers, signalNumbers } from "../spec/linux.js";
+import { constant } from "./builder.js";
+import type { Constant } from "./ir.js";
+
+const numbers = {
+  // linux/sched.h
+  CLONE_NEWTIME: 0x80,
+  CLONE_NEWNS: 0x20000,
+  CLONE_NEWCGROUP: 0x2000000,
+  CLONE_NEWUTS: 0x4000000,
+  CLONE_NEWIPC: 0x8000000,
+  CLONE_NEWUSER: 0x10000000,
+  CLONE_NEWPID: 0x20000000,
+  CLONE_NEWNET: 0x40000000,
+  // linux/mount.h
+  MS_RDONLY: 1,
+  MS_NOSUID: 2,
+  MS_NODEV: 4,
+  MS_NOEXEC: 8,
+  MS_REMOUNT: 32,
+  MS_NOATIME: 1024,
+  MS_NODIRATIME: 2048,
+  MS_BIND: 4096,
+  MS_REC: 16384,
+  MS_UNBINDABLE: 1 << 17,
+  MS_PRIVATE: 1 << 18,
+  MS_SLAVE: 1 << 19,
+  MS_SHARED: 1 << 20,
+  MS_RELATIME: 1 << 21,
+  MS_STRICTATIME: 1 << 24,
+  MNT_DETACH: 2,
+  AT_RECURSIVE: 0x8000,
+  // linux/fcntl.h, asm-generic/fcntl.h
+  AT_FDCWD: -100,
+  AT_REMOVEDIR: 0x200,
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_NOCTTY: 0o400,
+  O_NONBLOCK: 0o4000,
+  O_CLOEXEC: 0o2000000,
+  F_GETFD: 1,
+  F_SETFD: 2,
+  F_SETFL: 4,
+  FD_CLOEXEC: 1,
+  SEEK_SET: 0,
+  // linux/prctl.h
+  PR_SET_PDEATHSIG: 1,
+  PR_SET_DUMPABLE: 4,
+  PR_SET_KEEPCAPS: 8,
+  PR_CAPBSET_DROP: 24,
+  PR_SET_CHILD_SUBREAPER: 36,
+  PR_SET_NO_NEW_PRIVS: 38,
+  PR_CAP_AMBIENT: 47,
+  PR_CAP_AMBIENT_RAISE: 2,
+  PR_CAP_AMBIENT_CLEAR_ALL: 4,
+  // asm-generic/ioctls.h, linux/sockios.h
+  TCGETS: 0x5401,
+  TCSETS: 0x5402,
+  TIOCSCTTY: 0x540e,
+  TIOCGPGRP: 0x540f,
+  TIOCSPGRP: 0x5410,
+  TIOCGWINSZ: 0x5413,
+  TIOCSWINSZ: 0x5414,
+  TIOCSPTLCK: 0x40045431,
+  TIOCGPTPEER: 0x5441,
+  SIOCSIFFLAGS: 0x8914,
+  // linux/socket.h, asm-generic/socket.h
+  AF_UNIX: 1,
+  AF_INET: 2,
+  SOCK_DGRAM: 2,
+  SOCK_SEQPACKET: 5,
+  SOCK_CLOEXEC: 0o2000000,
+  SOL_SOCKET: 1,
+  SCM_RIGHTS: 1,
+  MSG_DONTWAIT: 0x40,
+  MSG_NOSIGNAL: 0x4000,
+  MSG_CMSG_CLOEXEC: 0x40000000,
+  // linux/wait.h
+  WNOHANG: 1,
+  WUNTRACED: 2,
+  // asm-generic/signal.h
+  SIG_UNBLOCK: 1,
+  SIG_SETMASK: 2,
+  SFD_NONBLOCK: 0o4000,
+  SFD_CLOEXEC: 0o2000000,
+  // asm-generic/poll.h
+  POLLIN: 1,
+  POLLOUT: 4,
+  POLLERR: 8,
+  POLLHUP: 0x10,
+  // asm-generic/mman-common.h, linux/mman.h
+  PROT_READ: 1,
+  PROT_WRITE: 2,
+  MAP_PRIVATE: 2,
+  MAP_ANONYMOUS: 0x20,
+  // linux/capability.h
+  _LINUX_CAPABILITY_VERSION_3: 0x20080522,
+  CLOCK_REALTIME: 0,
+} as const;
+
+export type ConstantName = keyof typeof numbers;
+
+/** The constant of that name, or several ORed together, to be read as `A|B` in a listing. */
+export function k(...names: ConstantName[]): Constant {
+  return constant(
+    names.length === 0 ? "0" : names.join("|"),
+    names.reduce((sum, name) => sum | BigInt(numbers[name]), 0n),
+  );
+}
+
+/** A signal's number, see signal(7). */
+export function signo(name: string): Constant {
+  return constant(name, known(signalNumbers, name));
+}
+
+/** What a system call that fails with this errno returns. */
+export function minus(errno: string): Constant {
+  return constant(`-${errno}`, -known(errnoNumbers, errno));
+}
+
+function known(table: Readonly<Record<string, number>>, name: string): number {
+  const number = table[name];
+  if (number === undefined) throw new Error(`${name} is in no table`);
+  return number;
+}

@@ -1,0 +1,26 @@
+/** What a back end is: the part of the compiler that knows an instruction set. */
+import type { Address, Op } from "./ir.js";
+
+/** A place in the text that needs an address which is known only after layout. */
+export interface Relocation {
+  /** Where in the text, in bytes; what is written there is the encoder's own affair. */
+  readonly at: number;
+  /** A data item, or the area in which the slots lie. */
+  readonly target: Address | { readonly kind: "slots"; readonly offset: number };
+}
+
+export interface Encoded {
+  /** Machine code whose first byte is the entry point. Branches and calls are resolved. */
+  readonly text: Uint8Array;
+  readonly relocations: readonly Relocation[];
+}
+
+/** An instruction set. Programs that reach it have passed launch/verify.ts. */
+export interface Encoder {
+  /** e_machine of the ELF header, see elf(5). */
+  readonly machine: number;
+  /** Translates the ops; `slotOffsets` says where in the slot area each slot lies, in bytes. */
+  encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): Encoded;
+  /** Writes an address, below 2^31, where a relocation wants it. */
+  patch(text: DataView, at: number, address: number): void;
+}

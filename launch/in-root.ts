@@ -1,0 +1,77 @@
+/** Reading files of a rootfs without being led out of it. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+} from "node:fs";
+
+/** As many symbolic links as the kernel follows: MAXSYMLINKS, path_resolution(7). */
+const maxLinks = 40;
+
+/** The most that is read of a file: a rootfs could hold a sparse one of any size. */
+const maxBytes = 1024 * 1024;
+
+/**
+ * The text of the regular file at `path` inside the directory `root`, symbolic links meaning what
+ * they would after pivot_root. Null where there is no such file, or none that can be read, is a
+ * regular file and at most 1 MiB: a rootfs is not trusted, and one without user files is a valid one.
+ */
+export function readInRoot(root: string, path: string): string | null {
+  try {
+    const resolved = resolveInRoot(root, path);
+    return resolved === null ? null : readRegular(resolved);
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}
+
+/** The path on the host, free of links below `root`; null where more than 40 links are on the way. */
+function resolveInRoot(root: string, path: string): string | null {
+  const pending = path.split("/");
+  let walked: string[] = [];
+  let links = 0;
+  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      walked.pop();
+      continue;
+    }
+    const here = join(root, [...walked, name]);
+    if (!lstatSync(here).isSymbolicLink()) {
+      walked.push(name);
+      continue;
+    }
+    links += 1;
+    if (links > maxLinks) return null;
+    const target = readlinkSync(here);
+    if (target.startsWith("/")) walked = [];
+    pending.unshift(...target.split("/"));
+  }
+  return join(root, walked);
+}
+
+function join(root: string, names: readonly string[]): string {
+  return `${root === "/" ? "" : root}/${names.join("/")}`;
+}
+
+function readRegular(path: string): string | null {
+  // Not to be led astray by a link made meanwhile, nor held up by a fifo.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const fd = openSync(path, flags);
+  try {
+    const stats = fstatSync(fd);
+    return stats.isFile() && stats.size <= maxBytes ? readFileSync(fd, "utf8") : null;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** An error that the kernel gave, as against one in this program. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return error instanceof Error && "syscall" in error && "code" in error;
+}

@@ -1,0 +1,120 @@
+/** From a program to the bytes of an executable: verify, encode, lay out, fill in addresses. */
+import type { Architecture } from "../spec/host.js";
+import { encodeElf, layout } from "./elf.js";
+import type { Encoder } from "./encoder.js";
+import { slotsOf } from "./flow.js";
+import type { Address, Data, Op, Program } from "./ir.js";
+import { verify } from "./verify.js";
+import { x86_64 } from "./x86_64.js";
+
+const encoders: Readonly<Record<Architecture, Encoder | null>> = { x86_64, aarch64: null };
+
+/**
+ * Compiles a program; the same program gives the same bytes. Throws a plain Error, listing all that
+ * is wrong, where the program does not verify: that is a fault in sbx, not in what the user asked for.
+ */
+export function compile(program: Program, architecture: Architecture): Uint8Array {
+  const encoder = encoders[architecture];
+  if (encoder === null) throw new Error(`there is no back end for ${architecture}`);
+  const violations = verify(program);
+  if (violations.length > 0) {
+    throw new Error(`the program does not verify:\n${violations.join("\n")}`);
+  }
+  return link(program, encoder);
+}
+
+function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
+  const slotOffsets = placeSlots(ops);
+  const { text, relocations } = encoder.encode(ops, slotOffsets);
+
+  const words = data.filter((item) => item.kind === "words");
+  const constant = arrange([
+    ...words.filter((item) => !item.writable),
+    ...data.filter((item) => item.kind === "bytes"),
+  ]);
+  const writable = arrange(words.filter((item) => item.writable));
+  const buffers = arrange(data.filter((item) => item.kind === "buffer"));
+  const slotArea = alignUp(8 * slotOffsets.size);
+  const image = layout({
+    rodata: constant.size,
+    text: text.length,
+    data: writable.size,
+    zero: slotArea + buffers.size,
+  });
+
+  const { addresses } = image;
+  const places = new Map<string, number>();
+  for (const [{ offsets }, start] of [
+    [constant, addresses.rodata],
+    [writable, addresses.data],
+    [buffers, addresses.zero + slotArea],
+  ] as const) {
+    for (const [name, offset] of offsets) places.set(name, start + offset);
+  }
+  const addressOf = ({ of, offset }: Address): number => {
+    const start = places.get(of);
+    if (start === undefined) throw new Error(`no data item is named ${of}`);
+    return start + offset;
+  };
+
+  const view = new DataView(text.buffer, text.byteOffset, text.byteLength);
+  for (const { at, target } of relocations) {
+    const address = target.kind === "slots" ? addresses.zero + target.offset : addressOf(target);
+    encoder.patch(view, at, address);
+  }
+  const rodata = contents(constant, addressOf);
+  return encodeElf(image, { rodata, text, data: contents(writable, addressOf) }, encoder.machine);
+}
+
+const alignUp = (value: number): number => Math.ceil(value / 16) * 16;
+
+/** Gives every slot its offset, the most used ones first, where short displacements reach them. */
+function placeSlots(ops: readonly Op[]): Map<string, number> {
+  // Counted from the start: a back end stores into it on every error.
+  const uses = new Map([["errno", 1]]);
+  for (const { name } of ops.flatMap(slotsOf)) uses.set(name, (uses.get(name) ?? 0) + 1);
+  const names = [...uses].sort(([, a], [, b]) => b - a).map(([name]) => name);
+  return new Map(names.map((name, index) => [name, 8 * index]));
+}
+
+interface Section {
+  readonly items: readonly Data[];
+  readonly offsets: ReadonlyMap<string, number>;
+  readonly size: number;
+}
+
+/** Lays items out one after another: bytes packed, equal ones only once, the others 16-byte aligned. */
+function arrange(items: readonly Data[]): Section {
+  const offsets = new Map<string, number>();
+  const shared = new Map<string, number>();
+  let size = 0;
+  for (const item of items) {
+    if (item.kind === "bytes") {
+      const key = Buffer.from(item.bytes).toString("latin1");
+      const offset = shared.get(key) ?? size;
+      if (offset === size) size += item.bytes.length;
+      shared.set(key, offset);
+      offsets.set(item.name, offset);
+    } else {
+      offsets.set(item.name, alignUp(size));
+      size = alignUp(size) + (item.kind === "words" ? 8 * item.items.length : item.size);
+    }
+  }
+  return { items, offsets, size };
+}
+
+/** The bytes of a section in the file. */
+function contents(section: Section, addressOf: (target: Address) => number): Uint8Array {
+  const bytes = new Uint8Array(section.size);
+  const view = new DataView(bytes.buffer);
+  for (const item of section.items) {
+    const start = section.offsets.get(item.name) ?? 0;
+    if (item.kind === "bytes") bytes.set(item.bytes, start);
+    if (item.kind !== "words") continue;
+    for (const [index, word] of item.items.entries()) {
+      const value = typeof word === "number" ? word : addressOf(word);
+      view.setBigUint64(start + 8 * index, BigInt.asUintN(64, BigInt(value)), true);
+    }
+  }
+  return bytes;
+}

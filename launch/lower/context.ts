@@ -1,0 +1,143 @@
+/**
+ * What all parts of a compiled program share: the pen, the plan, and the slots and buffers by name.
+ * A cloned process has its own copy of every slot and buffer.
+ */
+import type { Plan } from "../../spec/step.js";
+import { type Builder, builder, slot } from "../builder.js";
+import { k } from "../constants.js";
+import type { Address, Value } from "../ir.js";
+
+export interface Context {
+  readonly b: Builder;
+  readonly plan: Plan;
+  /** Whether the plan may open a terminal. */
+  readonly terminal: boolean;
+  /** Whether a janitor is needed to remove a throw-away upper. */
+  readonly janitor: boolean;
+  readonly memory: Memory;
+}
+
+/** Buffers; sizes in bytes. */
+export interface Memory {
+  /** sigset_t with every signal, and the caller's own. */
+  readonly allSignals: Address;
+  readonly callerSignals: Address;
+  /** Two fds, as pipe2 and socketpair give them. */
+  readonly pair: Address;
+  /** One message of the control socket: kind, first, second. */
+  readonly record: Address;
+  /** A text being put together. */
+  readonly text: Address;
+  readonly digits: Address;
+  /** siginfo_t or signalfd_siginfo: 128 bytes. */
+  readonly signal: Address;
+  readonly status: Address;
+  readonly scratch: Address;
+  /** The absolute path of the throw-away uppers' directory. */
+  readonly storePath: Address;
+}
+
+export const textSize = 4096;
+export const scratchSize = 4096;
+
+/** Slots that more than one part uses. */
+export const s = {
+  /** The step at hand, for the report of its failure. */
+  step: slot("step"),
+  errno: slot("errno"),
+  argc: slot("argc"),
+  argv: slot("argv"),
+  envp: slot("envp"),
+  /** The init in the monitor's view; 0 before the clone. */
+  initPid: slot("initPid"),
+  /** The two ends of the socket on which the inside reports to the monitor. */
+  controlOutside: slot("controlOutside"),
+  controlInside: slot("controlInside"),
+  /** The pipe that releases the init, and whose write end the monitor holds for life. */
+  releaseRead: slot("releaseRead"),
+  releaseWrite: slot("releaseWrite"),
+  signalFd: slot("signalFd"),
+  result: slot("result"),
+  /** What the payload's umask will be; the init's own is 0. */
+  payloadUmask: slot("payloadUmask"),
+  /** 1 where the payload gets a pty. */
+  wantsTerminal: slot("wantsTerminal"),
+  stdinIsTerminal: slot("stdinIsTerminal"),
+  stderrIsTerminal: slot("stderrIsTerminal"),
+  /** The sandbox's side of the pty, or -1. */
+  terminalFd: slot("terminalFd"),
+} as const;
+
+/** Kinds of message on the control socket. */
+export const message = {
+  /** A step failed: its number, the errno. */
+  failed: 1,
+  /** The payload's execve succeeded. */
+  ready: 2,
+  /** The payload stopped: the signal. */
+  stopped: 3,
+  /** The payload ended: the status that wait4(2) gave. */
+  exited: 4,
+  /** The pty's outer side comes with it, as SCM_RIGHTS. */
+  terminal: 5,
+} as const;
+
+/** Bytes of a control message: three words. */
+export const recordSize = 24;
+
+/** Failures that no errno stands for; above every errno. */
+export const pseudoErrno = {
+  /** A helper program exited with an error, having said why on stderr. */
+  helperFailed: 1000,
+  /** The file is there, what should interpret it is not. */
+  noInterpreter: 1001,
+} as const;
+
+export function context(plan: Plan): Context {
+  const b = builder();
+  const janitor = plan.steps.some(({ action }) => action.kind === "makeUpperStore");
+  return {
+    b,
+    plan,
+    terminal: plan.steps.some(({ action }) => action.kind === "openTerminal"),
+    janitor,
+    memory: {
+      allSignals: b.bytes(new Uint8Array(8).fill(0xff)),
+      callerSignals: b.buffer("callerSignals", 8),
+      pair: b.buffer("pair", 8),
+      record: b.buffer("record", recordSize),
+      text: b.buffer("text", textSize),
+      digits: b.buffer("digits", 32),
+      signal: b.buffer("signal", 128),
+      status: b.buffer("status", 8),
+      scratch: b.buffer("scratch", scratchSize),
+      storePath: b.buffer("storePath", janitor ? textSize : 1),
+    },
+  };
+}
+
+/** Sends a message from inside to the monitor. */
+export function tell(
+  { b, memory }: Context,
+  kind: keyof typeof message,
+  first: Value,
+  second: Value = 0,
+): void {
+  b.store(8, memory.record, 0, message[kind]);
+  b.store(8, memory.record, 8, first);
+  b.store(8, memory.record, 16, second);
+  b.ignore("without a monitor the sandbox is about to be killed", "sendto", [
+    s.controlInside,
+    memory.record,
+    recordSize,
+    k("MSG_NOSIGNAL"),
+    0,
+    0,
+  ]);
+}
+
+/** How many fds from 3 on the payload inherits. */
+export function preservedFds({ plan }: Context): number {
+  const tidy = plan.steps.find(({ action }) => action.kind === "tidyFds")?.action;
+  return tidy?.kind === "tidyFds" ? tidy.preserved : 0;
+}

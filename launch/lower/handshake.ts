@@ -1,0 +1,105 @@
+import type { Mapping } from "../../spec/spec.js";
+import type { Action, NamespaceFlag } from "../../spec/step.js";
+import { constant, slot } from "../builder.js";
+import { k, signo } from "../constants.js";
+import type { Address } from "../ir.js";
+import { type Context, pseudoErrno, s } from "./context.js";
+import { compose } from "./text.js";
+
+const fd = slot("fd");
+const pid = slot("helperPid");
+const otherPid = slot("otherHelperPid");
+
+/** The fds that both sides share come first, so that the init inherits its ends. */
+export function cloneInit({ b, memory }: Context, namespaces: readonly NamespaceFlag[]): void {
+  b.must("socketpair", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0, memory.pair]);
+  b.load(4, s.controlOutside, memory.pair);
+  b.load(4, s.controlInside, memory.pair, 4);
+  b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
+  b.load(4, s.releaseRead, memory.pair);
+  b.load(4, s.releaseWrite, memory.pair, 4);
+  b.must("signalfd4", [-1, memory.allSignals, 8, k("SFD_CLOEXEC", "SFD_NONBLOCK")], s.signalFd);
+  const flags = k(...namespaces);
+  b.must(
+    "clone",
+    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
+    s.initPid,
+  );
+  b.branch(s.initPid, "eq", 0, "init");
+  b.must("close", [s.controlInside]);
+  b.must("close", [s.releaseRead]);
+}
+
+/** newuidmap and newgidmap run at the same time: they take most of a launch's time. */
+export function mapIds(c: Context, action: Extract<Action, { kind: "mapIds" }>): void {
+  const { b } = c;
+  const { uidMappings, gidMappings, helpers } = action;
+  if (helpers === null) {
+    if (action.denySetgroups) writeProc(c, "/setgroups", "deny");
+    writeProc(c, "/uid_map", mapText(uidMappings));
+    writeProc(c, "/gid_map", mapText(gidMappings));
+    return;
+  }
+  spawnHelper(c, helpers.newuidmap, uidMappings);
+  b.set(otherPid, pid);
+  spawnHelper(c, helpers.newgidmap, gidMappings);
+  awaitHelper(c);
+  b.set(pid, otherPid);
+  awaitHelper(c);
+}
+
+function mapText(mappings: readonly Mapping[]): string {
+  return mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join("");
+}
+
+function writeProc(c: Context, file: string, text: string): void {
+  const { b, memory } = c;
+  compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text(file)]);
+  b.must("openat", [k("AT_FDCWD"), memory.text, k("O_WRONLY", "O_CLOEXEC"), 0], fd);
+  b.must("write", [fd, b.text(text), text.length]);
+  b.must("close", [fd]);
+}
+
+function spawnHelper(c: Context, path: string, mappings: readonly Mapping[]): void {
+  const { b, memory } = c;
+  const parent = b.fresh("helper");
+  compose(c, [{ decimal: s.initPid }]);
+  const words: (Address | number)[] = [
+    b.text(path),
+    memory.text,
+    ...mappings.flatMap((m) => [m.containerID, m.hostID, m.size].map((id) => b.text(`${id}`))),
+    0,
+  ];
+  b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], pid);
+  b.branch(pid, "ne", 0, parent);
+  unblockSignals(c);
+  b.ignore("the exit status tells", "execve", [
+    b.text(path),
+    b.words(b.fresh("helperArguments"), words, false),
+    b.words(b.fresh("helperEnvironment"), [0], false),
+  ]);
+  b.exit(127);
+  b.label(parent);
+}
+
+function awaitHelper(c: Context): void {
+  const { b, memory } = c;
+  const succeeded = b.fresh("helped");
+  const status = slot("helperStatus");
+  b.must("wait4", [pid, memory.status, 0, 0]);
+  b.load(4, status, memory.status);
+  b.branch(status, "eq", 0, succeeded);
+  b.set(s.errno, pseudoErrno.helperFailed);
+  b.fail();
+  b.label(succeeded);
+}
+
+/** The signal mask that the caller had. */
+export function unblockSignals({ b, memory }: Context): void {
+  b.ignore("a valid mask is never refused", "rt_sigprocmask", [
+    k("SIG_SETMASK"),
+    memory.callerSignals,
+    0,
+    8,
+  ]);
+}

@@ -1,0 +1,116 @@
+import { slot } from "../builder.js";
+import { k, signo } from "../constants.js";
+import { lowerSteps } from "./action.js";
+import { type Context, preservedFds, s, tell } from "./context.js";
+import { executeSubroutines } from "./execute.js";
+import { unblockSignals } from "./handshake.js";
+import { adoptTerminal } from "./terminal.js";
+
+const payload = slot("payloadPid");
+const startedRead = slot("startedRead");
+const startedWrite = slot("startedWrite");
+const bytes = slot("bytes");
+const signal = slot("signal");
+const pid = slot("reapedPid");
+const target = slot("target");
+
+/** Signals that a terminal sends to a whole job, and that are passed on likewise. */
+const forTheJob = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTSTP", "SIGCONT"];
+
+export function lowerInit(c: Context): void {
+  const { b, memory, plan } = c;
+  b.label("init");
+  b.failTo("init.fail");
+  b.set(
+    s.step,
+    plan.steps.findIndex(({ role }) => role === "init"),
+  );
+  b.must("close", [s.controlOutside]);
+  b.must("close", [s.releaseWrite]);
+  b.must("close", [s.signalFd]);
+  if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
+  b.comment("wait for the id maps; the end of the pipe means that the monitor is dead");
+  b.ignore("the result tells", "read", [s.releaseRead, memory.scratch, 1], bytes);
+  b.branch(bytes, "eq", 1, "init.released");
+  b.exit(125);
+  b.label("init.released");
+  b.ignore("umask(2) always succeeds", "umask", [0], s.payloadUmask);
+  b.must("setsid", []);
+  lowerSteps(c, "init");
+
+  if (!plan.init) {
+    lowerPayload(c, false);
+  } else {
+    b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
+    b.load(4, startedRead, memory.pair);
+    b.load(4, startedWrite, memory.pair, 4);
+    b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], payload);
+    b.branch(payload, "eq", 0, "payload");
+    initLoop(c);
+    lowerPayload(c, true);
+  }
+
+  b.label("init.fail");
+  tell(c, "failed", s.step, s.errno);
+  b.exit(125);
+  executeSubroutines(c);
+}
+
+function initLoop(c: Context): void {
+  const { b, memory } = c;
+  b.must("close", [startedWrite]);
+  for (let preserved = 3; preserved < 3 + preservedFds(c); preserved++) {
+    b.ignore("it was checked to be open", "close", [preserved]);
+  }
+  b.comment("the pipe closes as the payload's execve succeeds");
+  b.ignore("nobody writes to it", "read", [startedRead, memory.scratch, 1]);
+  b.must("close", [startedRead]);
+  tell(c, "ready", 0);
+
+  b.label("init.loop");
+  b.ignore(
+    "all signals are blocked, so nothing interrupts it",
+    "rt_sigtimedwait",
+    [memory.allSignals, 0, 0, 8],
+    signal,
+  );
+  b.branch(signal, "eq", signo("SIGCHLD"), "init.reap");
+  b.branch(signal, "le", 0, "init.loop");
+  b.set(target, payload);
+  for (const name of forTheJob) b.branch(signal, "eq", signo(name), "init.job");
+  b.label("init.forward");
+  b.ignore("it has just died", "kill", [target, signal]);
+  b.jump("init.loop");
+  b.label("init.job");
+  b.alu("sub", target, 0, payload);
+  b.jump("init.forward");
+
+  b.label("init.reap");
+  const status = slot("childStatus");
+  const reason = slot("stopReason");
+  b.attempt("wait4", [-1, memory.status, k("WNOHANG", "WUNTRACED"), 0], pid);
+  b.branch(pid, "le", 0, "init.loop");
+  b.branch(pid, "ne", payload, "init.reap");
+  b.load(4, status, memory.status);
+  b.alu("and", reason, status, 0xff);
+  b.branch(reason, "eq", 0x7f, "init.stopped");
+  tell(c, "exited", status);
+  b.exit(0);
+  b.label("init.stopped");
+  b.alu("shr", reason, status, 8);
+  tell(c, "stopped", reason);
+  b.jump("init.reap");
+}
+
+/** From the clone, or in the init itself where there is to be none, to execve. */
+function lowerPayload(c: Context, ownProcess: boolean): void {
+  const { b } = c;
+  if (ownProcess) {
+    b.label("payload");
+    b.must("setpgid", [0, 0]);
+  }
+  if (c.terminal) adoptTerminal(c, ownProcess);
+  b.ignore("umask(2) always succeeds", "umask", [s.payloadUmask]);
+  unblockSignals(c);
+  lowerSteps(c, "payload");
+}

@@ -1,0 +1,183 @@
+import { constant, slot } from "../builder.js";
+import { k, minus, signo } from "../constants.js";
+import type { Address } from "../ir.js";
+import { type Context, s, scratchSize } from "./context.js";
+import { compose } from "./text.js";
+
+const storeMade = slot("storeMade");
+const storeFd = slot("storeFd");
+const janitorPid = slot("janitorPid");
+const directory = slot("directory");
+const entries = slot("entries");
+const place = slot("place");
+const name = slot("entryName");
+const letter = slot("letter");
+const removed = slot("removed");
+const child = slot("childDirectory");
+
+/** Before any step: nothing is there to be removed yet. */
+export function janitorState(c: Context): void {
+  if (!c.janitor) return;
+  c.b.set(storeMade, 0);
+  c.b.set(janitorPid, 0);
+}
+
+/** In the monitor: `parent/PID-NANOSECONDS`, a name that no other sandbox has. */
+export function makeUpperStore(c: Context, parent: string): void {
+  const { b, memory } = c;
+  const nanoseconds = slot("nanoseconds");
+  const own = slot("ownPid");
+  b.must("getpid", [], own);
+  b.must("clock_gettime", [k("CLOCK_REALTIME"), memory.scratch]);
+  b.load(8, nanoseconds, memory.scratch, 8);
+  compose(
+    c,
+    [b.text(`${parent}/`), { decimal: own }, b.text("-"), { decimal: nanoseconds }],
+    c.memory.storePath,
+  );
+  b.must("mkdirat", [k("AT_FDCWD"), c.memory.storePath, constant("0700", 0o700)]);
+  b.set(storeMade, 1);
+  b.must("openat", [k("AT_FDCWD"), c.memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], storeFd);
+}
+
+/** In the init: by its fd, since what is mounted meanwhile may cover its path. */
+export function bindUpperStore({ b }: Context, target: string): void {
+  const rootfs = slot("rootfsFd");
+  b.must("openat", [k("AT_FDCWD"), b.text("."), k("O_RDONLY", "O_CLOEXEC"), 0], rootfs);
+  b.must("fchdir", [storeFd]);
+  b.must("mount", [b.text("."), b.text(target), 0, k("MS_BIND"), 0]);
+  b.must("fchdir", [rootfs]);
+  b.must("close", [rootfs]);
+}
+
+/** In the monitor, once ids are mapped and before the init is released. */
+export function startJanitor(c: Context): void {
+  if (!c.janitor) return;
+  const { b, memory } = c;
+  const monitor = b.fresh("janitor");
+  const namespace = slot("namespaceFd");
+  const init = slot("initPidfd");
+  b.must("pidfd_open", [s.initPid, 0], init);
+  compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/user")]);
+  b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], namespace);
+  b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], janitorPid);
+  b.branch(janitorPid, "ne", 0, monitor);
+
+  b.comment("the janitor");
+  b.failTo("janitor.end");
+  b.must("setns", [namespace, k("CLONE_NEWUSER")]);
+  b.must("setsid", []);
+  b.comment("holds nothing open that someone may wait for the end of");
+  b.must("openat", [k("AT_FDCWD"), b.text("/dev/null"), k("O_RDWR", "O_CLOEXEC"), 0], directory);
+  for (const standard of [0, 1, 2]) b.must("dup3", [directory, standard, 0]);
+  b.store(4, memory.scratch, 0, init);
+  b.store(4, memory.scratch, 4, k("POLLIN"));
+  for (const fd of [s.releaseWrite, s.controlOutside, s.signalFd]) b.must("close", [fd]);
+  if (c.plan.statusFd !== null) b.must("close", [c.plan.statusFd]);
+  b.must("ppoll", [memory.scratch, 1, 0, 0, 8]);
+  removeTree(c, b.buffer("directoryEntries", scratchSize));
+  b.label("janitor.end");
+  b.exit(0);
+  b.label(monitor);
+  b.failTo("monitor.fail");
+  b.must("close", [namespace]);
+  b.must("close", [init]);
+}
+
+/** In the monitor, at the end: nothing is left when sbx returns. */
+export function awaitJanitor(c: Context): void {
+  if (!c.janitor) return;
+  const { b, memory } = c;
+  const started = b.fresh("await");
+  const end = b.fresh("await");
+  b.branch(janitorPid, "ne", 0, started);
+  b.branch(storeMade, "eq", 0, end);
+  b.ignore("it was empty so far", "unlinkat", [
+    k("AT_FDCWD"),
+    c.memory.storePath,
+    k("AT_REMOVEDIR"),
+  ]);
+  b.jump(end);
+  b.label(started);
+  b.ignore("it is our child", "wait4", [janitorPid, memory.status, 0, 0]);
+  b.label(end);
+}
+
+/**
+ * Removes the directory with all that is in it, without recursion: entries are removed where they
+ * can be, else entered; an empty directory is left through "..", and removed when its parent is read
+ * again. The top is known by device and inode, so that the walk never goes above it.
+ */
+function removeTree(c: Context, buffer: Address): void {
+  const { b, memory } = c;
+  const topDevice = slot("topDevice");
+  const topInode = slot("topInode");
+  const device = slot("device");
+  const inode = slot("inode");
+  // struct stat begins with st_dev and st_ino on both architectures.
+  const identify = (fd: typeof directory, toDevice: typeof device, toInode: typeof inode) => {
+    b.must("fstat", [fd, memory.scratch]);
+    b.load(8, toDevice, memory.scratch);
+    b.load(8, toInode, memory.scratch, 8);
+  };
+  // struct linux_dirent64: d_ino, d_off, d_reclen (2 bytes), d_type (1), d_name.
+  const lengthOffset = 16;
+  const nameOffset = 19;
+
+  b.must("openat", [k("AT_FDCWD"), c.memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
+  identify(directory, topDevice, topInode);
+  b.label("remove.scan");
+  b.set(removed, 0);
+  b.must("lseek", [directory, 0, k("SEEK_SET")]);
+  b.label("remove.read");
+  b.must("getdents64", [directory, buffer, scratchSize], entries);
+  b.branch(entries, "eq", 0, "remove.scanned");
+  b.set(place, buffer);
+  b.alu("add", entries, entries, buffer);
+  b.label("remove.entry");
+  b.branch(place, "ge", entries, "remove.read");
+  b.alu("add", name, place, nameOffset);
+  b.load(1, letter, place, lengthOffset + 1);
+  b.alu("shl", letter, letter, 8);
+  b.alu("add", place, place, letter);
+  b.alu("sub", letter, name, nameOffset);
+  b.load(1, letter, letter, lengthOffset);
+  b.alu("add", place, place, letter);
+  skipDots(c);
+  b.set(removed, 1);
+  b.attempt("unlinkat", [directory, name, 0], s.result);
+  b.branch(s.result, "eq", 0, "remove.entry");
+  b.attempt("unlinkat", [directory, name, k("AT_REMOVEDIR")], s.result);
+  b.branch(s.result, "eq", 0, "remove.entry");
+  b.branch(s.result, "ne", minus("ENOTEMPTY"), "janitor.end");
+  b.must("openat", [directory, name, k("O_RDONLY", "O_CLOEXEC"), 0], child);
+  b.jump("remove.enter");
+
+  b.label("remove.scanned");
+  b.branch(removed, "ne", 0, "remove.scan");
+  identify(directory, device, inode);
+  b.branch(device, "ne", topDevice, "remove.up");
+  b.branch(inode, "eq", topInode, "remove.top");
+  b.label("remove.up");
+  b.must("openat", [directory, b.text(".."), k("O_RDONLY", "O_CLOEXEC"), 0], child);
+  b.label("remove.enter");
+  b.must("close", [directory]);
+  b.set(directory, child);
+  b.jump("remove.scan");
+  b.label("remove.top");
+  b.must("unlinkat", [k("AT_FDCWD"), c.memory.storePath, k("AT_REMOVEDIR")]);
+}
+
+/** Goes on with the next entry where `name` is "." or "..". */
+function skipDots({ b }: Context): void {
+  const own = b.fresh("name");
+  const dot = ".".charCodeAt(0);
+  b.load(1, letter, name);
+  b.branch(letter, "ne", dot, own);
+  b.load(1, letter, name, 1);
+  b.branch(letter, "eq", 0, "remove.entry");
+  b.branch(letter, "ne", dot, own);
+  b.load(1, letter, name, 2);
+  b.branch(letter, "eq", 0, "remove.entry");
+  b.label(own);
+}

@@ -1,0 +1,58 @@
+/**
+ * Plan → Program. The order on this page is the order in which a sandbox comes to be.
+ */
+import type { Plan } from "../../spec/step.js";
+import { slot } from "../builder.js";
+import { k } from "../constants.js";
+import type { Program } from "../ir.js";
+import { closeFrom, lowerSteps } from "./action.js";
+import { type Context, context, preservedFds, s } from "./context.js";
+import { lowerInit } from "./init.js";
+import { janitorState, startJanitor } from "./janitor.js";
+import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
+import { tellStatus } from "./report.js";
+import { detectTerminal, terminalMemory, terminalSubroutines } from "./terminal.js";
+import { textSubroutines } from "./text.js";
+
+/** The program that carries the plan out; its arguments are the payload's. */
+export function lower(plan: Plan): Program {
+  const c = context(plan);
+  const { b, memory } = c;
+
+  b.comment("monitor");
+  b.failTo("monitor.fail");
+  readArguments(c);
+  initialState(c);
+  janitorState(c);
+  b.set(s.step, 0);
+  b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
+  const terminal = plan.steps.find(({ action }) => action.kind === "openTerminal")?.action;
+  if (terminal?.kind === "openTerminal") detectTerminal(c, terminal.when);
+  lowerSteps(c, "monitor");
+  startJanitor(c);
+  b.comment("release the init; what only the payload may hold open is closed out here");
+  b.ignore("an init that died is noticed by the loop", "write", [s.releaseWrite, b.text("!"), 1]);
+  if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
+  tellStatus(c, ['{"event":"pid","pid":', { decimal: s.initPid }, "}"]);
+  const own = c.terminal ? terminalMemory(c) : null;
+  monitorLoop(c, own);
+  monitorFailure(c);
+
+  b.comment("init");
+  lowerInit(c);
+
+  if (own !== null) terminalSubroutines(c, own);
+  textSubroutines(c);
+  return b.finish();
+}
+
+/** The stack at entry: argc, argv, a null pointer, envp; see the System V ABI, "Process Initialization". */
+function readArguments({ b }: Context): void {
+  const stack = slot("stack");
+  b.stackPointer(stack);
+  b.load(8, s.argc, stack);
+  b.alu("add", s.argv, stack, 8);
+  b.alu("shl", s.envp, s.argc, 3);
+  b.alu("add", s.envp, s.envp, s.argv);
+  b.alu("add", s.envp, s.envp, 8);
+}

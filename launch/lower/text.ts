@@ -1,0 +1,104 @@
+/** Subroutines that put short texts together in a bounded buffer, and look texts up in tables. */
+import { slot } from "../builder.js";
+import type { Address, Slot, Value } from "../ir.js";
+import { type Context, textSize } from "./context.js";
+
+const to = slot("textTo");
+const length = slot("textLength");
+const from = slot("textFrom");
+const byte = slot("textByte");
+const number = slot("textNumber");
+const cursor = slot("textCursor");
+const digit = slot("textDigit");
+
+/** Where `compose` left the length of its text, NUL not counted. */
+export const textLength = length;
+
+/** A piece of a text: the address of a NUL-terminated string, or a number printed in decimal. */
+export type Piece = Address | { readonly string: Slot } | { readonly decimal: Value };
+
+/** Writes the pieces, then a NUL, at `buffer`; what is beyond its `textSize` bytes is cut off. */
+export function compose(
+  c: Context,
+  pieces: readonly Piece[],
+  buffer: Address = c.memory.text,
+): void {
+  c.b.set(to, buffer);
+  c.b.set(length, 0);
+  append(c, pieces);
+}
+
+/** Goes on with the text that `compose` began. */
+export function append({ b }: Context, pieces: readonly Piece[]): void {
+  for (const piece of pieces) {
+    if ("decimal" in piece) {
+      b.set(number, piece.decimal);
+      b.call("text.decimal");
+    } else {
+      b.set(from, "string" in piece ? piece.string : piece);
+      b.call("text.append");
+    }
+  }
+}
+
+/** Writes what was composed in the text buffer to a fd. */
+export function writeText({ b, memory }: Context, fd: Value): void {
+  b.ignore("there is nobody else to tell", "write", [fd, memory.text, length]);
+}
+
+export const table = slot("lookupTable");
+export const key = slot("lookupKey");
+/** The value, or 0. */
+export const found = slot("lookupFound");
+
+/** Looks `key` up in `table`, words of key and value that end with a key of -1. */
+export function lookup(c: Context, where: Address, what: Value): void {
+  c.b.set(table, where);
+  c.b.set(key, what);
+  c.b.call("table.lookup");
+}
+
+/** The subroutines that the functions above call. */
+export function textSubroutines({ b, memory }: Context): void {
+  const room = textSize - 1;
+  const at = slot("textAt");
+
+  b.comment("append the string at textFrom");
+  b.label("text.append");
+  b.load(1, byte, from);
+  b.alu("add", at, to, length);
+  b.branch(byte, "eq", 0, "text.append.end");
+  b.branch(length, "ge", room, "text.append.end");
+  b.store(1, at, 0, byte);
+  b.alu("add", length, length, 1);
+  b.alu("add", from, from, 1);
+  b.jump("text.append");
+  b.label("text.append.end");
+  b.store(1, at, 0, 0);
+  b.return();
+
+  b.comment("append textNumber in decimal");
+  b.label("text.decimal");
+  b.alu("add", cursor, memory.digits, 31);
+  b.label("text.decimal.digit");
+  b.alu("rem", digit, number, 10);
+  b.alu("add", digit, digit, "0".charCodeAt(0));
+  b.alu("sub", cursor, cursor, 1);
+  b.store(1, cursor, 0, digit);
+  b.alu("div", number, number, 10);
+  b.branch(number, "ne", 0, "text.decimal.digit");
+  b.set(from, cursor);
+  b.jump("text.append");
+
+  b.comment("find lookupKey in lookupTable");
+  b.label("table.lookup");
+  const word = slot("lookupWord");
+  b.load(8, word, table);
+  b.load(8, found, table, 8);
+  b.branch(word, "eq", key, "table.lookup.end");
+  b.alu("add", table, table, 16);
+  b.branch(word, "ne", -1, "table.lookup");
+  b.set(found, 0);
+  b.label("table.lookup.end");
+  b.return();
+}

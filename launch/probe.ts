@@ -1,0 +1,89 @@
+/** The probe: the one place where sbx reads the machine. It is on the way to every compiled program. */
+import { machine, release } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { fail } from "../spec/error.js";
+import type { Architecture, Host } from "../spec/host.js";
+import {
+  findHelper,
+  type MachineFiles,
+  mapsAnyId,
+  parseNamespaceIds,
+  readOptional,
+  readSubids,
+  readUser,
+} from "./identity.js";
+import { parseMountinfo } from "./mountinfo.js";
+import { readRootfs } from "./rootfs-facts.js";
+
+export { type Blocker, userNamespaceBlocker } from "./blocker.js";
+
+const machineFiles: MachineFiles = {
+  etc: "/etc",
+  proc: "/proc",
+  bin: ["/usr/bin", "/bin", "/usr/local/bin"],
+};
+
+/**
+ * Reads what a plan for the rootfs at `rootfs` depends on. `environment` is the caller's: HOME, PATH
+ * and XDG_CACHE_HOME of it count. Gives up where the rootfs is no directory that can be used, and on
+ * an architecture that sbx does not compile for; anything else that is missing is null or empty.
+ */
+export function probe(
+  rootfs: string,
+  environment: NodeJS.ProcessEnv,
+  files: MachineFiles = machineFiles,
+): Host {
+  const { PATH } = environment;
+  const user = readUser(environment);
+  const mounts = parseMountinfo(readOptional(join(files.proc, "self/mountinfo")) ?? "");
+  const ids = (kind: "uid" | "gid") =>
+    // A kernel without user namespaces has no such file, and all ids.
+    parseNamespaceIds(readOptional(join(files.proc, `self/${kind}_map`)) ?? "0 0 4294967295");
+  return {
+    architecture: readArchitecture(machine()),
+    kernel: parseRelease(release()),
+    user,
+    mapsAnyId: mapsAnyId(user.uid, readOptional(join(files.proc, "self/status")) ?? ""),
+    subuids: readSubids("uid", user, files, PATH),
+    subgids: readSubids("gid", user, files, PATH),
+    namespaceIds: { uids: ids("uid"), gids: ids("gid") },
+    newuidmap: findHelper("newuidmap", files, PATH),
+    newgidmap: findHelper("newgidmap", files, PATH),
+    userNamespaces: {
+      max: readSetting(files, "user/max_user_namespaces"),
+      unprivilegedClone: readSwitch(files, "kernel/unprivileged_userns_clone"),
+      apparmorRestricted: readSwitch(files, "kernel/apparmor_restrict_unprivileged_userns"),
+    },
+    mounts,
+    rootfs: readRootfs(rootfs, mounts),
+    upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
+  };
+}
+
+function readArchitecture(name: string): Architecture {
+  if (name === "x86_64" || name === "aarch64") return name;
+  return fail("compile for this machine", `sbx knows x86_64 and aarch64, and this is ${name}`);
+}
+
+/** `6.1.0-18-amd64` and the like: uname(2). */
+export function parseRelease(text: string): Host["kernel"] {
+  const match = /^(\d+)\.(\d+)/.exec(text);
+  if (match === null) return fail("read the kernel's version", `${text} does not begin with one`);
+  return { release: text, major: Number(match[1]), minor: Number(match[2]) };
+}
+
+/** A relative path is to be ignored: XDG Base Directory Specification, "Environment variables". */
+function cacheHome({ XDG_CACHE_HOME: path }: NodeJS.ProcessEnv, home: string): string {
+  return path !== undefined && isAbsolute(path) ? path : join(home, ".cache");
+}
+
+/** A number below /proc/sys; null where the kernel has no such setting. */
+function readSetting(files: MachineFiles, name: string): number | null {
+  const text = readOptional(join(files.proc, "sys", name));
+  return text === null || !/^\d+\s*$/.test(text) ? null : Number(text);
+}
+
+function readSwitch(files: MachineFiles, name: string): boolean | null {
+  const value = readSetting(files, name);
+  return value === null ? null : value !== 0;
+}

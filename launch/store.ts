@@ -1,0 +1,186 @@
+/**
+ * Keeps compiled programs as files that can be executed, named by their content, so that the
+ * launcher has something to exec. Where no place will do, the program is executed from memory.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
+import { fail, SbxError } from "../spec/error.js";
+
+/** What the store depends on besides the file system. */
+export interface StoreHost {
+  /** Only HOME's and XDG's variables are looked at. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The home directory, absolute; null where there is none. */
+  readonly home: string | null;
+  readonly uid: number;
+  /** Now, in milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+/** Where the program is; `refusals` says of each place why it would not do, in one phrase. */
+export type Kept =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "memfd"; readonly refusals: readonly string[] };
+
+/** The sticky bit, inode(7). */
+const S_ISVTX = 0o1000;
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+const programName = /^[0-9a-f]{32}$/;
+const temporaryName = /^\.[0-9a-f]{32}\.[0-9a-f]{16}$/;
+
+/**
+ * The directories that may hold programs, best first. The cache outlives the session, and is on
+ * disk; the runtime directory (XDG Base Directory Specification 0.8) serves where home is
+ * read-only or mounted noexec. Relative values are to be ignored, as the specification says.
+ */
+export function programPlaces({ env, home }: Pick<StoreHost, "env" | "home">): string[] {
+  const absolute = (path: string | undefined) => path !== undefined && isAbsolute(path);
+  const cache = absolute(env.XDG_CACHE_HOME)
+    ? env.XDG_CACHE_HOME
+    : home === null
+      ? undefined
+      : join(home, ".cache");
+  const places: string[] = [];
+  if (cache !== undefined && absolute(cache)) places.push(join(cache, "sbx/programs"));
+  const runtime = env.XDG_RUNTIME_DIR;
+  if (runtime !== undefined && absolute(runtime)) places.push(join(runtime, "sbx"));
+  return places;
+}
+
+/**
+ * Keeps the program in the first place that is safe and can execute. Never fails for what a place
+ * is or lacks (full disk, noexec, read-only, foreign): the next one is tried then.
+ */
+export function keep(program: Uint8Array, host: StoreHost): Kept {
+  const refusals: string[] = [];
+  for (const place of programPlaces(host)) {
+    try {
+      return { kind: "file", path: keepIn(place, program, host) };
+    } catch (error) {
+      refusals.push(refusal(error));
+    }
+  }
+  if (refusals.length === 0) refusals.push("neither HOME nor XDG_RUNTIME_DIR names a directory");
+  return { kind: "memfd", refusals };
+}
+
+/** What the kernel or `refuseUnsafe` has against a place; anything else is a bug and goes on. */
+function refusal(error: unknown): string {
+  if (error instanceof SbxError) return error.message.replace(/^sbx: /, "");
+  if (error instanceof Error && "syscall" in error) return error.message;
+  throw error;
+}
+
+function keepIn(place: string, program: Uint8Array, { uid, nowMs }: StoreHost): string {
+  // Before anything is made: root with the HOME of a user must leave nothing of root's in it.
+  refuseUnsafe(nearest(place), uid);
+  fs.mkdirSync(place, { recursive: true, mode: 0o700 });
+  const directory = fs.realpathSync(place);
+  refuseUnsafe(directory, uid);
+  const { mode, uid: owner } = fs.lstatSync(directory);
+  if (owner !== uid) unsafe(directory, `it belongs to uid ${owner}`);
+  if ((mode & 0o022) !== 0) unsafe(directory, "others may write to it");
+  // The launcher reads the path from a line of its own.
+  if (directory.includes("\n")) unsafe(directory, "the path has a line break in it");
+
+  const name = createHash("sha256").update(program).digest("hex").slice(0, 32);
+  const path = join(directory, name);
+  if (holds(path, program, uid)) {
+    refreshTime(path, nowMs);
+  } else {
+    write(directory, name, program);
+    evict(directory, nowMs);
+  }
+  // EACCES for a file of mode 0700 of our own says that the mount is noexec, see access(2).
+  fs.accessSync(path, fs.constants.X_OK);
+  return path;
+}
+
+function unsafe(path: string, why: string): never {
+  fail(`keep programs in ${path}`, why);
+}
+
+/** The path itself, or of the directories above it the first that is there; without links. */
+function nearest(path: string): string {
+  let at = path;
+  while (fs.lstatSync(at, { throwIfNoEntry: false }) === undefined) at = dirname(at);
+  return fs.realpathSync(at);
+}
+
+/**
+ * What is executed by its path can be replaced by whoever may write to any directory on it. Sticky
+ * directories are safe, as the entry below is ours or root's; so is the group of a user who is alone
+ * in it, known by having the number of its user.
+ */
+function refuseUnsafe(directory: string, uid: number): void {
+  const { mode, uid: owner, gid } = fs.lstatSync(directory);
+  if (owner !== 0 && owner !== uid) unsafe(directory, `it belongs to uid ${owner}`);
+  const others = owner === uid && gid === uid ? 0o002 : 0o022;
+  if ((mode & others) !== 0 && (mode & S_ISVTX) === 0) unsafe(directory, "others may write to it");
+  if (directory !== "/") refuseUnsafe(dirname(directory), uid);
+}
+
+/** Whether the file is one that `write` has left behind, whole and unchanged. */
+function holds(path: string, program: Uint8Array, uid: number): boolean {
+  let fd: number;
+  try {
+    // O_NONBLOCK: a FIFO of that name must not keep us waiting.
+    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+    fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch {
+    // Absent, a link, or not to be read: `write` puts a good one in its place, or says why not.
+    return false;
+  }
+  try {
+    const stat = fs.fstatSync(fd);
+    return (
+      stat.isFile() &&
+      stat.uid === uid &&
+      (stat.mode & 0o7777) === 0o700 &&
+      stat.size === program.length &&
+      fs.readFileSync(fd).equals(program)
+    );
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Puts the program in place by rename, so that no one ever executes half of it. */
+function write(directory: string, name: string, program: Uint8Array): void {
+  const temporary = join(directory, `.${name}.${randomBytes(8).toString("hex")}`);
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+  const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o700);
+  try {
+    try {
+      // The umask of the caller may have taken bits away.
+      fs.fchmodSync(fd, 0o700);
+      fs.writeFileSync(fd, program);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, join(directory, name));
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Once a day is enough to tell what is in use. */
+function refreshTime(path: string, nowMs: number): void {
+  if (nowMs - fs.statSync(path).mtimeMs < dayMs) return;
+  fs.utimesSync(path, nowMs / 1000, nowMs / 1000);
+}
+
+/** Removes programs not used for 30 days, and what writers that were killed have left behind. */
+function evict(directory: string, nowMs: number): void {
+  for (const name of fs.readdirSync(directory)) {
+    const limitMs = programName.test(name) ? 30 * dayMs : temporaryName.test(name) ? hourMs : null;
+    if (limitMs === null) continue;
+    const path = join(directory, name);
+    // Absent when another sbx evicts at the same time.
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (stat !== undefined && nowMs - stat.mtimeMs > limitMs) fs.rmSync(path, { force: true });
+  }
+}

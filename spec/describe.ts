@@ -1,0 +1,111 @@
+/** What a step does, in words: printed by `explain`, and named by errors when the step fails. */
+import { type Action, assertNever, type MountFlag } from "./step.js";
+
+export function describe(action: Action): string {
+  switch (action.kind) {
+    case "tidyFds":
+      return action.preserved === 0
+        ? "close all file descriptors but 0 to 2"
+        : `keep file descriptors 0 to ${2 + action.preserved}, close all others`;
+    case "chdir":
+      return `change to the directory ${action.path}`;
+    case "makeUpperStore":
+      return `make a directory for throw-away writes below ${action.parent}`;
+    case "bindUpperStore":
+      return `mount the directory for throw-away writes on ${action.target}`;
+    case "clone":
+      return `create namespaces (${action.namespaces.map(namespaceName).join(", ")})`;
+    case "mapIds":
+      return `map ids${action.helpers === null ? "" : ` with ${action.helpers.newuidmap} and newgidmap`}`;
+    case "setIds":
+      return `become uid ${action.uid}, gid ${action.gid}`;
+    case "dieWithMonitor":
+      return "die with the monitor";
+    case "unshareTime":
+      return "create a time namespace";
+    case "mount":
+      return describeMount(action);
+    case "overlay":
+      return `mount an overlay of ${action.lower} on ${action.target}`;
+    case "addMountFlags":
+      return `make ${action.target} ${flagNames(action.flags)}${action.recursive ? ", with the mounts below it" : ""}`;
+    case "remount":
+      return `remount ${action.target} ${flagNames(action.flags)}`;
+    case "mkdir":
+      return `make the directory ${action.path}`;
+    case "touch":
+      return `make the file ${action.path}`;
+    case "symlink":
+      return `link ${action.path} to ${action.target}`;
+    case "pivotRoot":
+      return `make ${action.newRoot} the root`;
+    case "detachOldRoot":
+      return "detach the old root";
+    case "mask":
+      return `mask ${action.path}`;
+    case "readonlyPath":
+      return `make ${action.path} read-only`;
+    case "sethostname":
+      return `set the host name ${action.name}`;
+    case "setdomainname":
+      return `set the domain name ${action.name}`;
+    case "loopbackUp":
+      return "bring up the loopback interface";
+    case "writeFile":
+      return `write ${JSON.stringify(action.text)} to ${action.path}`;
+    case "openTerminal":
+      return "open a terminal";
+    case "nonDumpable":
+      return "make the init untraceable";
+    case "setrlimit":
+      return `set ${action.type} to ${limit(action.soft)}:${limit(action.hard)}`;
+    case "umask":
+      return `set the umask to ${octal(action.mask)}`;
+    case "setgroups":
+      return `set the supplementary groups (${action.gids.join(", ") || "none"})`;
+    case "dropBounding":
+      return `keep in the bounding set only ${action.keep.join(", ") || "nothing"}`;
+    case "keepCapabilities":
+      return "keep capabilities across the change of user";
+    case "setCapabilities":
+      return `set capabilities to ${action.sets.permitted.join(", ") || "none"}`;
+    case "noNewPrivileges":
+      return "set no_new_privs";
+    case "execve":
+      return "run";
+    default:
+      return assertNever(action);
+  }
+}
+
+function describeMount({
+  source,
+  target,
+  type,
+  flags,
+}: Extract<Action, { kind: "mount" }>): string {
+  if (flags.includes("MS_BIND")) return `bind ${source} on ${target}`;
+  if (type === null) return `make the mounts below ${target} private`;
+  return `mount ${type} on ${target}`;
+}
+
+function namespaceName(flag: string): string {
+  return flag === "CLONE_NEWNS" ? "mnt" : flag.replace("CLONE_NEW", "").toLowerCase();
+}
+
+function flagNames(flags: readonly MountFlag[]): string {
+  return flags
+    .map((flag) => (flag === "MS_RDONLY" ? "read-only" : flag.replace("MS_", "").toLowerCase()))
+    .join(", ");
+}
+
+function octal(mode: number): string {
+  return `0${mode.toString(8)}`;
+}
+
+function limit(value: bigint): string {
+  return value === rlimInfinity ? "unlimited" : String(value);
+}
+
+/** RLIM_INFINITY, see getrlimit(2). */
+export const rlimInfinity = (1n << 64n) - 1n;

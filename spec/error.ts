@@ -1,0 +1,31 @@
+/** One error type for everything that can go wrong before a payload runs. */
+
+/** What failed, as data: rendered in one line by `renderProblem` and nowhere else. */
+export interface Problem {
+  /** What was being done, and on what: `open the rootfs ./debian`. */
+  readonly what: string;
+  /** Why it failed, as the kernel or the check says it: `No such file or directory (ENOENT)`. */
+  readonly why: string;
+  /** How to mend it, a phrase or sentence. */
+  readonly hint?: string;
+}
+
+export class SbxError extends Error {
+  override readonly name = "SbxError";
+  constructor(
+    readonly problems: readonly Problem[],
+    /** 125 for what sbx itself could not do, as podman-run(1) has it. */
+    readonly exitCode = 125,
+  ) {
+    super(problems.map(renderProblem).join("\n"));
+  }
+}
+
+/** Gives up with a single problem. */
+export function fail(what: string, why: string, hint?: string): never {
+  throw new SbxError([hint === undefined ? { what, why } : { what, why, hint }]);
+}
+
+export function renderProblem({ what, why, hint }: Problem): string {
+  return `sbx: ${what}: ${why}${hint === undefined ? "" : `. ${hint}`}`;
+}

@@ -1,0 +1,97 @@
+/**
+ * `Host`: what this kernel, user and machine can do, as data. The probe fills it in; everything
+ * between probe and run only reads it, so that a plan can be made and tested for any machine.
+ */
+
+/** Architectures by the names that uname(2) gives them. */
+export type Architecture = "x86_64" | "aarch64";
+
+/** `size` consecutive ids from `start`, ids as the caller's user namespace numbers them. */
+export interface IdRange {
+  readonly start: number;
+  readonly size: number;
+}
+
+/** newuidmap or newgidmap, as found in PATH. */
+export interface IdHelper {
+  readonly path: string;
+  /** The set-user-ID bit and owner root. False may still mean file capabilities, as on Fedora. */
+  readonly setuidRoot: boolean;
+}
+
+/** One line of /proc/self/mountinfo, see proc_pid_mountinfo(5). */
+export interface HostMount {
+  readonly mountPoint: string;
+  readonly type: string;
+  /** Per-mount options: `ro`, `nosuid`, `nodev`, `noexec`, `relatime` and so on. */
+  readonly options: readonly string[];
+}
+
+/** An entry of a directory, `type` being what lstat says. */
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly type: "directory" | "file" | "symlink" | "other";
+  /** Permission bits, 0 to 0o7777. */
+  readonly mode: number;
+  /** The target of a symbolic link, else absent. */
+  readonly target?: string;
+  /** Whether the caller may list (directory) or read (file) it. */
+  readonly readable: boolean;
+}
+
+/** What was read of a rootfs before the sandbox is planned. */
+export interface RootfsFacts {
+  /** Absolute, without symbolic links. */
+  readonly path: string;
+  /** Permission bits of the directory itself, 0 to 0o7777. */
+  readonly mode: number;
+  /** The text of its /etc/passwd and /etc/group, or null where there is none that can be read. */
+  readonly passwd: string | null;
+  readonly group: string | null;
+  /**
+   * The entries of the directories that a copy of the host's root has to be put together from:
+   * `/` and every directory with a mount below it, by absolute path. Empty for any other rootfs.
+   */
+  readonly directories: Readonly<Record<string, readonly DirectoryEntry[]>>;
+}
+
+/** Everything a plan depends on besides the spec. */
+export interface Host {
+  readonly architecture: Architecture;
+  readonly kernel: { readonly release: string; readonly major: number; readonly minor: number };
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    /** Null where the uid has no entry in the user database. */
+    readonly name: string | null;
+    /** Home directory, absolute. */
+    readonly home: string;
+  };
+  /** May write any id map: real root, holding CAP_SETUID and CAP_SETGID. */
+  readonly mapsAnyId: boolean;
+  /** The subordinate ids of the caller, in file order, without overlaps. */
+  readonly subuids: readonly IdRange[];
+  readonly subgids: readonly IdRange[];
+  /** The ids that exist in the caller's own user namespace: /proc/self/uid_map and gid_map. */
+  readonly namespaceIds: { readonly uids: readonly IdRange[]; readonly gids: readonly IdRange[] };
+  readonly newuidmap: IdHelper | null;
+  readonly newgidmap: IdHelper | null;
+  /** Each is null where the kernel has no such setting. */
+  readonly userNamespaces: {
+    /** /proc/sys/user/max_user_namespaces */
+    readonly max: number | null;
+    /** /proc/sys/kernel/unprivileged_userns_clone (Debian and Ubuntu kernels) */
+    readonly unprivilegedClone: boolean | null;
+    /** /proc/sys/kernel/apparmor_restrict_unprivileged_userns (Ubuntu 23.10 and later) */
+    readonly apparmorRestricted: boolean | null;
+  };
+  readonly mounts: readonly HostMount[];
+  readonly rootfs: RootfsFacts;
+  /** A private directory on disk where a throw-away upper may be made. */
+  readonly upperStore: string;
+}
+
+/** Whether the kernel is at least `major.minor`. */
+export function kernelAtLeast(host: Pick<Host, "kernel">, major: number, minor: number): boolean {
+  return host.kernel.major > major || (host.kernel.major === major && host.kernel.minor >= minor);
+}

@@ -1,0 +1,144 @@
+/** What must hold between the parts of a spec, each of which is right by itself. */
+import type { Report } from "./shape.js";
+import type { Linux, Mapping, NamespaceType, Process, SbxKeys, Spec } from "./spec.js";
+
+/** A spec of which only the parts that passed their own check are there. */
+export type PartialSpec = Omit<Partial<Spec>, "process" | "linux" | "sbx"> & {
+  process?: Partial<Process>;
+  linux?: Partial<Linux>;
+  sbx?: Partial<SbxKeys>;
+};
+
+/** Reports every contradiction. */
+export function checkRelations(spec: PartialSpec, report: Report): void {
+  const listed = spec.linux?.namespaces?.map(({ type }) => type);
+  if (listed !== undefined) {
+    checkNamespaces(listed, report);
+    checkWhatNeedsNamespaces(spec, new Set(listed), report);
+  }
+  checkMappings("linux.uidMappings", spec.linux?.uidMappings, report);
+  checkMappings("linux.gidMappings", spec.linux?.gidMappings, report);
+  checkProcess(spec, report);
+  const { statusFd, preserveFds } = spec.sbx ?? {};
+  if (statusFd !== undefined && preserveFds !== undefined && statusFd < 3 + preserveFds) {
+    report(
+      "sbx.statusFd",
+      `${statusFd} is among the ${preserveFds} fds from 3 on that the command gets`,
+      `Use fd ${3 + preserveFds} or one above it`,
+    );
+  }
+}
+
+function checkNamespaces(listed: readonly NamespaceType[], report: Report): void {
+  for (const [index, type] of listed.entries()) {
+    if (listed.indexOf(type) !== index) {
+      report(`linux.namespaces[${index}].type`, `${type} is listed twice`);
+    }
+  }
+  if (!listed.includes("user")) {
+    report(
+      "linux.namespaces",
+      "user is missing, and only in a user namespace may a caller without privileges mount",
+      'Add {"type": "user"}',
+    );
+  }
+  if (!listed.includes("mount")) {
+    report(
+      "linux.namespaces",
+      "mount is missing, and without a mount namespace the root of the host would be changed",
+      'Add {"type": "mount"}',
+    );
+  }
+}
+
+/** A setting without a namespace of its own would be one of the host's, see namespaces(7). */
+function checkWhatNeedsNamespaces(
+  spec: PartialSpec,
+  own: ReadonlySet<NamespaceType>,
+  report: Report,
+): void {
+  const needs = (type: NamespaceType, at: string, given: unknown) => {
+    if (given === undefined || own.has(type)) return;
+    report(
+      at,
+      `is a setting of the ${type} namespace, which is shared with the host`,
+      "Leave it out, or give the sandbox a namespace of its own",
+    );
+  };
+  needs("uts", "hostname", spec.hostname);
+  needs("uts", "domainname", spec.domainname);
+  needs("user", "linux.uidMappings", spec.linux?.uidMappings);
+  needs("user", "linux.gidMappings", spec.linux?.gidMappings);
+  needs("time", "linux.timeOffsets", spec.linux?.timeOffsets);
+  for (const name of Object.keys(spec.linux?.sysctl ?? {})) {
+    const type = sysctlNamespace(name);
+    if (type !== null) needs(type, `linux.sysctl[${JSON.stringify(name)}]`, name);
+  }
+  if (own.has("time") && spec.sbx?.init === false) {
+    report(
+      "sbx.init",
+      "a time namespace needs the init: only children of its maker enter it (time_namespaces(7))",
+    );
+  }
+}
+
+const ipcSysctls = [
+  "kernel.msgmax",
+  "kernel.msgmnb",
+  "kernel.msgmni",
+  "kernel.sem",
+  "kernel.shmall",
+  "kernel.shmmax",
+  "kernel.shmmni",
+  "kernel.shm_rmid_forced",
+];
+
+/**
+ * The namespace that a sysctl belongs to, or null where it is the whole host's: namespaces(7),
+ * ipc_namespaces(7), network_namespaces(7), and what runc's validator allows.
+ */
+export function sysctlNamespace(name: string): NamespaceType | null {
+  if (ipcSysctls.includes(name) || name.startsWith("fs.mqueue.")) return "ipc";
+  return name.startsWith("net.") ? "network" : null;
+}
+
+/** Lines of one map must not overlap, inside or outside: user_namespaces(7). */
+function checkMappings(at: string, mappings: readonly Mapping[] | undefined, report: Report): void {
+  for (const [index, line] of (mappings ?? []).entries()) {
+    const path = `${at}[${index}]`;
+    for (const key of ["containerID", "hostID"] as const) {
+      if (line[key] + line.size > 2 ** 32 - 1) {
+        report(`${path}.size`, `${line[key]} + ${line.size} goes beyond the last id, 4294967294`);
+      }
+      const before = (mappings ?? [])
+        .slice(0, index)
+        .findIndex(
+          (other) => other[key] < line[key] + line.size && line[key] < other[key] + other.size,
+        );
+      if (before >= 0) report(`${path}.${key}`, `overlaps ${at}[${before}]`);
+    }
+  }
+}
+
+function checkProcess(spec: PartialSpec, report: Report): void {
+  const { args, rlimits, user } = spec.process ?? {};
+  const { entrypoint } = spec.sbx ?? {};
+  if (args?.length === 0 && entrypoint?.length === 0) {
+    report("process.args", "must name a command, for there is no entrypoint");
+  }
+  if (user !== undefined && spec.sbx?.user !== undefined) {
+    report("sbx.user", "the user is given in process.user as well", "Give one of the two");
+  }
+  if (spec.root?.readonly === true && spec.sbx?.writes === "in-place") {
+    report("root.readonly", "contradicts sbx.writes, which is in-place");
+  }
+  for (const [index, { type, soft, hard }] of (rlimits ?? []).entries()) {
+    const path = `process.rlimits[${index}]`;
+    if ((rlimits ?? []).findIndex((other) => other.type === type) !== index) {
+      report(`${path}.type`, `${type} is given twice`);
+    }
+    if (hard !== "unlimited" && (soft === "unlimited" || soft > hard)) {
+      report(`${path}.soft`, `${soft} is above the hard limit ${hard}`);
+    }
+  }
+}

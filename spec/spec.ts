@@ -1,0 +1,157 @@
+/**
+ * `Spec`: what a sandbox should be. It is the OCI runtime-spec's configuration object (v1.2,
+ * config.md and config-linux.md), field names as spelled there, plus sbx's own keys under `sbx`
+ * for what OCI has no word for.
+ */
+import type { Capability } from "./capabilities.js";
+
+/** A line of an id map: `size` ids from `containerID` inside are those from `hostID` outside. */
+export interface Mapping {
+  containerID: number;
+  hostID: number;
+  size: number;
+}
+
+export const rlimitNames = [
+  "RLIMIT_CPU",
+  "RLIMIT_FSIZE",
+  "RLIMIT_DATA",
+  "RLIMIT_STACK",
+  "RLIMIT_CORE",
+  "RLIMIT_RSS",
+  "RLIMIT_NPROC",
+  "RLIMIT_NOFILE",
+  "RLIMIT_MEMLOCK",
+  "RLIMIT_AS",
+  "RLIMIT_LOCKS",
+  "RLIMIT_SIGPENDING",
+  "RLIMIT_MSGQUEUE",
+  "RLIMIT_NICE",
+  "RLIMIT_RTPRIO",
+  "RLIMIT_RTTIME",
+] as const;
+/** In the order of their numbers, see getrlimit(2). */
+export type RlimitName = (typeof rlimitNames)[number];
+
+export interface Rlimit {
+  type: RlimitName;
+  /** Units as getrlimit(2) has them; `"unlimited"` is RLIM_INFINITY. */
+  soft: number | "unlimited";
+  hard: number | "unlimited";
+}
+
+export interface User {
+  uid: number;
+  gid: number;
+  /** Mode bits to clear, 0 to 0o777. */
+  umask?: number;
+  additionalGids?: number[];
+}
+
+export interface Process {
+  /** True: always a pty. False: never. Absent: a pty where stdin and stdout are terminals. */
+  terminal?: boolean;
+  /** Absent where `sbx.user` names the user instead. */
+  user?: User;
+  /** The command that runs where the program is given none as its own arguments. */
+  args: string[];
+  /** `K=V` settings. */
+  env: string[];
+  /** Absolute path inside. Absent: the user's home where it exists. */
+  cwd: string;
+  capabilities?: {
+    bounding?: Capability[];
+    effective?: Capability[];
+    inheritable?: Capability[];
+    permitted?: Capability[];
+    ambient?: Capability[];
+  };
+  rlimits?: Rlimit[];
+  noNewPrivileges?: boolean;
+  oomScoreAdj?: number;
+}
+
+export interface Mount {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+}
+
+export const namespaceTypes = [
+  "user",
+  "mount",
+  "pid",
+  "network",
+  "ipc",
+  "uts",
+  "cgroup",
+  "time",
+] as const;
+export type NamespaceType = (typeof namespaceTypes)[number];
+
+/** Seconds and nanoseconds that a clock inside is ahead of the host's. */
+export interface TimeOffset {
+  secs: number;
+  nanosecs?: number;
+}
+
+export interface Linux {
+  /** A namespace that is not listed is shared with the host. */
+  namespaces: { type: NamespaceType }[];
+  /** Explicit maps, with ids of the caller's own namespace as hostID. Absent: see `sbx.userns`. */
+  uidMappings?: Mapping[];
+  gidMappings?: Mapping[];
+  timeOffsets?: { monotonic?: TimeOffset; boottime?: TimeOffset };
+  sysctl?: Record<string, string>;
+  maskedPaths?: string[];
+  readonlyPaths?: string[];
+}
+
+/** How ids are mapped where no explicit map is given. */
+export type UsernsMode =
+  /** The caller is root inside, the subordinate ids follow from 1; `single` where there are none. */
+  | { mode: "auto" }
+  /** Only the caller, as root inside. */
+  | { mode: "single" }
+  /** The caller keeps its ids inside, or has those named here; the others are subordinate ids. */
+  | { mode: "keep-id"; uid?: number; gid?: number }
+  /** Only subordinate ids: the caller has no id inside. */
+  | { mode: "nomap" };
+
+/** What OCI has no word for. */
+export interface SbxKeys {
+  userns: UsernsMode;
+  /** `name|uid[:group|gid]`, resolved in the rootfs's own passwd and group files. */
+  user?: string;
+  /** Mode bits to clear, 0 to 0o777. Absent: those of `process.user`, else the caller's. */
+  umask?: number;
+  /** On top of, and taken from, the default set: names as in capabilities(7), or `ALL`. */
+  capAdd?: string[];
+  capDrop?: string[];
+  /** Where writes to the rootfs go. `root.readonly` refuses them instead. */
+  writes: "throw-away" | "in-place";
+  /** Runs before the command's own words; OCI images call it Entrypoint. */
+  entrypoint: string[];
+  /** Names of variables that are taken from the caller's environment where they are set there. */
+  inheritEnv: string[];
+  /** All of the caller's environment is taken. */
+  inheritAllEnv: boolean;
+  /** A PID 1 of sbx's own that reaps and forwards. */
+  init: boolean;
+  /** How many fds from 3 on reach the payload. */
+  preserveFds: number;
+  /** The fd on which set-up and exit are told as JSON lines. */
+  statusFd?: number;
+}
+
+export interface Spec {
+  ociVersion: string;
+  process: Process;
+  root: { path: string; readonly?: boolean };
+  hostname?: string;
+  domainname?: string;
+  mounts: Mount[];
+  linux: Linux;
+  sbx: SbxKeys;
+}

@@ -1,0 +1,188 @@
+/**
+ * Steps: what a plan consists of. Each is one thing that a role of the compiled program does, in
+ * the words of the field; `describeStep` gives the text that `explain` prints and errors name.
+ */
+import type { Capability } from "./capabilities.js";
+import type { Mapping, RlimitName, TimeOffset } from "./spec.js";
+
+/** Who runs a step: the monitor outside, the init (PID 1) inside, or the payload before execve. */
+export type Role = "monitor" | "init" | "payload";
+
+/** The order of set-up. Steps of a plan are sorted by it; why, is said in launch/plan.ts. */
+export type Phase =
+  | "prepare"
+  | "clone"
+  | "idmap"
+  | "mounts"
+  | "pivot_root"
+  | "filesystems"
+  | "masks"
+  | "network"
+  | "identity"
+  | "capabilities"
+  | "no_new_privs"
+  | "execve";
+
+export type NamespaceFlag =
+  | "CLONE_NEWUSER"
+  | "CLONE_NEWNS"
+  | "CLONE_NEWPID"
+  | "CLONE_NEWNET"
+  | "CLONE_NEWIPC"
+  | "CLONE_NEWUTS"
+  | "CLONE_NEWCGROUP";
+
+/** mount(2) flags that a plan may name. */
+export type MountFlag =
+  | "MS_RDONLY"
+  | "MS_NOSUID"
+  | "MS_NODEV"
+  | "MS_NOEXEC"
+  | "MS_REMOUNT"
+  | "MS_NOATIME"
+  | "MS_NODIRATIME"
+  | "MS_BIND"
+  | "MS_REC"
+  | "MS_UNBINDABLE"
+  | "MS_PRIVATE"
+  | "MS_SLAVE"
+  | "MS_SHARED"
+  | "MS_RELATIME"
+  | "MS_STRICTATIME";
+
+/** Flags that only ever take something away, and that any mount may be given. */
+export type RestrictingFlag = Extract<
+  MountFlag,
+  "MS_RDONLY" | "MS_NOSUID" | "MS_NODEV" | "MS_NOEXEC"
+>;
+
+/** The five sets of capabilities(7). */
+export interface CapabilitySets {
+  readonly bounding: readonly Capability[];
+  readonly effective: readonly Capability[];
+  readonly inheritable: readonly Capability[];
+  readonly permitted: readonly Capability[];
+  readonly ambient: readonly Capability[];
+}
+
+export type Action =
+  /** Makes fds 0 to 2 open and closes all others but the first `preserved` after them and `statusFd`. */
+  | { readonly kind: "tidyFds"; readonly preserved: number; readonly statusFd: number | null }
+  /** chdir(2). A relative path is relative to where the step before left the process. */
+  | { readonly kind: "chdir"; readonly path: string }
+  /** Makes a private directory below `parent` for throw-away uppers; the janitor removes it at the end. */
+  | { readonly kind: "makeUpperStore"; readonly parent: string }
+  /** Shows that directory at `target`. */
+  | { readonly kind: "bindUpperStore"; readonly target: string }
+  | { readonly kind: "clone"; readonly namespaces: readonly NamespaceFlag[] }
+  /** Writes /proc/PID/{uid,gid}_map of the init; `helpers` are run to do it where given. */
+  | {
+      readonly kind: "mapIds";
+      readonly uidMappings: readonly Mapping[];
+      readonly gidMappings: readonly Mapping[];
+      readonly helpers: { readonly newuidmap: string; readonly newgidmap: string } | null;
+      /** Written before the gid map where setgroups(2) must be given up for it. */
+      readonly denySetgroups: boolean;
+    }
+  /** Real, effective and saved ids at once: setresgid(2), setresuid(2). */
+  | { readonly kind: "setIds"; readonly uid: number; readonly gid: number }
+  /** The kernel kills the process when its parent dies; anew after each change of ids. */
+  | { readonly kind: "dieWithMonitor" }
+  | {
+      readonly kind: "unshareTime";
+      readonly monotonic: Required<TimeOffset>;
+      readonly boottime: Required<TimeOffset>;
+    }
+  | {
+      readonly kind: "mount";
+      readonly source: string;
+      readonly target: string;
+      readonly type: string | null;
+      readonly flags: readonly MountFlag[];
+      readonly data: string;
+    }
+  /** A copy-on-write view of `lower`; makes `upper`, with the mode of `lower`, `work` and `target`. */
+  | {
+      readonly kind: "overlay";
+      readonly lower: string;
+      readonly upper: string;
+      readonly work: string;
+      readonly target: string;
+      readonly mode: number;
+      readonly volatile: boolean;
+    }
+  /** Adds flags to the mount at `target`, and with `recursive` to every mount below it: mount_setattr(2). */
+  | {
+      readonly kind: "addMountFlags";
+      readonly target: string;
+      readonly flags: readonly RestrictingFlag[];
+      readonly recursive: boolean;
+    }
+  /** The same for one mount on kernels before 5.12, which have no mount_setattr(2). */
+  | {
+      readonly kind: "remount";
+      readonly target: string;
+      readonly flags: readonly RestrictingFlag[];
+    }
+  /** A directory and its parents; one that is there already is left as it is. */
+  | { readonly kind: "mkdir"; readonly path: string; readonly mode: number }
+  /** An empty file to mount on; one that is there already is left as it is. */
+  | { readonly kind: "touch"; readonly path: string; readonly mode: number }
+  | { readonly kind: "symlink"; readonly target: string; readonly path: string }
+  | { readonly kind: "pivotRoot"; readonly newRoot: string }
+  | { readonly kind: "detachOldRoot" }
+  /** Hides a file behind /dev/null and a directory behind an empty tmpfs; what is absent is passed over. */
+  | { readonly kind: "mask"; readonly path: string }
+  /** Makes what lies at the path read-only, as it is; what is absent is passed over. */
+  | { readonly kind: "readonlyPath"; readonly path: string }
+  | { readonly kind: "sethostname"; readonly name: string }
+  | { readonly kind: "setdomainname"; readonly name: string }
+  | { readonly kind: "loopbackUp" }
+  /** Nobody inside can trace the process or read its memory. */
+  | { readonly kind: "nonDumpable" }
+  | { readonly kind: "writeFile"; readonly path: string; readonly text: string }
+  /** A pty from the sandbox's devpts, owned by `uid`; `auto`: where stdin and stdout are terminals. */
+  | { readonly kind: "openTerminal"; readonly when: "auto" | "always"; readonly uid: number }
+  | {
+      readonly kind: "setrlimit";
+      readonly type: RlimitName;
+      readonly soft: bigint;
+      readonly hard: bigint;
+    }
+  | { readonly kind: "umask"; readonly mask: number }
+  | { readonly kind: "setgroups"; readonly gids: readonly number[] }
+  | { readonly kind: "dropBounding"; readonly keep: readonly Capability[] }
+  | { readonly kind: "keepCapabilities" }
+  | { readonly kind: "setCapabilities"; readonly sets: CapabilitySets }
+  | { readonly kind: "noNewPrivileges" }
+  /** Runs the program's own arguments, after `prefix`; `fallback` where it was given none. */
+  | {
+      readonly kind: "execve";
+      readonly prefix: readonly string[];
+      readonly fallback: readonly string[];
+      /** `K=V` settings, and names whose values are taken from the caller at run time. */
+      readonly environment: readonly string[];
+      readonly inherited: readonly string[];
+      readonly inheritAll: boolean;
+    };
+
+export interface Step {
+  readonly role: Role;
+  readonly phase: Phase;
+  readonly action: Action;
+  /** How to mend it, by the name of the errno that the kernel gave; `any` for every other. */
+  readonly hints?: Readonly<Record<string, string>>;
+}
+
+/** What a plan tells its reader besides the steps: rungs taken, things that will not work inside. */
+export interface Plan {
+  readonly steps: readonly Step[];
+  readonly notes: readonly string[];
+  /** The init reaps and forwards as PID 1; without it the payload is PID 1 itself. */
+  readonly init: boolean;
+  readonly statusFd: number | null;
+}
+
+export function assertNever(value: never): never {
+  throw new Error(`unexpected ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,105 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { commands, completionScript, shells } from "../../cmd/completion.js";
+import { runOptions } from "../../cmd/options.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("cmd/completion");
+
+let directory = "";
+const script = (shell: string) => join(directory, `sbx.${shell}`);
+
+test.before(() => {
+  directory = mkdtempSync(join(tmpdir(), "sbx-completion-"));
+  for (const shell of shells) writeFileSync(script(shell), completionScript(shell));
+  mkdirSync(join(directory, "rootfs dir"));
+  writeFileSync(join(directory, "root.env"), "");
+});
+
+test.after(() => rmSync(directory, { recursive: true }));
+
+function output(command: string, args: string[]): string[] {
+  const text = execFileSync(command, args, {
+    cwd: directory,
+    encoding: "utf8",
+    env: { PATH: process.env.PATH, HOME: directory, SBX_TEST_MARK: "1" },
+  });
+  return text.split("\n").filter((line) => line !== "");
+}
+
+for (const shell of shells) {
+  test.needs(shell, `${shell} finds no fault with its script`, () => {
+    assert.equal(output(shell, ["-n", script(shell)]), []);
+  });
+
+  test(`${shell} knows every option and command`, () => {
+    const text = completionScript(shell);
+    for (const name of [...Object.keys(runOptions), ...Object.keys(commands)]) {
+      assert.match(text, name);
+    }
+    assert.not.match(text, "no-rootless");
+    assert.not.match(text, "undefined");
+  });
+}
+
+/** What bash offers for a line, split at = and : as its COMP_WORDBREAKS has it. */
+function bash(line: string): string[] {
+  const code = `
+    source "$1"; compopt() { :; }
+    COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
+    COMP_LINE=$2 COMP_POINT=\${#2}; shift 2
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _sbx && printf '%s\\n' "\${COMPREPLY[@]}"; :`;
+  const words = line.split(/([=:])|\s+/).filter((word) => word !== undefined && word !== "");
+  if (/\s$/.test(line)) words.push("");
+  return output("bash", ["-c", code, "bash", script("bash"), line, ...words]);
+}
+
+/** What fish offers for a line, without descriptions. */
+function fish(line: string): string[] {
+  const code = 'source $argv[1]; complete -C "$argv[2]"';
+  const lines = output("fish", ["--no-config", "-c", code, script("fish"), line]);
+  return lines.map((each) => each.split("\t")[0] ?? "");
+}
+
+test.needs("bash", "bash completes commands and options", () => {
+  assert.equal(bash("sbx ex"), ["explain"]);
+  assert.equal(bash("sbx run --user"), ["--userns", "--user"]);
+  assert.equal(bash("sbx run --no-in"), ["--no-in-place", "--no-init"]);
+  assert.equal(bash("sbx explain run --dom"), ["--domainname"]);
+  assert.equal(bash("sbx completion f"), ["fish"]);
+});
+
+test.needs("bash", "bash completes values, attached or not", () => {
+  assert.equal(bash("sbx run --pid "), ["private", "host"]);
+  assert.equal(bash("sbx run --pid=h"), ["host"]);
+  assert.equal(bash("sbx run --pid="), ["private", "host"]);
+  assert.equal(bash("sbx run --cap-add NET_A"), ["NET_ADMIN"]);
+  assert.equal(bash("sbx run -e SBX_TEST"), ["SBX_TEST_MARK"]);
+  assert.equal(bash("sbx run --env-file r"), ["rootfs dir", "root.env"].sort().reverse());
+});
+
+test.needs(
+  "bash",
+  "bash completes directories for ROOTFS and leaves options behind it to the command",
+  () => {
+    assert.equal(bash("sbx run -t --user x -e A=b roo"), ["rootfs dir"]);
+    assert.equal(bash("sbx run -- roo"), ["rootfs dir"]);
+    assert.equal(bash("sbx run / --pi"), []);
+    assert.equal(bash("sbx run / root."), ["root.env"]);
+  },
+);
+
+test.needs("fish", "fish completes the same", () => {
+  assert.equal(fish("sbx ex"), ["explain"]);
+  assert.equal(fish("sbx run --pid "), ["host", "private"]);
+  assert.equal(fish("sbx run --cap-add=NET_A"), ["--cap-add=NET_ADMIN"]);
+  assert.equal(fish("sbx run -t -e A=b --user x roo"), ["rootfs dir/"]);
+  assert.equal(fish("sbx run / --pi"), []);
+  assert.equal(fish("sbx explain run --dom"), ["--domainname"]);
+});
+
+test.run();

@@ -1,0 +1,100 @@
+/** Data, slots and files of whole programs. */
+import * as assert from "uvu/assert";
+import { slot } from "../../launch/builder.js";
+import { compile } from "../../launch/link.js";
+import { suite } from "../support/suite.js";
+import { numbers, print, program, run } from "./programs.js";
+
+const test = suite("link");
+
+const result = slot("result");
+
+test("words hold addresses and numbers, buffers are zeroed, and equal bytes are shared", () => {
+  const found = numbers((b) => {
+    const first = b.bytes(new Uint8Array([1, 2, 3]));
+    const second = b.bytes(new Uint8Array([1, 2, 3]));
+    const third = b.bytes(new Uint8Array([1, 2, 4]));
+    const buffer = b.buffer("zeroes", 70_000);
+    const items = [{ ...third, offset: 2 }, -5, buffer];
+    const written = b.words("written", items, true);
+    const constant = b.words("constant", items, false);
+    b.load(8, result, written);
+    b.load(1, result, result);
+    const number = slot("number");
+    b.load(8, number, constant, 8);
+    const address = slot("address");
+    b.load(8, address, constant, 16);
+    b.alu("sub", address, address, buffer);
+    const shared = slot("shared");
+    b.alu("sub", shared, first, second);
+    const apart = slot("apart");
+    b.alu("sub", apart, first, third);
+    const last = slot("last");
+    b.load(8, last, buffer, 69_992);
+    const aligned = slot("aligned");
+    b.alu("or", aligned, buffer, written);
+    b.alu("or", aligned, aligned, constant);
+    b.alu("and", aligned, aligned, 15);
+    return [result, number, address, shared, apart, last, aligned];
+  });
+  assert.equal(found.map(Number), [4, -5, 0, 0, -3, 0, 0]);
+});
+
+test("read-only data cannot be written", () => {
+  const address = slot("pointer");
+  const { signal } = run((b) => {
+    b.set(address, b.words("constant", [1], false));
+    b.store(8, address, 0, 2);
+    b.exit(0);
+  });
+  assert.is(signal, "SIGSEGV");
+});
+
+test("a hundred slots, near and far, hold what was put into them", () => {
+  const names = Array.from({ length: 100 }, (_, index) => slot(`slot${index}`));
+  const found = numbers((b) => {
+    for (const [index, name] of names.entries()) b.set(name, index);
+    for (const name of names.slice(50)) b.alu("add", name, name, 1000);
+    return names;
+  });
+  assert.equal(
+    found.map(Number),
+    names.map((_, index) => (index < 50 ? index : index + 1000)),
+  );
+});
+
+test("the most used slots are the cheapest to reach", () => {
+  const names = Array.from({ length: 100 }, (_, index) => slot(`slot${index}`));
+  const size = (hot: number, times: number) =>
+    compile(
+      program((b) => {
+        for (const name of names) b.set(name, 1);
+        for (let time = 0; time < times; time += 1) b.set(slot(`slot${hot}`), time);
+        b.exit(0);
+      }),
+      "x86_64",
+    ).length;
+  // mov QWORD PTR [rbx+disp8],imm32 has 8 bytes.
+  assert.is(size(99, 20), size(0, 0) + 20 * 8);
+});
+
+test("the same program gives the same bytes, small ones", () => {
+  const write = print((b) => [b.text("a")]);
+  const bytes = compile(program(write), "x86_64");
+  assert.equal(bytes, compile(program(write), "x86_64"));
+  assert.ok(bytes.length < 450, `${bytes.length} bytes`);
+});
+
+test("a program that does not verify is not compiled, and all its faults are told", () => {
+  const counter = slot("counter");
+  const broken = program((b) => {
+    b.set(result, counter);
+    b.alu("shl", result, result, 64);
+  });
+  assert.throws(
+    () => compile(broken, "x86_64"),
+    ({ message }: Error) => /reads counter/.test(message) && /shift by 64/.test(message),
+  );
+});
+
+test.run();

@@ -1,0 +1,106 @@
+/** What a test may need of the machine it runs on, and whether it is there. */
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Why something is missing, in one phrase, or null where it is there. */
+type Check = () => string | null;
+
+const checks = {
+  "user namespaces": () => works("unshare", ["--user", "--map-root-user", "true"]),
+  "mount namespaces": () => works("unshare", ["--user", "--map-root-user", "--mount", "true"]),
+  subids: () => subids(),
+  busybox: () => staticBusybox(),
+  debian: () => inPath("mmdebstrap") ?? subids(),
+  overlay: () =>
+    /\boverlay\b/.test(read("/proc/filesystems")) ? null : "the kernel has no overlay",
+  fuse: () => openable("/dev/fuse"),
+  "fuse-overlayfs": () => openable("/dev/fuse") ?? inPath("fuse-overlayfs"),
+  tun: () => openable("/dev/net/tun"),
+  unprivileged: () => (process.getuid?.() === 0 ? "runs as root" : null),
+  tmux: () => inPath("tmux"),
+  strace: () => inPath("strace"),
+  objdump: () => inPath("objdump"),
+  readelf: () => inPath("readelf"),
+  bwrap: () => inPath("bwrap"),
+  shellcheck: () => inPath("shellcheck"),
+  dash: () => inPath("dash"),
+  bash: () => inPath("bash"),
+  zsh: () => inPath("zsh"),
+  fish: () => inPath("fish"),
+  python3: () => inPath("python3"),
+} satisfies Record<string, Check>;
+
+/** What `test.needs` takes. */
+export type Requirement = keyof typeof checks;
+
+const known = new Map<Requirement, string | null>();
+
+/** Why the requirement is not met here, or null where it is. Looked up once a process. */
+export function missing(requirement: Requirement): string | null {
+  let reason = known.get(requirement);
+  if (reason === undefined) {
+    reason = checks[requirement]();
+    known.set(requirement, reason);
+  }
+  return reason;
+}
+
+/** The first directory of PATH with an executable of that name, as an absolute path. */
+export function findInPath(name: string): string | null {
+  for (const directory of (process.env.PATH ?? "").split(delimiter)) {
+    const path = join(directory, name);
+    if (directory !== "" && accessible(path, fs.constants.X_OK)) return path;
+  }
+  return null;
+}
+
+function inPath(name: string): string | null {
+  return findInPath(name) === null ? `${name} is not installed` : null;
+}
+
+function accessible(path: string, mode: number): boolean {
+  try {
+    fs.accessSync(path, mode);
+    return true;
+  } catch {
+    // Every reason for a refusal is the same to the caller: it cannot be used.
+    return false;
+  }
+}
+
+function openable(path: string): string | null {
+  const { R_OK, W_OK } = fs.constants;
+  return accessible(path, R_OK | W_OK) ? null : `${path} cannot be opened`;
+}
+
+function works(command: string, args: string[]): string | null {
+  const absent = inPath(command);
+  if (absent !== null) return absent;
+  const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  return status === 0 ? null : `${command} ${args.join(" ")}: ${stderr.trim()}`;
+}
+
+function read(path: string): string {
+  return accessible(path, fs.constants.R_OK) ? fs.readFileSync(path, "utf8") : "";
+}
+
+function subids(): string | null {
+  const helper = inPath("newuidmap") ?? inPath("newgidmap");
+  if (helper !== null) return helper;
+  const { status, stdout } = spawnSync("id", ["-un"], { encoding: "utf8" });
+  const name = status === 0 ? stdout.trim() : `${process.getuid?.()}`;
+  const owns = (path: string) =>
+    read(path)
+      .split("\n")
+      .some((line) => line.startsWith(`${name}:`) || line.startsWith(`${process.getuid?.()}:`));
+  return owns("/etc/subuid") && owns("/etc/subgid") ? null : `${name} has no subordinate ids`;
+}
+
+function staticBusybox(): string | null {
+  const path = findInPath("busybox");
+  if (path === null) return "busybox is not installed";
+  // PT_INTERP names the loader that a dynamic program needs, and a rootfs of one file lacks.
+  const dynamic = fs.readFileSync(path).subarray(0, 4096).includes("/ld-");
+  return dynamic ? "busybox is not static: install busybox-static" : null;
+}

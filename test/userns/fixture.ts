@@ -1,0 +1,73 @@
+/** Machines and sandboxes for the tests of the planners. */
+import { defaultSpec } from "../../spec/default.js";
+import type { Host } from "../../spec/host.js";
+import type { Mapping, Spec, UsernsMode } from "../../spec/spec.js";
+
+const everyId = [{ start: 0, size: 4294967295 }];
+
+/** An ordinary user's laptop, changed by `overrides`. */
+export function hostOf(overrides: Partial<Host> = {}): Host {
+  return {
+    architecture: "x86_64",
+    kernel: { release: "6.1.0", major: 6, minor: 1 },
+    user: { uid: 1000, gid: 100, name: "alice", home: "/home/alice" },
+    mapsAnyId: false,
+    subuids: [{ start: 100000, size: 65536 }],
+    subgids: [{ start: 200000, size: 65536 }],
+    namespaceIds: { uids: everyId, gids: everyId },
+    newuidmap: { path: "/usr/bin/newuidmap", setuidRoot: true },
+    newgidmap: { path: "/usr/bin/newgidmap", setuidRoot: true },
+    userNamespaces: { max: 63000, unprivilegedClone: null, apparmorRestricted: null },
+    mounts: [],
+    rootfs: { path: "/srv/debian", mode: 0o755, passwd: null, group: null, directories: {} },
+    upperStore: "/home/alice/.cache/sbx/uppers",
+    ...overrides,
+  };
+}
+
+/** The same machine without subordinate ids. */
+export const poorHost = hostOf({ subuids: [], subgids: [] });
+
+/** Real root. */
+export function rootHost(overrides: Partial<Host> = {}): Host {
+  const user = { uid: 0, gid: 0, name: "root", home: "/root" };
+  return hostOf({ user, mapsAnyId: true, subuids: [], subgids: [], ...overrides });
+}
+
+/** A sandbox with a mode, or with explicit maps. */
+export function specOf(userns: UsernsMode, uidMappings?: Mapping[], gidMappings?: Mapping[]): Spec {
+  const spec = defaultSpec("/srv/debian");
+  return {
+    ...spec,
+    linux: {
+      ...spec.linux,
+      ...(uidMappings === undefined ? {} : { uidMappings }),
+      ...(gidMappings === undefined ? {} : { gidMappings }),
+    },
+    sbx: { ...spec.sbx, userns },
+  };
+}
+
+/** Mappings as `C:H:SIZE` words. */
+export function render(mappings: readonly Mapping[]): string {
+  return mappings.map((m) => `${m.containerID}:${m.hostID}:${m.size}`).join(" ");
+}
+
+/** The opposite of `render`. */
+export function maps(text: string): Mapping[] {
+  return text.split(" ").map((word) => {
+    const [containerID = 0, hostID = 0, size = 0] = word.split(":").map(Number);
+    return { containerID, hostID, size };
+  });
+}
+
+/** The message that `action` fails with. */
+export function failureOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof Error && error.name === "SbxError") return error.message;
+    throw error;
+  }
+  throw new Error("it did not fail");
+}

@@ -1,0 +1,151 @@
+/** Id maps: which user and group ids of the host stand for which inside the sandbox. */
+import { fail } from "../spec/error.js";
+import { type Host, kernelAtLeast } from "../spec/host.js";
+import type { Mapping, Spec, UsernsMode } from "../spec/spec.js";
+import { assertNever } from "../spec/step.js";
+import { checkExplicit } from "./explicit.js";
+import { fill, fits, mergeLines, shorten } from "./lines.js";
+import { addSubids, describeLack, type IdKind, type Lack } from "./mend.js";
+import { type Side, sideOf } from "./pool.js";
+import { maxId, rangeTo } from "./ranges.js";
+
+/** The maps of a sandbox, and how they come to be written. */
+export interface IdMaps {
+  /** In the order of the ids inside. */
+  readonly uidMappings: readonly Mapping[];
+  readonly gidMappings: readonly Mapping[];
+  /** Absolute paths of newuidmap(1) and newgidmap(1); null where the map files are written directly. */
+  readonly helpers: { readonly newuidmap: string; readonly newgidmap: string } | null;
+  /** `deny` goes to /proc/PID/setgroups before the gid map, so setgroups(2) fails inside for good. */
+  readonly denySetgroups: boolean;
+  /** Uid 0 and gid 0 exist inside. */
+  readonly rootMapped: boolean;
+  /** What the user ought to know: rungs taken, and how to get a better one. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * The maps for `spec` on `host`: the modes of podman-run(1) `--userns`, under the rules of
+ * user_namespaces(7). Explicit maps win over the mode; where only one of the two is given, the other
+ * is made as in `auto`. Gives up on an explicit map that the user may not have, on `nomap` without
+ * subordinate ids, and where a map needs newuidmap or newgidmap and it is not installed.
+ */
+export function planIdMaps(spec: Spec, host: Host): IdMaps {
+  const { uidMappings = [], gidMappings = [] } = spec.linux;
+  const isExplicit = uidMappings.length > 0 || gidMappings.length > 0;
+  const mode: UsernsMode = isExplicit ? { mode: "auto" } : spec.sbx.userns;
+  const sides = [sideOf("uid", host), sideOf("gid", host)] as const;
+  const uids = mapSide(uidMappings, sides[0], mode, host);
+  const gids = mapSide(gidMappings, sides[1], mode, host);
+  const isGidDirect = isOwnAlone(gids, sides[1]);
+  const isDirect = isOwnAlone(uids, sides[0]) && isGidDirect;
+  const implied = [
+    ...(uidMappings.length === 0 ? [{ side: sides[0], lines: uids }] : []),
+    ...(gidMappings.length === 0 ? [{ side: sides[1], lines: gids }] : []),
+  ];
+  return {
+    uidMappings: uids,
+    gidMappings: gids,
+    helpers: host.mapsAnyId || isDirect ? null : requireHelpers(host),
+    // Without CAP_SETGID the kernel takes a gid map only after this (CVE-2014-8989), and newgidmap
+    // writes it too where no subordinate gid is in the map (CVE-2018-7169).
+    denySetgroups: isGidDirect && !host.mapsAnyId,
+    rootMapped: hostIdOf(uids, 0) !== null && hostIdOf(gids, 0) !== null,
+    notes: mode.mode === "single" ? [] : notesOn(implied, mode, host),
+  };
+}
+
+/** The id outside that `containerID` stands for; null where it is not mapped. */
+export function hostIdOf(mappings: readonly Mapping[], containerID: number): number | null {
+  const line = mappings.find(
+    (m) => containerID >= m.containerID && containerID < m.containerID + m.size,
+  );
+  return line === undefined ? null : line.hostID + containerID - line.containerID;
+}
+
+function mapSide(explicit: readonly Mapping[], side: Side, mode: UsernsMode, host: Host) {
+  if (explicit.length === 0) return shorten(impliedLines(side, mode, host), lineLimit(host), side);
+  checkExplicit(explicit, { ...side, hint: addSubids([side.kind], host) });
+  const lines = mergeLines(explicit, side);
+  if (!fits(lines, lineLimit(host)))
+    fail(
+      `${side.kind} map of ${lines.length} lines`,
+      `the kernel takes at most ${lineLimit(host)} lines and 4095 bytes of text`,
+      "Map larger ranges of consecutive ids.",
+    );
+  return lines;
+}
+
+function impliedLines(side: Side, mode: UsernsMode, host: Host): Mapping[] {
+  const pool = side.lack === null ? side.pool : [];
+  const own = (containerID: number) => ({ containerID, hostID: side.own, size: 1 });
+  const lines = (): Mapping[] => {
+    switch (mode.mode) {
+      case "single":
+        return [own(0)];
+      case "auto":
+        return [own(0), ...fill(pool, [rangeTo(1, maxId)])];
+      case "keep-id": {
+        const id = mode[side.kind] ?? side.own;
+        return [own(id), ...fill(pool, [rangeTo(0, id - 1), rangeTo(id + 1, maxId)])];
+      }
+      case "nomap": {
+        const lack = side.lack ?? (side.isHostIds ? "subids" : null);
+        if (lack === null) return fill(pool, [rangeTo(0, maxId)]);
+        const { why, hint } = describeLack(lack, [side.kind], host);
+        return fail(`--userns=nomap: map ${side.kind}s`, why, hint);
+      }
+      default:
+        return assertNever(mode);
+    }
+  };
+  return mergeLines(lines(), side);
+}
+
+function notesOn(
+  implied: readonly { side: Side; lines: readonly Mapping[] }[],
+  mode: UsernsMode,
+  host: Host,
+): string[] {
+  const kindsWith = (lack: Lack) =>
+    implied.filter(({ side }) => side.lack === lack).map(({ side }) => side.kind);
+  const lacks = (["subids", "namespace", "helpers"] as const).flatMap((lack) => {
+    const kinds = kindsWith(lack);
+    if (kinds.length === 0) return [];
+    const { why, hint } = describeLack(lack, kinds, host);
+    return [`${onlyOwn(kinds)} inside: ${why}. ${hint}`];
+  });
+  const hostIds = implied.filter(({ side }) => side.isHostIds).map(({ side }) => `${side.kind}s`);
+  const cut = implied.flatMap(({ side, lines }) => {
+    const wanted = impliedLines(side, mode, host).length;
+    return lines.length === wanted
+      ? []
+      : [`only ${lines.length} of ${wanted} ranges of ${side.kind}s fit into an id map`];
+  });
+  return [
+    ...lacks,
+    ...(hostIds.length === 0 ? [] : [`${hostIds.join(" and ")} inside are the host's own numbers`]),
+    ...cut,
+  ];
+}
+
+function onlyOwn(kinds: readonly IdKind[]): string {
+  return `only your own ${kinds.join(" and ")} ${kinds.length === 1 ? "exists" : "exist"}`;
+}
+
+/** user_namespaces(7): five lines up to Linux 4.14, then 340. */
+function lineLimit(host: Host): number {
+  return kernelAtLeast(host, 4, 15) ? 340 : 5;
+}
+
+function isOwnAlone(lines: readonly Mapping[], { own }: Side): boolean {
+  return lines.length === 1 && lines[0]?.hostID === own && lines[0].size === 1;
+}
+
+function requireHelpers(host: Host): { newuidmap: string; newgidmap: string } {
+  const { newuidmap, newgidmap } = host;
+  if (newuidmap !== null && newgidmap !== null)
+    return { newuidmap: newuidmap.path, newgidmap: newgidmap.path };
+  const { why, hint } = describeLack("helpers", ["uid", "gid"], host);
+  return fail("map subordinate ids", why, hint);
+}

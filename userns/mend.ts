@@ -1,0 +1,60 @@
+/** Why the ids of a user do not suffice, and what an administrator can do about it. */
+import type { Host } from "../spec/host.js";
+import { assertNever } from "../spec/step.js";
+import { renderRanges } from "./ranges.js";
+
+export type IdKind = "uid" | "gid";
+
+/**
+ * - `subids`: the user has no lines in /etc/subuid or /etc/subgid.
+ * - `namespace`: those that the user has do not exist in the user namespace that sbx runs in.
+ * - `helpers`: newuidmap(1) or newgidmap(1) is not installed.
+ */
+export type Lack = "subids" | "namespace" | "helpers";
+
+/** What a lack is called, and the way out of it, in the fields of a `Problem`. */
+export interface LackText {
+  readonly why: string;
+  readonly hint: string;
+}
+
+/** The text for a lack that concerns `kinds` of ids. */
+export function describeLack(lack: Lack, kinds: readonly IdKind[], host: Host): LackText {
+  switch (lack) {
+    case "subids":
+      return {
+        why: `${host.user.name ?? `uid ${host.user.uid}`} has no subordinate ids in ${files(kinds)}`,
+        hint: addSubids(kinds, host),
+      };
+    case "namespace": {
+      const ranges = kinds.flatMap((kind) => (kind === "uid" ? host.subuids : host.subgids));
+      return {
+        why: `the subordinate ids ${renderRanges(ranges)} do not exist in this user namespace`,
+        hint: "Give the container that sbx runs in a larger id map.",
+      };
+    }
+    case "helpers":
+      return {
+        why: `${missingHelpers(host)} not found in PATH or /usr/bin`,
+        hint: "Install it: sudo apt install uidmap (Debian, Ubuntu), sudo dnf install shadow-utils (Fedora).",
+      };
+    default:
+      return assertNever(lack);
+  }
+}
+
+/** How to get subordinate ids, or more of them: usermod(8) of shadow 4.2 and later. */
+export function addSubids(kinds: readonly IdKind[], { user }: Pick<Host, "user">): string {
+  if (user.name === null) return `Have the line ${user.uid}:100000:65536 added to ${files(kinds)}.`;
+  const flags = kinds.map((kind) => `--add-sub${kind}s 100000-165535`).join(" ");
+  return `An administrator gives them with: sudo usermod ${flags} ${user.name}`;
+}
+
+function files(kinds: readonly IdKind[]): string {
+  return kinds.map((kind) => `/etc/sub${kind}`).join(" and ");
+}
+
+function missingHelpers({ newuidmap, newgidmap }: Host): string {
+  if (newuidmap === null) return newgidmap === null ? "newuidmap and newgidmap" : "newuidmap";
+  return "newgidmap";
+}
