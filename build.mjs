@@ -1,7 +1,7 @@
 /**
- * Bundles the command line into dist/, or into the directory given as the only argument:
- * `sbx.js`, which the launcher starts; `main.js` with what every start needs; chunks that are
- * loaded on demand; and `meta.json`, esbuild's account of which file went where.
+ * Bundles the command line into dist/: `sbx.js`, which the launcher starts; `main.js` with what
+ * every start needs; and chunks that are loaded on demand. A directory given as the only argument is
+ * built instead, with `meta.json`, esbuild's account of which file went where.
  */
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -41,7 +41,9 @@ try {
     logLevel: "warning",
   });
   await writeFile(join(fresh, "sbx.js"), entry);
-  await writeFile(join(fresh, "meta.json"), JSON.stringify(metafile));
+  if (process.argv[2] !== undefined) {
+    await writeFile(join(fresh, "meta.json"), JSON.stringify(metafile));
+  }
   await rm(target, { recursive: true, force: true });
   await rename(fresh, target);
 } catch (error) {

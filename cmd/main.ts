@@ -10,7 +10,7 @@ try {
   const [command] = argv;
   if (command === "--memfd") await runFromMemory(argv);
   else if (command === "run" && !asksForHelp(argv.slice(1))) await run(argv.slice(1));
-  else await (await import("./cli.js")).cli(argv);
+  else process.exitCode = await (await import("./cli.js")).cli(argv);
 } catch (error) {
   if (!(error instanceof SbxError)) throw error;
   // Not through process.stderr, which would leave O_NONBLOCK on a pipe that others write to.

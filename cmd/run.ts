@@ -11,20 +11,17 @@ import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
 import { specFromFlags } from "./flags.js";
-import { parseRun } from "./parse.js";
+import { type ParsedRun, parseRun } from "./parse.js";
 import { statusFdOf } from "./status.js";
 
 /** A command line understood, on this machine. */
 export interface Request {
   readonly spec: Spec;
   readonly host: Host;
-  /** How many words of argv come before the payload's own. */
-  readonly commandIndex: number;
 }
 
-/** Reads what the words after `run` ask for; fails with an `SbxError` on anything wrong with them. */
-export async function readRequest(argv: readonly string[]): Promise<Request> {
-  const { flags, rootfs, command, commandIndex } = parseRun(argv);
+/** From a parsed command line; fails with an `SbxError` on anything wrong with it. */
+export async function readRequest({ flags, rootfs, command }: ParsedRun): Promise<Request> {
   const merged = await withConfig(flags, {
     variables: process.env,
     home: process.env.HOME ?? "/",
@@ -33,7 +30,7 @@ export async function readRequest(argv: readonly string[]): Promise<Request> {
   const spec = specFromFlags(merged, rootfs, command, {
     readFile: (path) => readFileSync(path, "utf8"),
   });
-  return { spec, host: probe(rootfs, process.env), commandIndex };
+  return { spec, host: probe(rootfs, process.env) };
 }
 
 function readIfThere(path: string): string | null {
@@ -48,7 +45,12 @@ function readIfThere(path: string): string | null {
 /** Prints for the launcher how to start the program: cmd/sbx says how it understands it. */
 export async function run(argv: readonly string[]): Promise<void> {
   const { host, bytes, shift } = await compileArguments(argv);
-  const kept = keep(bytes, { env: process.env, home: host.user.home, uid: host.user.uid, nowMs: Date.now() });
+  const kept = keep(bytes, {
+    env: process.env,
+    home: host.user.home,
+    uid: host.user.uid,
+    nowMs: Date.now(),
+  });
   writeSync(1, kept.kind === "file" ? `exec ${shift} ${kept.path}\n` : `memfd ${shift}\n`);
 }
 
@@ -69,9 +71,11 @@ export async function runFromMemory(argv: readonly string[]): Promise<void> {
 
 async function compileArguments(argv: readonly string[]) {
   try {
-    const { spec, host, commandIndex } = await readRequest(argv);
+    const parsed = parseRun(argv);
+    // The command reaches the program as its arguments: the same program serves every command.
+    const { spec, host } = await readRequest({ ...parsed, command: [] });
     // The launcher's own words include `run`.
-    return { host, shift: commandIndex + 1, bytes: compileSandbox(spec, host).bytes };
+    return { host, shift: parsed.commandIndex + 1, bytes: compileSandbox(spec, host).bytes };
   } catch (error) {
     tellStatus(argv, error);
     throw error;
@@ -83,6 +87,9 @@ function tellStatus(argv: readonly string[], error: unknown): void {
   const fd = statusFdOf(argv);
   if (fd === null || !(error instanceof SbxError)) return;
   for (const { what, why } of error.problems) {
-    writeSync(fd, `${JSON.stringify({ event: "error", step: what, why, exitCode: error.exitCode })}\n`);
+    writeSync(
+      fd,
+      `${JSON.stringify({ event: "error", step: what, why, exitCode: error.exitCode })}\n`,
+    );
   }
 }

@@ -55,7 +55,12 @@ export function plan(spec: Spec, host: Host): Plan {
     ...root.prepare,
 
     // All at once, so that the user namespace owns the others.
-    step("monitor", "clone", { kind: "clone", namespaces: namespaceFlags(own) }, cloneHints(blocker)),
+    step(
+      "monitor",
+      "clone",
+      { kind: "clone", namespaces: namespaceFlags(own) },
+      cloneHints(blocker),
+    ),
     // From outside, since only the caller's own uid may be mapped from within.
     step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
 
@@ -82,14 +87,12 @@ export function plan(spec: Spec, host: Host): Plan {
     // Over the mounts they protect.
     ...planMasks(spec),
     ...terminalSteps(spec, user),
+    ...umaskSteps(spec),
     // After the last write to /proc/self, whose files then belong to nobody inside.
     step("init", "identity", { kind: "nonDumpable" }),
 
     // The rest is the payload's own: it is no longer the init that does it.
     ...(spec.process.rlimits ?? []).map(rlimitStep),
-    ...(spec.process.user?.umask === undefined
-      ? []
-      : [step("payload", "identity", { kind: "umask", mask: spec.process.user.umask })]),
     // While CAP_SETPCAP and CAP_SETGID are still there.
     step("payload", "capabilities", { kind: "dropBounding", keep: sets.bounding }),
     ...(maps.denySetgroups
@@ -257,6 +260,12 @@ function rlimitStep({ type, soft, hard }: Rlimit): Step {
       EPERM: "A hard limit cannot be raised above the caller's: see `ulimit -H -a`",
     },
   );
+}
+
+/** The payload's; the caller's own where none is asked for. */
+function umaskSteps({ process, sbx }: Spec): Step[] {
+  const mask = sbx.umask ?? process.user?.umask;
+  return mask === undefined ? [] : [step("init", "identity", { kind: "umask", mask })];
 }
 
 const cwdHints: Hints = {

@@ -32,7 +32,7 @@ export function describe(action: Action): string {
     case "remount":
       return `remount ${action.target} ${flagNames(action.flags)}`;
     case "mkdir":
-      return `make the directory ${action.path}`;
+      return `make the directory ${action.path}${action.mode === 0o755 ? "" : ` with mode ${octal(action.mode)}`}`;
     case "touch":
       return `make the file ${action.path}`;
     case "symlink":

@@ -14,6 +14,7 @@ import {
 } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, minus, signo } from "../constants.js";
+import type { Value } from "../ir.js";
 import { type Context, s } from "./context.js";
 import { execute } from "./execute.js";
 import { cloneInit, mapIds } from "./handshake.js";
@@ -59,6 +60,7 @@ function lowerAction(c: Context, action: Action) {
     case "unshareTime":
       return unshareTime(c, action);
     case "mount":
+      c.known.add(action.target);
       return b.must("mount", [
         b.text(action.source),
         b.text(action.target),
@@ -80,20 +82,19 @@ function lowerAction(c: Context, action: Action) {
     case "mkdir":
       return makeDirectories(c, action.path, action.mode);
     case "touch":
-      b.must(
-        "openat",
-        [
-          k("AT_FDCWD"),
-          b.text(action.path),
-          k("O_RDONLY", "O_CREAT", "O_CLOEXEC"),
-          octal(action.mode),
-        ],
-        fd,
+      // mknod(2) makes a regular file without opening it.
+      unlessThere(
+        c,
+        "mknodat",
+        action.path,
+        constant(`S_IFREG|0${action.mode.toString(8)}`, 0o100000 | action.mode),
+        [0],
       );
-      return b.ignore("the file is there", "close", [fd]);
+      break;
     case "symlink":
       return b.must("symlinkat", [b.text(action.target), k("AT_FDCWD"), b.text(action.path)]);
     case "pivotRoot":
+      c.known.clear();
       return pivotRoot(c, action.newRoot);
     case "detachOldRoot":
       b.must("umount2", [b.text("."), k("MNT_DETACH")]);
@@ -265,18 +266,31 @@ function remount({ b, memory }: Context, target: string, flags: readonly MountFl
   b.must("mount", [0, b.text(target), 0, bits, 0]);
 }
 
-function makeDirectories({ b }: Context, path: string, mode: number): void {
+/** Parents that a step before has made or mounted are not tried again. */
+function makeDirectories(c: Context, path: string, mode: number): void {
   const names = path.split("/").filter((name) => name !== "");
   for (const count of names.keys()) {
     const directory = `/${names.slice(0, count + 1).join("/")}`;
-    const last = count === names.length - 1;
-    const made = b.fresh("made");
-    b.attempt("mkdirat", [k("AT_FDCWD"), b.text(directory), octal(last ? mode : 0o755)], s.result);
-    b.branch(s.result, "eq", 0, made);
-    b.branch(s.result, "eq", minus("EEXIST"), made);
-    failWithResult(b);
-    b.label(made);
+    if (c.known.has(directory)) continue;
+    unlessThere(c, "mkdirat", directory, octal(count === names.length - 1 ? mode : 0o755), []);
+    c.known.add(directory);
   }
+}
+
+/** Makes something at a path; what is there already is left as it is. */
+function unlessThere(
+  { b }: Context,
+  name: "mkdirat" | "mknodat",
+  path: string,
+  mode: Value,
+  more: readonly Value[],
+): void {
+  const made = b.fresh("made");
+  b.attempt(name, [k("AT_FDCWD"), b.text(path), mode, ...more], s.result);
+  b.branch(s.result, "eq", 0, made);
+  b.branch(s.result, "eq", minus("EEXIST"), made);
+  failWithResult(b);
+  b.label(made);
 }
 
 /** Fails as the call whose negative errno is in `result` did. */

@@ -15,6 +15,8 @@ export interface Context {
   /** Whether a janitor is needed to remove a throw-away upper. */
   readonly janitor: boolean;
   readonly memory: Memory;
+  /** Directories that are there, by what was lowered so far. */
+  readonly known: Set<string>;
 }
 
 /** Buffers; sizes in bytes. */
@@ -101,6 +103,7 @@ export function context(plan: Plan): Context {
     plan,
     terminal: plan.steps.some(({ action }) => action.kind === "openTerminal"),
     janitor,
+    known: new Set(),
     memory: {
       allSignals: b.bytes(new Uint8Array(8).fill(0xff)),
       callerSignals: b.buffer("callerSignals", 8),

@@ -59,6 +59,7 @@ export function lowerInit(c: Context): void {
 function initLoop(c: Context): void {
   const { b, memory } = c;
   b.must("close", [startedWrite]);
+  renameInit(c);
   for (let preserved = 3; preserved < 3 + preservedFds(c); preserved++) {
     b.ignore("it was checked to be open", "close", [preserved]);
   }
@@ -100,6 +101,35 @@ function initLoop(c: Context): void {
   b.alu("shr", reason, status, 8);
   tell(c, "stopped", reason);
   b.jump("init.reap");
+}
+
+/** PID 1 is seen inside: its name and arguments shall not tell where the program lies outside. */
+function renameInit({ b }: Context): void {
+  const name = b.text("sbx-init");
+  const argument = slot("argument");
+  const place = slot("place");
+  const letter = slot("letter");
+  const written = slot("written");
+  const next = b.fresh("rename");
+  const overwrite = b.fresh("overwrite");
+  const done = b.fresh("renamed");
+  b.ignore("a name is a courtesy", "prctl", [k("PR_SET_NAME"), name, 0, 0, 0]);
+  b.set(written, name);
+  b.set(argument, s.argv);
+  b.label(next);
+  b.load(8, place, argument);
+  b.branch(place, "eq", 0, done);
+  b.alu("add", argument, argument, 8);
+  b.label(overwrite);
+  b.load(1, letter, place);
+  b.branch(letter, "eq", 0, next);
+  b.load(1, letter, written);
+  b.store(1, place, 0, letter);
+  b.alu("add", place, place, 1);
+  b.branch(letter, "eq", 0, overwrite);
+  b.alu("add", written, written, 1);
+  b.jump(overwrite);
+  b.label(done);
 }
 
 /** From the clone, or in the init itself where there is to be none, to execve. */

@@ -355,7 +355,6 @@ function handleSignal(c: Context): void {
     b.jump("monitor.loop");
     b.label(notResized);
     b.branch(signal, "ne", signo("SIGCONT"), notContinued);
-    b.branch(t.ptyFd, "lt", 0, notContinued);
     b.call("terminal.enter");
     b.label(notContinued);
   }

@@ -142,6 +142,7 @@ export function terminalSubroutines({ b }: Context, memory: TerminalMemory): voi
 
   b.comment("raw mode and window size, if the terminal is ours to set");
   b.label("terminal.enter");
+  b.branch(t.ptyFd, "lt", 0, "terminal.enter.end");
   b.branch(s.stdinIsTerminal, "eq", 0, "terminal.enter.end");
   b.set(t.foreground, 1);
   b.orElse("terminal.enter.owned", "ioctl", [0, k("TIOCGPGRP"), memory.group]);

@@ -3,7 +3,7 @@ import type { Host } from "../../spec/host.js";
 import type { UsernsMode } from "../../spec/spec.js";
 import { hostIdOf, planIdMaps } from "../../userns/idmap.js";
 import { suite } from "../support/suite.js";
-import { failureOf, hostOf, maps, poorHost, render, rootHost, specOf } from "./fixture.js";
+import { failureOf, hostOf, maps, poorHost, render, rootHost, specOf } from "../support/fixture.js";
 
 const test = suite("userns/idmap");
 const helpers = { newuidmap: "/usr/bin/newuidmap", newgidmap: "/usr/bin/newgidmap" };

@@ -1,0 +1,161 @@
+/**
+ * Plans and programs as text, for machines and sandboxes that differ in what matters. A change of
+ * any is reviewed as a diff: `SBX_UPDATE_GOLDEN=1 npm test golden` writes the files anew.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import * as assert from "uvu/assert";
+import { compileSandbox } from "../../launch/compile.js";
+import { explainPlan } from "../../launch/explain.js";
+import { listing } from "../../launch/listing.js";
+import { verify } from "../../launch/verify.js";
+import { defaultSpec } from "../../spec/default.js";
+import type { DirectoryEntry, Host } from "../../spec/host.js";
+import type { Spec } from "../../spec/spec.js";
+import { hostOf, poorHost } from "../support/fixture.js";
+import { suite } from "../support/suite.js";
+
+const here = new URL(".", import.meta.url);
+const update = process.env.SBX_UPDATE_GOLDEN === "1";
+
+const current = { release: "6.18.0", major: 6, minor: 18 };
+const base = defaultSpec("/srv/debian");
+
+function entry(name: string, more: Partial<DirectoryEntry> = {}): DirectoryEntry {
+  return { name, type: "directory", mode: 0o755, readable: true, ...more };
+}
+
+/** A machine's own root: links, a directory with a mount below it, one that is not ours to read. */
+const ownRoot: Host["rootfs"] = {
+  path: "/",
+  mode: 0o755,
+  passwd: "root:x:0:0:root:/root:/bin/bash\n",
+  group: "root:x:0:\n",
+  directories: {
+    "/": [
+      entry("bin", { type: "symlink", target: "usr/bin" }),
+      entry("dev"),
+      entry("etc"),
+      entry("odd,name:here"),
+      entry("proc"),
+      entry("root", { readable: false, mode: 0o700 }),
+      entry("run"),
+      entry("swapfile", { type: "file", readable: false, mode: 0o600 }),
+      entry("sys"),
+      entry("tmp", { mode: 0o1777 }),
+      entry("usr"),
+      entry("version", { type: "file", mode: 0o644 }),
+    ],
+    "/usr": [entry("bin"), entry("local"), entry("lib", { type: "symlink", target: "lib64" })],
+  },
+};
+
+const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
+  default: { spec: base, host: hostOf({ kernel: current }), program: true },
+  "single-id": {
+    spec: { ...base, process: { ...base.process, terminal: false } },
+    host: { ...poorHost, kernel: current },
+    program: true,
+  },
+  "own-root": {
+    spec: { ...base, root: { path: "/" } },
+    host: hostOf({ kernel: current, rootfs: ownRoot }),
+    program: false,
+  },
+  "own-root-read-only": {
+    spec: { ...base, root: { path: "/", readonly: true } },
+    host: hostOf({ kernel: current, rootfs: ownRoot }),
+    program: false,
+  },
+  "read-only-on-an-old-kernel": {
+    spec: { ...base, root: { ...base.root, readonly: true } },
+    host: hostOf({
+      kernel: { release: "5.10.0", major: 5, minor: 10 },
+      mounts: [
+        { mountPoint: "/srv/debian/data", type: "ext4", options: ["rw"] },
+        { mountPoint: "/srv/debian-old", type: "ext4", options: ["rw"] },
+      ],
+    }),
+    program: false,
+  },
+  "upper-on-disk": { spec: base, host: hostOf(), program: true },
+  everything: {
+    spec: {
+      ...base,
+      process: {
+        ...base.process,
+        terminal: true,
+        user: { uid: 33, gid: 44, additionalGids: [5, 60], umask: 0o27 },
+        env: ["PATH=/bin", "HOME=/nowhere"],
+        cwd: "/srv",
+        rlimits: [{ type: "RLIMIT_NOFILE", soft: 100, hard: "unlimited" }],
+        noNewPrivileges: false,
+        oomScoreAdj: 500,
+      },
+      hostname: "box",
+      domainname: "example.org",
+      linux: {
+        ...base.linux,
+        namespaces: [...base.linux.namespaces, { type: "time" }],
+        timeOffsets: { monotonic: { secs: 60 }, boottime: { secs: -60, nanosecs: 5 } },
+        sysctl: { "net.ipv4.ip_forward": "1" },
+      },
+      sbx: {
+        ...base.sbx,
+        writes: "in-place",
+        entrypoint: ["/bin/env", "-u", "X"],
+        inheritEnv: ["TERM", "LANG"],
+        inheritAllEnv: true,
+        capAdd: ["net_admin"],
+        capDrop: ["CHOWN"],
+        preserveFds: 2,
+        statusFd: 7,
+      },
+    },
+    host: hostOf({ kernel: current }),
+    program: true,
+  },
+  "no-init-shared-namespaces": {
+    spec: {
+      ...base,
+      linux: {
+        ...base.linux,
+        namespaces: [{ type: "user" }, { type: "mount" }, { type: "network" }],
+      },
+      sbx: { ...base.sbx, init: false },
+    },
+    host: hostOf({ kernel: current }),
+    program: false,
+  },
+};
+
+const test = suite("golden plans and programs");
+const written = new Set<string>();
+
+function hold(file: string, text: string): void {
+  const url = new URL(file, here);
+  written.add(file);
+  if (update) writeFileSync(url, text);
+  assert.ok(existsSync(url), `${file} is missing: SBX_UPDATE_GOLDEN=1 writes it`);
+  assert.fixture(text, readFileSync(url, "utf8"), `${file} has changed`);
+}
+
+for (const [name, { spec, host, program }] of Object.entries(cases)) {
+  test(name, () => {
+    const compiled = compileSandbox(spec, host);
+    assert.equal(verify(compiled.program), []);
+    hold(`${name}.plan.txt`, explainPlan(compiled.plan));
+    if (program) hold(`${name}.program.txt`, listing(compiled.program));
+  });
+}
+
+test("no golden file is left over", () => {
+  const files = readdirSync(here).filter((file) => file.endsWith(".txt"));
+  assert.equal(files.sort(), [...written].sort());
+});
+
+test("the same input gives the same bytes", () => {
+  const { spec, host } = cases.default as { spec: Spec; host: Host };
+  assert.equal(compileSandbox(spec, host).bytes, compileSandbox(spec, host).bytes);
+});
+
+test.run();
