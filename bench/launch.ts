@@ -2,30 +2,26 @@
  * Launch time of a sandbox that does nothing, against bubblewrap, unshare(1) and a bare Node:
  * `npm run bench [-- --json FILE] [--rounds N]`, as an unprivileged user. About a minute.
  */
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { compileSandbox } from "../launch/compile.js";
 import { compile } from "../launch/link.js";
 import { probe } from "../launch/probe.js";
-import { keep } from "../launch/store.js";
-import { defaultMounts, defaultNamespaces, defaultPath, defaultSpec } from "../spec/default.js";
 import { fail, SbxError } from "../spec/error.js";
-import type { Spec } from "../spec/spec.js";
 import { copyBusyboxRootfs } from "../test/support/rootfs.js";
-import { findInPath } from "../test/support/skip.js";
-import { type Command, stopwatch, stopwatchExit } from "./stopwatch.js";
-import { childrenOf, pssKilobytes, quantile, roundRobin, table } from "./support.js";
-
-/** What is measured: a command that runs `payload` in its way, or why there is none. */
-type Contender = { readonly name: string } & (
-  | { readonly kind: "present"; readonly run: (payload: readonly string[]) => Command }
-  | { readonly kind: "missing"; readonly why: string }
-);
-type Present = Extract<Contender, { kind: "present" }>;
+import { type Command, roundRobin, stopwatch, stopwatchExit } from "./stopwatch.js";
+import {
+  bubblewrap,
+  type Contender,
+  contenders,
+  environment,
+  executable,
+  type Memory,
+  memoryOf,
+  type Present,
+} from "./support.js";
 
 interface Result {
   readonly name: string;
@@ -33,7 +29,6 @@ interface Result {
   readonly nanoseconds: readonly number[];
 }
 
-const bubblewrap = "bubblewrap";
 const leastRounds = 200;
 const warmUpRounds = 5;
 /** What the rounds may take; what is left of a minute is for warming up and the rest. */
@@ -41,105 +36,11 @@ const budgetNanoseconds = 48e9;
 /** Contenders above this are run in some rounds only where the budget asks for it. */
 const slowNanoseconds = 25e6;
 
-/**
- * The same for all. What npm adds, and NODE_OPTIONS and NODE_EXTRA_CA_CERTS, which slow every Node
- * down that starts, are not in it.
- */
-const environment: NodeJS.ProcessEnv = Object.fromEntries(
-  ["PATH", "HOME", "USER", "TERM", "LANG", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"].flatMap((name) =>
-    process.env[name] === undefined ? [] : [[name, process.env[name]]],
-  ),
-);
-
-/** As bubblewrap isolates: no capability, and of the mounts only what `--proc` and `--dev` make. */
-function bare(rootfs: string): Spec {
-  const spec = defaultSpec(rootfs);
-  const ofBubblewrap = ["/proc", "/dev", "/dev/pts"];
-  return {
-    ...spec,
-    mounts: defaultMounts(defaultNamespaces).filter((m) => ofBubblewrap.includes(m.destination)),
-    linux: { namespaces: spec.linux.namespaces },
-    sbx: { ...spec.sbx, userns: { mode: "single" }, writes: "in-place", capDrop: ["ALL"] },
-  };
-}
-
-/** Makes a file of the program, where sbx keeps its own. */
-function executable(bytes: Uint8Array): string {
-  const { home, uid } = probe("/", environment).user;
-  const kept = keep(bytes, { env: environment, home, uid, nowMs: Date.now() });
-  if (kept.kind === "file") return kept.path;
-  return fail("keep a program", kept.refusals.join("; "), "Set XDG_CACHE_HOME to a directory");
-}
-
-function compiled(name: string, spec: Spec): Present {
-  const path = executable(compileSandbox(spec, probe(spec.root.path, environment)).bytes);
-  return { kind: "present", name, run: (payload) => [path, ...payload] };
-}
-
-/** sbx's own sandbox with subordinate ids; without any it would be the single-id one once more. */
-function fullyMapped(name: string, spec: Spec): Contender {
-  const { plan } = compileSandbox(spec, probe(spec.root.path, environment));
-  const mapped = plan.steps.some(({ action }) => action.kind === "mapIds" && action.helpers);
-  if (mapped) return compiled(name, spec);
-  return { kind: "missing", name, why: "no subordinate ids, or no newuidmap: see `sbx check`" };
-}
-
-/** A program that may not be installed, or too old for its arguments: tried once. */
-function peer(name: string, program: string, run: Present["run"]): Contender {
-  if (findInPath(program) === null) {
-    return { kind: "missing", name, why: `${program} is not installed` };
-  }
-  const [path, ...words] = run(["/bin/true"]);
-  const tried = spawnSync(path, words, { env: environment, encoding: "utf8", timeout: 10_000 });
-  if (tried.status === 0) return { kind: "present", name, run };
-  const said = tried.error?.message ?? tried.stderr.trim().split("\n")[0];
-  return { kind: "missing", name, why: `it does not work here: ${said}` };
-}
-
-/**
- * The flags that make bubblewrap do what `bare` asks for. Left over: bubblewrap makes the root and
- * the devices nosuid (and the root nodev), and gives its /dev no size limit; sbx closes the caller's
- * fds, has the init not dumpable, kills the sandbox however the monitor dies and not only after its
- * own set-up, tells a failing set-up from a failing payload, and returns only when every process of
- * the sandbox is gone, while bubblewrap returns as soon as the command has ended.
- */
-function bubblewrapFlags(rootfs: string): string[] {
-  const isolation = ["--unshare-all", "--uid", "0", "--gid", "0", "--cap-drop", "ALL"];
-  const root = ["--bind", rootfs, "/", "--proc", "/proc", "--dev", "/dev", "--chdir", "/"];
-  const set = { PATH: defaultPath, HOME: "/root", HOSTNAME: "sbx" };
-  const variables = Object.entries(set).flatMap(([name, value]) => ["--setenv", name, value]);
-  const session = ["--die-with-parent", "--new-session", "--hostname", "sbx", "--clearenv"];
-  return [...isolation, ...root, ...session, ...variables, "--"];
-}
-
-function contenders(rootfs: string): Contender[] {
-  const single = defaultSpec(rootfs);
-  const bwrap = findInPath("bwrap") ?? "bwrap";
-  const unshare = findInPath("unshare") ?? "unshare";
-  const sbx = join(import.meta.dirname, "../cmd/sbx");
-  return [
-    compiled("compiled, isolated as bubblewrap", bare(rootfs)),
-    compiled("compiled, sbx's defaults", {
-      ...single,
-      sbx: { ...single.sbx, userns: { mode: "single" } },
-    }),
-    fullyMapped("compiled, defaults, all ids", single),
-    peer(bubblewrap, "bwrap", (payload) => [bwrap, ...bubblewrapFlags(rootfs), ...payload]),
-    // Without a rootfs, and only these namespaces: what a shell script would do.
-    peer("unshare --map-auto", "unshare", ([command = "", ...words]) => [
-      unshare,
-      ..."--map-auto -r --fork --pid --mount-proc --".split(" "),
-      join(rootfs, command),
-      ...words,
-    ]),
-    { kind: "present", name: "node -e 0", run: () => [process.execPath, "-e", "0"] },
-    peer("cold sbx run", "node", (payload) => [sbx, "run", rootfs, ...payload]),
-  ];
-}
-
 /** Runs the commands by a stopwatch; nanoseconds by command, in the order of the runs. */
 function time(commands: readonly Command[], schedule: readonly number[]): number[][] {
-  const program = executable(compile(stopwatch(commands, schedule), probe("/", environment).architecture));
+  const program = executable(
+    compile(stopwatch(commands, schedule), probe("/", environment).architecture),
+  );
   const { status, signal, stdout, error } = spawnSync(program, {
     env: environment,
     stdio: ["ignore", "pipe", "inherit"],
@@ -182,6 +83,52 @@ function measure(present: readonly Present[], rounds: number): Result[] {
   });
 }
 
+/** The value below which `fraction` of the others lie; between two of them, their mixture. */
+export function quantile(values: readonly number[], fraction: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = fraction * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
+  if (low === undefined || high === undefined) throw new Error("no values");
+  return low + (high - low) * (place % 1);
+}
+
+/** Columns as wide as their widest cell; the first one flush left, the others flush right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join("  ");
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join("");
+}
+
+/** The value below which `fraction` of the others lie; between two of them, their mixture. */
+export function quantile(values: readonly number[], fraction: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = fraction * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
+  if (low === undefined || high === undefined) throw new Error("no values");
+  return low + (high - low) * (place % 1);
+}
+
+/** Columns as wide as their widest cell; the first one flush left, the others flush right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join("  ");
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join("");
+}
+
 interface Memory {
   readonly name: string;
   /** In KB; null where it may not be read. */
@@ -215,10 +162,17 @@ function print(all: readonly Contender[], results: readonly Result[], memory: re
       const ratio = peer && value / quantile(peer.nanoseconds, fraction);
       return { value: milliseconds(value), ratio: ratio?.toFixed(2) ?? "-" };
     });
-    return [name, ...cells.map((c) => c.value), ...cells.map((c) => c.ratio), `${nanoseconds.length}`];
+    return [
+      name,
+      ...cells.map((c) => c.value),
+      ...cells.map((c) => c.ratio),
+      `${nanoseconds.length}`,
+    ];
   };
   const heading = ["launch to end, ms", "median", "p10", "median/bwrap", "p10/bwrap", "runs"];
-  const missing = all.flatMap((c) => (c.kind === "missing" ? [`missing: ${c.name}: ${c.why}\n`] : []));
+  const missing = all.flatMap((c) =>
+    c.kind === "missing" ? [`missing: ${c.name}: ${c.why}\n`] : [],
+  );
   const pss = memory.map((m) => [m.name, kilobytes(m.monitor), kilobytes(m.init)]);
   const text = [
     table([heading, ...results.map(row)]),
@@ -227,4 +181,62 @@ function print(all: readonly Contender[], results: readonly Result[], memory: re
     table([["resident memory, PSS", "monitor", "init"], ...pss]),
   ];
   process.stdout.write(text.join(""));
+}
+
+/** Everything that was measured, for comparing one machine or version with another. */
+function json(all: readonly Contender[], results: readonly Result[], memory: readonly Memory[]) {
+  return {
+    machine: {
+      kernel: release(),
+      cpu: cpus()[0]?.model,
+      cpus: cpus().length,
+      node: process.version,
+    },
+    launch: results.map(({ name, command, nanoseconds }) => ({
+      name,
+      command,
+      medianNs: quantile(nanoseconds, 0.5),
+      p10Ns: quantile(nanoseconds, 0.1),
+      nanoseconds,
+    })),
+    missing: all.flatMap((c) => (c.kind === "missing" ? [{ name: c.name, why: c.why }] : [])),
+    memoryKilobytes: memory,
+  };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { json: { type: "string" }, rounds: { type: "string" } },
+  });
+  const rounds = Number(values.rounds ?? leastRounds);
+  if (!Number.isSafeInteger(rounds) || rounds < 1)
+    fail("--rounds", "must be a whole number above 0");
+  if (process.getuid?.() === 0) {
+    fail("bench", "it runs as root", "Run it as an unprivileged user, whom sbx is made for");
+  }
+  const directory = mkdtempSync(join(tmpdir(), "sbx-bench-"));
+  try {
+    const rootfs = join(directory, "rootfs");
+    copyBusyboxRootfs(rootfs);
+    const all = contenders(rootfs);
+    const present = all.filter((contender) => contender.kind === "present");
+    const results = measure(present, rounds);
+    const memory: Memory[] = [];
+    for (const contender of present.filter(({ stays }) => stays))
+      memory.push(await memoryOf(contender));
+    print(all, results, memory);
+    if (values.json !== undefined) {
+      writeFileSync(values.json, `${JSON.stringify(json(all, results, memory), null, 1)}\n`);
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof SbxError)) throw error;
+  console.error(error.message);
+  process.exitCode = error.exitCode;
 }

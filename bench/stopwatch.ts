@@ -147,3 +147,23 @@ function writeAll(b: Builder, from: Address, end: Value): void {
   b.jump(more);
   b.label(all);
 }
+
+/**
+ * The order of runs: each of `periods.length` commands once a round, or every `periods[i]` rounds.
+ * What a command leaves to the kernel (namespaces are torn down after it has been waited for) is
+ * paid by who comes next. So the order of the rounds is that of a Williams design (Williams 1949,
+ * "Experimental designs balanced for the estimation of residual effects"): over `2 * length` rounds
+ * each command is in each place, and behind each of the others, equally often.
+ */
+export function roundRobin(periods: readonly number[], rounds: number): number[] {
+  const count = periods.length;
+  const zigzag = periods.map((_, place) =>
+    place % 2 === 1 ? (place + 1) / 2 : (count - place / 2) % count,
+  );
+  return Array.from({ length: rounds }, (_, round) => {
+    const row = zigzag.map((index) => (index + round) % count);
+    // With an odd number of commands the mirrored rows are what balances the others.
+    if (Math.floor(round / count) % 2 === 1) row.reverse();
+    return row.filter((index) => round % (periods[index] ?? 1) === 0);
+  }).flat();
+}

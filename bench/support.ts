@@ -1,52 +1,133 @@
-/** What the bench computes, and what it reads of processes; how it is measured is in launch.ts. */
+/** What the bench measures: sandboxes compiled here, and their peers on this machine. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { compileSandbox } from "../launch/compile.js";
 import { isSystemError } from "../launch/in-root.js";
+import { probe } from "../launch/probe.js";
+import { keep } from "../launch/store.js";
+import { defaultMounts, defaultNamespaces, defaultPath, defaultSpec } from "../spec/default.js";
+import { fail } from "../spec/error.js";
+import type { Spec } from "../spec/spec.js";
+import { findInPath } from "../test/support/skip.js";
+import type { Command } from "./stopwatch.js";
+
+/** A command that runs `payload` in its way, or why there is none. */
+export type Contender = { readonly name: string } & (
+  | {
+      readonly kind: "present";
+      readonly run: (payload: readonly string[]) => Command;
+      /** A monitor and an init of it stay beside the payload, and nothing else. */
+      readonly stays: boolean;
+    }
+  | { readonly kind: "missing"; readonly why: string }
+);
+/** One that is there. */
+export type Present = Extract<Contender, { kind: "present" }>;
+
+/** The contender that the others are compared with. */
+export const bubblewrap = "bubblewrap";
 
 /**
- * The order of runs: each of `periods.length` commands once a round, or every `periods[i]` rounds.
- * What a command leaves to the kernel (namespaces are torn down after it has been waited for) is
- * paid by who comes next. So the order of the rounds is that of a Williams design (Williams 1949,
- * "Experimental designs balanced for the estimation of residual effects"): over `2 * length` rounds
- * each command is in each place, and behind each of the others, equally often.
+ * The same for all. What npm adds, and NODE_OPTIONS and NODE_EXTRA_CA_CERTS, which slow every Node
+ * down that starts, are not in it.
  */
-export function roundRobin(periods: readonly number[], rounds: number): number[] {
-  const count = periods.length;
-  const zigzag = periods.map((_, place) =>
-    place % 2 === 1 ? (place + 1) / 2 : (count - place / 2) % count,
-  );
-  return Array.from({ length: rounds }, (_, round) => {
-    const row = zigzag.map((index) => (index + round) % count);
-    // With an odd number of commands the mirrored rows are what balances the others.
-    if (Math.floor(round / count) % 2 === 1) row.reverse();
-    return row.filter((index) => round % (periods[index] ?? 1) === 0);
-  }).flat();
+export const environment: NodeJS.ProcessEnv = Object.fromEntries(
+  ["PATH", "HOME", "USER", "TERM", "LANG", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]],
+  ),
+);
+
+/** As bubblewrap isolates: no capability, and of the mounts only what `--proc` and `--dev` make. */
+function bare(rootfs: string): Spec {
+  const spec = defaultSpec(rootfs);
+  const ofBubblewrap = ["/proc", "/dev", "/dev/pts"];
+  return {
+    ...spec,
+    mounts: defaultMounts(defaultNamespaces).filter((m) => ofBubblewrap.includes(m.destination)),
+    linux: { namespaces: spec.linux.namespaces },
+    sbx: { ...spec.sbx, userns: { mode: "single" }, writes: "in-place", capDrop: ["ALL"] },
+  };
 }
 
-/** The value below which `fraction` of the others lie; between two of them, their mixture. */
-export function quantile(values: readonly number[], fraction: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const place = fraction * (sorted.length - 1);
-  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
-  if (low === undefined || high === undefined) throw new Error("no values");
-  return low + (high - low) * (place % 1);
+/** Makes a file of the program, where sbx keeps its own. */
+export function executable(bytes: Uint8Array): string {
+  const { home, uid } = probe("/", environment).user;
+  const kept = keep(bytes, { env: environment, home, uid, nowMs: Date.now() });
+  if (kept.kind === "file") return kept.path;
+  return fail("keep a program", kept.refusals.join("; "), "Set XDG_CACHE_HOME to a directory");
 }
 
-/** Columns as wide as their widest cell; the first one flush left, the others flush right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join("  ");
-  return rows.map((row) => `${line(row).trimEnd()}\n`).join("");
+function compiled(name: string, spec: Spec): Present {
+  const path = executable(compileSandbox(spec, probe(spec.root.path, environment)).bytes);
+  return { kind: "present", name, run: (payload) => [path, ...payload], stays: true };
+}
+
+/** sbx's own sandbox with subordinate ids; without any it would be the single-id one once more. */
+function fullyMapped(name: string, spec: Spec): Contender {
+  const { plan } = compileSandbox(spec, probe(spec.root.path, environment));
+  const mapped = plan.steps.some(({ action }) => action.kind === "mapIds" && action.helpers);
+  if (mapped) return compiled(name, spec);
+  return { kind: "missing", name, why: "no subordinate ids, or no newuidmap: see `sbx check`" };
+}
+
+/** A program that may not be installed, or too old for its arguments: tried once. */
+function peer(name: string, program: string, run: Present["run"]): Contender {
+  if (findInPath(program) === null) {
+    return { kind: "missing", name, why: `${program} is not installed` };
+  }
+  const [path, ...words] = run(["/bin/true"]);
+  const tried = spawnSync(path, words, { env: environment, encoding: "utf8", timeout: 10_000 });
+  if (tried.status === 0) return { kind: "present", name, run, stays: name === bubblewrap };
+  const said = tried.error?.message ?? tried.stderr.trim().split("\n")[0];
+  return { kind: "missing", name, why: `it does not work here: ${said}` };
+}
+
+/**
+ * The flags that make bubblewrap do what `bare` asks for. Left over: bubblewrap makes the root and
+ * the devices nosuid (and the root nodev), and gives its /dev no size limit; sbx closes the caller's
+ * fds, has the init not dumpable, kills the sandbox however the monitor dies and not only after its
+ * own set-up, tells a failing set-up from a failing payload, and returns only when every process of
+ * the sandbox is gone, while bubblewrap returns as soon as the command has ended.
+ */
+function bubblewrapFlags(rootfs: string): string[] {
+  const isolation = ["--unshare-all", "--uid", "0", "--gid", "0", "--cap-drop", "ALL"];
+  const root = ["--bind", rootfs, "/", "--proc", "/proc", "--dev", "/dev", "--chdir", "/"];
+  const set = { PATH: defaultPath, HOME: "/root", HOSTNAME: "sbx" };
+  const variables = Object.entries(set).flatMap(([name, value]) => ["--setenv", name, value]);
+  const session = ["--die-with-parent", "--new-session", "--hostname", "sbx", "--clearenv"];
+  return [...isolation, ...root, ...session, ...variables, "--"];
+}
+
+/** All of them, on a rootfs that has a static /bin/busybox. */
+export function contenders(rootfs: string): Contender[] {
+  const single = defaultSpec(rootfs);
+  const bwrap = findInPath("bwrap") ?? "bwrap";
+  const unshare = findInPath("unshare") ?? "unshare";
+  const sbx = join(import.meta.dirname, "../cmd/sbx");
+  return [
+    compiled("compiled, isolated as bubblewrap", bare(rootfs)),
+    compiled("compiled, sbx's defaults", {
+      ...single,
+      sbx: { ...single.sbx, userns: { mode: "single" } },
+    }),
+    fullyMapped("compiled, defaults, all ids", single),
+    peer(bubblewrap, "bwrap", (payload) => [bwrap, ...bubblewrapFlags(rootfs), ...payload]),
+    // Without a rootfs, and only these namespaces: what a shell script would do.
+    peer("unshare --map-auto", "unshare", ([command = "", ...words]) => [
+      unshare,
+      ..."--map-auto -r --fork --pid --mount-proc --".split(" "),
+      join(rootfs, command),
+      ...words,
+    ]),
+    peer("node -e 0", "node", () => [process.execPath, "-e", "0"]),
+    peer("cold sbx run", "node", (payload) => [sbx, "run", rootfs, ...payload]),
+  ];
 }
 
 /** The pids of a process's children: proc_pid_tid_children(5); needs CONFIG_PROC_CHILDREN. */
-export function childrenOf(pid: number): number[] {
+function childrenOf(pid: number): number[] {
   return (read(`/proc/${pid}/task/${pid}/children`) ?? "").split(" ").filter(Boolean).map(Number);
 }
 
@@ -55,7 +136,7 @@ export function childrenOf(pid: number): number[] {
  * /proc/PID/smaps_rollup (Linux 4.14). Null where that may not be read, as of a process that is not
  * dumpable.
  */
-export function pssKilobytes(pid: number): number | null {
+function pssKilobytes(pid: number): number | null {
   const size = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? "")?.[1];
   return size === undefined ? null : Number(size);
 }

@@ -27,7 +27,7 @@ export function plan(spec: Spec, host: Host): Plan {
 
   const own = (type: NamespaceType) => spec.linux.namespaces.some((n) => n.type === type);
   const maps = planIdMaps(spec, host);
-  const resolved = resolveUser(requestedUser(spec), host.rootfs.passwd, host.rootfs.group);
+  const resolved = resolveUser(requestedUser(spec, host), host.rootfs.passwd, host.rootfs.group);
   const { user, notes: userNotes } = requireMapped(
     { ...resolved, additionalGids: spec.process.user?.additionalGids ?? resolved.additionalGids },
     maps,
@@ -126,10 +126,13 @@ function step(role: Role, phase: Phase, action: Action, hints?: Hints): Step {
   return hints === undefined ? { role, phase, action } : { role, phase, action, hints };
 }
 
-function requestedUser({ process, sbx }: Spec): string | undefined {
-  if (process.user === undefined || sbx.user !== undefined) return sbx.user;
-  const { uid, gid } = process.user;
-  return uid === undefined ? undefined : `${uid}:${gid}`;
+/** By name or number as `--user` has it; who keeps its ids is that user inside, as with podman. */
+function requestedUser({ process, sbx, linux }: Spec, host: Host): string | undefined {
+  if (sbx.user !== undefined) return sbx.user;
+  if (process.user !== undefined) return `${process.user.uid}:${process.user.gid}`;
+  const isExplicit = linux.uidMappings !== undefined || linux.gidMappings !== undefined;
+  if (sbx.userns.mode !== "keep-id" || isExplicit) return undefined;
+  return `${sbx.userns.uid ?? host.user.uid}:${sbx.userns.gid ?? host.user.gid}`;
 }
 
 const flagOf = {

@@ -72,7 +72,8 @@ function mountSteps(mount: Mount, host: Host, gidMapped: (gid: number) => boolea
       flags,
       data,
     });
-    return [mountPoint, type === "proc" ? { ...made, hints: procHints } : made];
+    const hints = coveredHints[type ?? ""];
+    return [mountPoint, hints === undefined ? made : { ...made, hints }];
   }
   if (source === undefined) fail(`mount ${target}`, "a bind mount needs a source");
   const bindFlags = flags.filter((flag) => flag === "MS_BIND" || flag === "MS_REC");
@@ -86,9 +87,16 @@ function mountSteps(mount: Mount, host: Host, gidMapped: (gid: number) => boolea
   ];
 }
 
-const procHints = {
-  EPERM:
-    "The /proc out here is partly covered, as in a container, so the kernel refuses a fresh one (mount too revealing): start the outer container with its /proc unmasked (podman: --security-opt unmask=ALL), or use --pid=host",
+/** Of these the kernel makes no fresh one where parts of the only one there is are covered. */
+const coveredHints: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  proc: {
+    EPERM:
+      "The /proc out here is partly covered, as in a container, so the kernel refuses a fresh one (mount too revealing): start the outer container with its /proc unmasked (podman: --security-opt unmask=ALL), or use --pid=host",
+  },
+  sysfs: {
+    EPERM:
+      "The /sys out here is partly covered, as in a container, so the kernel refuses a fresh one (mount too revealing): start the outer container with its /sys unmasked (podman: --security-opt unmask=ALL), or use --network=host",
+  },
 };
 
 function parseOptions(

@@ -8,7 +8,7 @@ import { fail } from "../spec/error.js";
 import type { DirectoryEntry, Host } from "../spec/host.js";
 import { kernelAtLeast } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, Step } from "../spec/step.js";
+import type { Action, RestrictingFlag, Step } from "../spec/step.js";
 import { restrictMount } from "./restrict.js";
 
 const restrict = restrictMount("mounts");
@@ -185,11 +185,13 @@ function overlay(
   };
 }
 
+/** Device nodes of a rootfs are never devices inside: the sandbox has a /dev of its own. */
 function bind(host: Host, path: string, target: string, readonly: boolean): Step[] {
   const source = path === host.rootfs.path ? "." : `.${path}`;
+  const flags: RestrictingFlag[] = readonly ? ["MS_RDONLY", "MS_NODEV"] : ["MS_NODEV"];
   return [
     init({ kind: "mount", source, target, type: null, flags: ["MS_BIND", "MS_REC"], data: "" }),
-    ...(readonly ? restrict(host, target, ["MS_RDONLY"], path) : []),
+    ...restrict(host, target, flags, path),
   ];
 }
 

@@ -2,12 +2,14 @@
 import type { IdRange } from "../spec/host.js";
 import type { Mapping } from "../spec/spec.js";
 import { renderMapping } from "./explicit.js";
-import { subtract } from "./ranges.js";
+import { intersect, subtract } from "./ranges.js";
 
 /** Whose map it is: `own` is the caller's id, `mapsAnyId` says that no helper has to allow the lines. */
 interface Mapper {
   readonly own: number;
   readonly mapsAnyId: boolean;
+  /** The ids of the caller's own namespace, a range for each line of its map. */
+  readonly existing: readonly IdRange[];
 }
 
 /** Maps the ids of `gaps` inside, in order, to those of `pool`, until one of the two is used up. */
@@ -31,7 +33,10 @@ export function fill(pool: readonly IdRange[], gaps: readonly (IdRange | null)[]
  * Sorts by the id inside, and joins lines that continue each other on both sides. The caller's own
  * line stays alone where newuidmap(1) is to write it: it allows that line by its size of 1 only.
  */
-export function mergeLines(lines: readonly Mapping[], { own, mapsAnyId }: Mapper): Mapping[] {
+export function mergeLines(
+  lines: readonly Mapping[],
+  { own, mapsAnyId, existing }: Mapper,
+): Mapping[] {
   const isAlone = (line: Mapping) => !mapsAnyId && line.hostID === own;
   const merged: Mapping[] = [];
   for (const line of [...lines].sort((a, b) => a.containerID - b.containerID)) {
@@ -43,7 +48,17 @@ export function mergeLines(lines: readonly Mapping[], { own, mapsAnyId }: Mapper
     if (!continues || isAlone(before) || isAlone(line)) merged.push(line);
     else merged.splice(-1, 1, { ...before, size: before.size + line.size });
   }
-  return merged;
+  return merged.flatMap((line) => splitLine(line, existing));
+}
+
+/** A line must not reach across two lines of the map of the namespace above: the kernel gives EPERM. */
+function splitLine(line: Mapping, existing: readonly IdRange[]): Mapping[] {
+  const outside = { start: line.hostID, size: line.size };
+  return intersect([outside], existing).map(({ start, size }) => ({
+    containerID: line.containerID + start - line.hostID,
+    hostID: start,
+    size,
+  }));
 }
 
 /** Whether the kernel takes so many lines in one write of less than a page: user_namespaces(7). */

@@ -18,6 +18,8 @@ export interface Side {
   readonly lack: Lack | null;
   /** No line has to be left as it is for newuidmap(1) to recognise. */
   readonly mapsAnyId: boolean;
+  /** The ids that the caller's namespace has, a range for each line of its map. */
+  readonly existing: readonly IdRange[];
 }
 
 export function sideOf(kind: IdKind, host: Host): Side {
@@ -38,6 +40,7 @@ export function sideOf(kind: IdKind, host: Host): Side {
     ranges: host.mapsAnyId ? existing : subordinate,
     lack: lackOf(subids, subordinate, host),
     mapsAnyId: host.mapsAnyId,
+    existing,
   };
 }
 

@@ -294,4 +294,16 @@ test("hostIdOf", () => {
   );
 });
 
+test("no line reaches across two of the namespace above, as the kernel wants it", () => {
+  const outer = [
+    { start: 0, size: 1 },
+    { start: 1, size: 65536 },
+  ];
+  const inContainer = rootHost({ namespaceIds: { uids: outer, gids: outer } });
+  const auto = planIdMaps(specOf({ mode: "auto" }), inContainer);
+  assert.is(render(auto.uidMappings), "0:0:1 1:1:65536");
+  const explicit = planIdMaps(specOf({ mode: "auto" }, maps("5:0:100")), inContainer);
+  assert.is(render(explicit.uidMappings), "5:0:1 6:1:99");
+});
+
 test.run();
