@@ -10,8 +10,9 @@ import { parseArgs } from "node:util";
 import { compile } from "../launch/link.js";
 import { probe } from "../launch/probe.js";
 import { fail, SbxError } from "../spec/error.js";
+import type { Host } from "../spec/host.js";
 import { copyBusyboxRootfs } from "../test/support/rootfs.js";
-import { type Command, roundRobin, stopwatch, stopwatchExit } from "./stopwatch.js";
+import { type Command, periods, roundRobin, stopwatch, stopwatchExit } from "./stopwatch.js";
 import {
   bubblewrap,
   type Contender,
@@ -29,18 +30,11 @@ interface Result {
   readonly nanoseconds: readonly number[];
 }
 
-const leastRounds = 200;
+const defaultRounds = 200;
 const warmUpRounds = 5;
-/** What the rounds may take; what is left of a minute is for warming up and the rest. */
-const budgetNanoseconds = 48e9;
-/** Contenders above this are run in some rounds only where the budget asks for it. */
-const slowNanoseconds = 25e6;
-
 /** Runs the commands by a stopwatch; nanoseconds by command, in the order of the runs. */
-function time(commands: readonly Command[], schedule: readonly number[]): number[][] {
-  const program = executable(
-    compile(stopwatch(commands, schedule), probe("/", environment).architecture),
-  );
+function time(commands: readonly Command[], schedule: readonly number[], host: Host): number[][] {
+  const program = executable(compile(stopwatch(commands, schedule), host.architecture), host);
   const { status, signal, stdout, error } = spawnSync(program, {
     env: environment,
     stdio: ["ignore", "pipe", "inherit"],
@@ -63,20 +57,12 @@ function time(commands: readonly Command[], schedule: readonly number[]): number
   return samples;
 }
 
-/** How many rounds apart each command is run, so that all of them together keep to the budget. */
-function periods(medians: readonly number[], rounds: number): number[] {
-  for (let period = 1; ; period++) {
-    const each = medians.map((median) => (median > slowNanoseconds ? period : 1));
-    const cost = medians.reduce((sum, median, index) => sum + median / (each[index] ?? 1), 0);
-    if (cost * rounds <= budgetNanoseconds || period >= rounds / 20) return each;
-  }
-}
-
-function measure(present: readonly Present[], rounds: number): Result[] {
+function measure(present: readonly Present[], rounds: number, host: Host): Result[] {
   const commands = present.map(({ run }) => run(["/bin/true"]));
   const once = commands.map(() => 1);
-  const warm = time(commands, roundRobin(once, warmUpRounds)).map((ns) => quantile(ns, 0.5));
-  const samples = time(commands, roundRobin(periods(warm, rounds), rounds));
+  const warmUp = time(commands, roundRobin(once, warmUpRounds), host);
+  const medians = warmUp.map((nanoseconds) => quantile(nanoseconds, 0.5));
+  const samples = time(commands, roundRobin(periods(medians, rounds), rounds), host);
   return present.flatMap(({ name }, index) => {
     const [command, nanoseconds] = [commands[index], samples[index]];
     return command && nanoseconds ? [{ name, command, nanoseconds }] : [];
@@ -84,7 +70,7 @@ function measure(present: readonly Present[], rounds: number): Result[] {
 }
 
 /** The value below which `fraction` of the others lie; between two of them, their mixture. */
-export function quantile(values: readonly number[], fraction: number): number {
+function quantile(values: readonly number[], fraction: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = fraction * (sorted.length - 1);
   const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
@@ -93,7 +79,7 @@ export function quantile(values: readonly number[], fraction: number): number {
 }
 
 /** Columns as wide as their widest cell; the first one flush left, the others flush right. */
-export function table(rows: readonly (readonly string[])[]): string {
+function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   );
@@ -104,51 +90,6 @@ export function table(rows: readonly (readonly string[])[]): string {
       )
       .join("  ");
   return rows.map((row) => `${line(row).trimEnd()}\n`).join("");
-}
-
-/** The value below which `fraction` of the others lie; between two of them, their mixture. */
-export function quantile(values: readonly number[], fraction: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const place = fraction * (sorted.length - 1);
-  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
-  if (low === undefined || high === undefined) throw new Error("no values");
-  return low + (high - low) * (place % 1);
-}
-
-/** Columns as wide as their widest cell; the first one flush left, the others flush right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join("  ");
-  return rows.map((row) => `${line(row).trimEnd()}\n`).join("");
-}
-
-interface Memory {
-  readonly name: string;
-  /** In KB; null where it may not be read. */
-  readonly monitor: number | null;
-  readonly init: number | null;
-}
-
-/** The memory of what stays beside a payload that runs. */
-async function memoryOf({ name, run }: Present): Promise<Memory> {
-  const [path, ...words] = run(["/bin/sh", "-c", "echo; read -r _"]);
-  const child = spawn(path, words, { env: environment, stdio: ["pipe", "pipe", "inherit"] });
-  const ended = once(child, "close");
-  await Promise.race([once(child.stdout, "data"), ended]);
-  const { pid } = child;
-  if (pid === undefined || child.exitCode !== null) fail(name, "it ended before its payload ran");
-  const [init] = childrenOf(pid);
-  const memory = { name, monitor: pssKilobytes(pid), init: init ? pssKilobytes(init) : null };
-  child.stdin.end("\n");
-  await ended;
-  return memory;
 }
 
 const milliseconds = (nanoseconds: number) => (nanoseconds / 1e6).toFixed(2);
@@ -204,31 +145,42 @@ function json(all: readonly Contender[], results: readonly Result[], memory: rea
   };
 }
 
+function readOptions(): { readonly json: string | undefined; readonly rounds: number } {
+  const options = { json: { type: "string" }, rounds: { type: "string" } } as const;
+  const usage = "Usage: npm run bench -- [--json FILE] [--rounds N]";
+  try {
+    const { json, rounds = `${defaultRounds}` } = parseArgs({ options }).values;
+    if (/^[1-9][0-9]{0,5}$/.test(rounds)) return { json, rounds: Number(rounds) };
+    return fail("--rounds", "must be a whole number from 1 to 999999", usage);
+  } catch (error) {
+    // parseArgs throws a TypeError for what the user got wrong.
+    if (error instanceof TypeError) return fail("read the options", error.message, usage);
+    throw error;
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { json: { type: "string" }, rounds: { type: "string" } },
-  });
-  const rounds = Number(values.rounds ?? leastRounds);
-  if (!Number.isSafeInteger(rounds) || rounds < 1)
-    fail("--rounds", "must be a whole number above 0");
+  const { json: file, rounds } = readOptions();
   if (process.getuid?.() === 0) {
     fail("bench", "it runs as root", "Run it as an unprivileged user, whom sbx is made for");
   }
+  const programs: string[] = [];
   const directory = mkdtempSync(join(tmpdir(), "sbx-bench-"));
   try {
     const rootfs = join(directory, "rootfs");
     copyBusyboxRootfs(rootfs);
     const all = contenders(rootfs);
     const present = all.filter((contender) => contender.kind === "present");
-    const results = measure(present, rounds);
+    programs.push(...present.flatMap(({ program }) => (program === null ? [] : [program])));
+    const results = measure(present, rounds, probe(rootfs, environment));
     const memory: Memory[] = [];
-    for (const contender of present.filter(({ stays }) => stays))
-      memory.push(await memoryOf(contender));
+    for (const contender of present) if (contender.stays) memory.push(await memoryOf(contender));
     print(all, results, memory);
-    if (values.json !== undefined) {
-      writeFileSync(values.json, `${JSON.stringify(json(all, results, memory), null, 1)}\n`);
+    if (file !== undefined) {
+      writeFileSync(file, `${JSON.stringify(json(all, results, memory), null, 1)}\n`);
     }
   } finally {
+    for (const program of programs) rmSync(program, { force: true });
     rmSync(directory, { recursive: true });
   }
 }

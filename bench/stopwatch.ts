@@ -167,3 +167,17 @@ export function roundRobin(periods: readonly number[], rounds: number): number[]
     return row.filter((index) => round % (periods[index] ?? 1) === 0);
   }).flat();
 }
+
+/** What the rounds may take; what is left of a minute is for warming up and the rest. */
+const budgetNanoseconds = 48e9;
+/** Commands above this are run in some rounds only where the budget asks for it. */
+const slowNanoseconds = 25e6;
+
+/** How many rounds apart each command is run, for `roundRobin`, by how many nanoseconds it takes. */
+export function periods(nanoseconds: readonly number[], rounds: number): number[] {
+  for (let period = 1; ; period++) {
+    const each = nanoseconds.map((time) => (time > slowNanoseconds ? period : 1));
+    const round = nanoseconds.reduce((sum, time, index) => sum + time / (each[index] ?? 1), 0);
+    if (round * rounds <= budgetNanoseconds || period >= rounds / 20) return each;
+  }
+}

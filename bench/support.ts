@@ -1,7 +1,7 @@
 /** What the bench measures: sandboxes compiled here, and their peers on this machine. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { compileSandbox } from "../launch/compile.js";
 import { isSystemError } from "../launch/in-root.js";
@@ -9,6 +9,7 @@ import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
 import { defaultMounts, defaultNamespaces, defaultPath, defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
+import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { findInPath } from "../test/support/skip.js";
 import type { Command } from "./stopwatch.js";
@@ -20,6 +21,8 @@ export type Contender = { readonly name: string } & (
       readonly run: (payload: readonly string[]) => Command;
       /** A monitor and an init of it stay beside the payload, and nothing else. */
       readonly stays: boolean;
+      /** A file that `executable` made for it. */
+      readonly program: string | null;
     }
   | { readonly kind: "missing"; readonly why: string }
 );
@@ -51,24 +54,43 @@ function bare(rootfs: string): Spec {
   };
 }
 
-/** Makes a file of the program, where sbx keeps its own. */
-export function executable(bytes: Uint8Array): string {
-  const { home, uid } = probe("/", environment).user;
+/** Makes a file of the program, where sbx keeps its own; the caller removes it. */
+export function executable(bytes: Uint8Array, { user }: Host): string {
+  const { home, uid } = user;
   const kept = keep(bytes, { env: environment, home, uid, nowMs: Date.now() });
   if (kept.kind === "file") return kept.path;
-  return fail("keep a program", kept.refusals.join("; "), "Set XDG_CACHE_HOME to a directory");
+  return fail(
+    "keep a program",
+    kept.refusals.join("; "),
+    "Set XDG_CACHE_HOME to a directory where programs may be executed",
+  );
 }
 
-function compiled(name: string, spec: Spec): Present {
-  const path = executable(compileSandbox(spec, probe(spec.root.path, environment)).bytes);
-  return { kind: "present", name, run: (payload) => [path, ...payload], stays: true };
+function compiled(name: string, spec: Spec, host: Host): Present {
+  const program = executable(compileSandbox(spec, host).bytes, host);
+  const run: Present["run"] = (payload) => [program, ...payload];
+  const refusal = tryOut(run);
+  if (refusal !== null) {
+    rmSync(program);
+    fail(name, refusal, "`npm test` looks closer");
+  }
+  return { kind: "present", name, run, stays: true, program };
+}
+
+/** Whether the payload really runs: exit code 0 alone could be had for less. Null where it does. */
+function tryOut(run: Present["run"]): string | null {
+  const [path, ...words] = run(["/bin/echo", "ran"]);
+  const tried = spawnSync(path, words, { env: environment, encoding: "utf8", timeout: 10_000 });
+  if (tried.status === 0 && tried.stdout === "ran\n") return null;
+  const said = tried.error?.message ?? tried.stderr.trim().split("\n")[0];
+  return `the payload did not run: ${said || `it ended with ${tried.signal ?? tried.status}`}`;
 }
 
 /** sbx's own sandbox with subordinate ids; without any it would be the single-id one once more. */
-function fullyMapped(name: string, spec: Spec): Contender {
-  const { plan } = compileSandbox(spec, probe(spec.root.path, environment));
-  const mapped = plan.steps.some(({ action }) => action.kind === "mapIds" && action.helpers);
-  if (mapped) return compiled(name, spec);
+function fullyMapped(name: string, spec: Spec, host: Host): Contender {
+  const { steps } = compileSandbox(spec, host).plan;
+  const mapped = steps.some(({ action }) => action.kind === "mapIds" && action.helpers !== null);
+  if (mapped) return compiled(name, spec, host);
   return { kind: "missing", name, why: "no subordinate ids, or no newuidmap: see `sbx check`" };
 }
 
@@ -77,11 +99,9 @@ function peer(name: string, program: string, run: Present["run"]): Contender {
   if (findInPath(program) === null) {
     return { kind: "missing", name, why: `${program} is not installed` };
   }
-  const [path, ...words] = run(["/bin/true"]);
-  const tried = spawnSync(path, words, { env: environment, encoding: "utf8", timeout: 10_000 });
-  if (tried.status === 0) return { kind: "present", name, run, stays: name === bubblewrap };
-  const said = tried.error?.message ?? tried.stderr.trim().split("\n")[0];
-  return { kind: "missing", name, why: `it does not work here: ${said}` };
+  const refusal = tryOut(run);
+  if (refusal !== null) return { kind: "missing", name, why: refusal };
+  return { kind: "present", name, run, stays: name === bubblewrap, program: null };
 }
 
 /**
@@ -102,17 +122,16 @@ function bubblewrapFlags(rootfs: string): string[] {
 
 /** All of them, on a rootfs that has a static /bin/busybox. */
 export function contenders(rootfs: string): Contender[] {
-  const single = defaultSpec(rootfs);
+  const host = probe(rootfs, environment);
+  const spec = defaultSpec(rootfs);
+  const single: Spec = { ...spec, sbx: { ...spec.sbx, userns: { mode: "single" } } };
   const bwrap = findInPath("bwrap") ?? "bwrap";
   const unshare = findInPath("unshare") ?? "unshare";
   const sbx = join(import.meta.dirname, "../cmd/sbx");
   return [
-    compiled("compiled, isolated as bubblewrap", bare(rootfs)),
-    compiled("compiled, sbx's defaults", {
-      ...single,
-      sbx: { ...single.sbx, userns: { mode: "single" } },
-    }),
-    fullyMapped("compiled, defaults, all ids", single),
+    compiled("compiled, isolated as bubblewrap", bare(rootfs), host),
+    compiled("compiled, sbx's defaults", single, host),
+    fullyMapped("compiled, defaults, all ids", spec, host),
     peer(bubblewrap, "bwrap", (payload) => [bwrap, ...bubblewrapFlags(rootfs), ...payload]),
     // Without a rootfs, and only these namespaces: what a shell script would do.
     peer("unshare --map-auto", "unshare", ([command = "", ...words]) => [
@@ -121,9 +140,39 @@ export function contenders(rootfs: string): Contender[] {
       join(rootfs, command),
       ...words,
     ]),
-    peer("node -e 0", "node", () => [process.execPath, "-e", "0"]),
+    {
+      kind: "present",
+      name: "node -e 0",
+      run: () => [process.execPath, "-e", "0"],
+      stays: false,
+      program: null,
+    },
     peer("cold sbx run", "node", (payload) => [sbx, "run", rootfs, ...payload]),
   ];
+}
+
+/** What stays beside a payload that runs. */
+export interface Memory {
+  readonly name: string;
+  /** In KB; null where it may not be read. */
+  readonly monitor: number | null;
+  readonly init: number | null;
+}
+
+/** Starts a payload that waits, and looks. */
+export async function memoryOf({ name, run }: Present): Promise<Memory> {
+  const [path, ...words] = run(["/bin/sh", "-c", "echo; read -r _"]);
+  const child = spawn(path, words, { env: environment, stdio: ["pipe", "pipe", "inherit"] });
+  const ended = once(child, "close");
+  await Promise.race([once(child.stdout, "data"), ended]);
+  const { pid } = child;
+  if (pid === undefined || child.exitCode !== null || child.signalCode !== null)
+    fail(name, "it ended before its payload ran");
+  const [init] = childrenOf(pid);
+  const memory = { name, monitor: pssKilobytes(pid), init: init ? pssKilobytes(init) : null };
+  child.stdin.end("\n");
+  await ended;
+  return memory;
 }
 
 /** The pids of a process's children: proc_pid_tid_children(5); needs CONFIG_PROC_CHILDREN. */

@@ -1,5 +1,5 @@
 /** The status fd of a command line that may be wrong in every other respect. */
-import { fstatSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 
 /** Null where none is named, or it is not open. */
 export function statusFdOf(argv: readonly string[]): number | null {
@@ -7,15 +7,16 @@ export function statusFdOf(argv: readonly string[]): number | null {
   if (index < 0) return null;
   const text = argv[index]?.split("=")[1] ?? argv[index + 1] ?? "";
   const fd = /^\d+$/.test(text) ? Number(text) : -1;
-  return fd > 2 && isOpen(fd) ? fd : null;
+  return fd > 2 && isInherited(fd) ? fd : null;
 }
 
-function isOpen(fd: number): boolean {
+/** Node opens files of its own from fd 3 on: what it was given, its parent, the launcher, has too. */
+function isInherited(fd: number): boolean {
+  const file = (pid: number) => readlinkSync(`/proc/${pid}/fd/${fd}`);
   try {
-    fstatSync(fd);
-    return true;
+    return file(process.pid) === file(process.ppid);
   } catch {
-    // EBADF, which the run itself will report.
+    // Not open, which the run itself will report.
     return false;
   }
 }

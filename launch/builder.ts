@@ -29,8 +29,8 @@ export const slot = (name: string): Slot => ({ kind: "slot", name });
 export interface Builder {
   /** A NUL-terminated read-only string. */
   text(text: string): Address;
-  /** Read-only bytes. */
-  bytes(bytes: Uint8Array): Address;
+  /** Read-only bytes, named after what they are. */
+  bytes(stem: string, bytes: Uint8Array): Address;
   /** Eight-byte words. */
   words(name: string, items: readonly (Address | number)[], writable: boolean): Address;
   /** Zeroed writable memory. */
@@ -72,9 +72,14 @@ export function builder(): Builder {
   const ops: Op[] = [];
   const data = new Map<string, Data>();
   const texts = new Map<string, Address>();
-  let serial = 0;
+  const serials = new Map<string, number>();
   let failure = "";
 
+  const fresh = (stem: string): string => {
+    const serial = (serials.get(stem) ?? 0) + 1;
+    serials.set(stem, serial);
+    return `${stem}.${serial}`;
+  };
   const address = (of: string): Address => ({ kind: "address", of, offset: 0 });
   const define = (item: Data): Address => {
     if (data.has(item.name)) throw new Error(`data ${item.name} is defined twice`);
@@ -103,11 +108,11 @@ export function builder(): Builder {
       texts.set(text, made);
       return made;
     },
-    bytes: (bytes) => define({ kind: "bytes", name: `bytes${data.size}`, bytes }),
+    bytes: (stem, bytes) => define({ kind: "bytes", name: fresh(stem), bytes }),
     words: (name, items, writable) => define({ kind: "words", name, items, writable }),
     buffer: (name, size) => define({ kind: "buffer", name, size }),
 
-    fresh: (stem) => `${stem}.${++serial}`,
+    fresh,
     label: (name) => void ops.push({ kind: "label", name }),
     comment: (text) => void ops.push({ kind: "comment", text }),
     stackPointer: (to) => void ops.push({ kind: "sp", to }),

@@ -2,9 +2,17 @@
  * What the verifier can say only by following all ways through a program: what is reached, that
  * calls and returns match, and that nothing is read before it is written.
  */
-import { edgesOf, readsOf } from "./flow.js";
+import { isSlot, operandsOf } from "./flow.js";
 import type { Op } from "./ir.js";
-import { analyseRoutines, findRecursion, type Routine, type Routines } from "./routines.js";
+import {
+  analyseRoutines,
+  type Flow,
+  flowOf,
+  intersect,
+  type Routines,
+  type SlotSet,
+  unite,
+} from "./routines.js";
 
 export interface Violation {
   /** Of the op. */
@@ -15,112 +23,140 @@ export interface Violation {
 /** All faults of control and data flow. Every label must be defined once. */
 export function verifyFlow(ops: readonly Op[]): Violation[] {
   if (ops.length === 0) return [{ index: 0, text: "the program is empty" }];
-  const recursive = findRecursion(ops);
-  if (recursive !== null)
-    return [{ index: recursive, text: "the subroutine comes to call itself" }];
-  const routines = analyseRoutines(ops);
+  const routines = analyseRoutines(flowOf(ops));
+  const { recursion } = routines;
+  if (recursion !== null) {
+    return [{ index: recursion, text: "the subroutine comes to call itself" }];
+  }
+  const { reached, misplaced, unwritten, returns } = follow(routines);
   return [
-    ...unreached(ops, routines),
-    ...misplaced(ops, routines),
-    ...unwritten(ops, routines),
-    ...unreadResults(ops, routines),
+    ...unreached(ops, reached),
+    ...misplaced,
+    ...unwritten.sort((a, b) => a.index - b.index),
+    ...unreadResults(routines.flow, returns),
   ];
+}
+
+interface Followed {
+  /** By the index of the op. */
+  readonly reached: Uint8Array;
+  /**
+   * Code that ends nowhere, and returns without a call. Code that is shared by the main code and
+   * subroutines is sound without a `return` in it and without calls back into them: it leaves the
+   * return address on the stack, at most once for each subroutine, and ends the program.
+   */
+  readonly misplaced: Violation[];
+  /** Slots that are read although they are not written on every way there. */
+  readonly unwritten: Violation[];
+  /** For each `return` that is reached, the entries of the subroutines that it ends. */
+  readonly returns: ReadonlyMap<number, readonly number[]>;
+}
+
+/** Goes once through every routine, callers first. */
+function follow({ flow, all, visit }: Routines): Followed {
+  const { ops, targets, slots } = flow;
+  const reached = new Uint8Array(ops.length + 1);
+  const misplaced: Violation[] = [];
+  const found = new Map<string, Violation>();
+  const returns = new Map<number, number[]>();
+  /** What is surely written at a routine's entry: on what all its call sites agree. */
+  const known = new Map<number, SlotSet>();
+  for (const routine of all) {
+    const isMain = routine === all[0];
+    const atEntry = known.get(routine.entry) ?? null;
+    visit(routine, (index, written) => {
+      reached[index] = 1;
+      const op = ops[index];
+      if (op === undefined) return;
+      for (const value of operandsOf(op)) {
+        if (!isSlot(value)) continue;
+        const slot = slots.get(value.name) ?? -1;
+        if (slot !== -1) {
+          const word = slot >> 5;
+          const all =
+            (written[word] as number) | (atEntry === null ? 0 : (atEntry[word] as number));
+          if (((all >>> (slot & 31)) & 1) === 1) continue;
+        }
+        const text = `reads ${value.name}, which is not written on every way here`;
+        found.set(`${index} ${value.name}`, { index, text });
+      }
+      if (op.kind === "call") {
+        const here = written.slice();
+        if (atEntry !== null) unite(here, atEntry);
+        const others = known.get(targets[index] as number);
+        if (others === undefined) known.set(targets[index] as number, here);
+        else intersect(others, here);
+      }
+      if (op.kind === "return") {
+        if (isMain) {
+          const text = "the main code comes here, and has nowhere to return to";
+          misplaced.push({ index, text });
+        } else returns.set(index, [...(returns.get(index) ?? []), routine.entry]);
+      }
+    });
+  }
+  if (reached[ops.length] === 1) {
+    misplaced.unshift({ index: ops.length - 1, text: "control runs off the end" });
+  }
+  return { reached, misplaced, unwritten: [...found.values()], returns };
 }
 
 /** The first op of each stretch that nothing leads to. A comment there may announce what follows. */
-function unreached(ops: readonly Op[], { main, subroutines }: Routines): Violation[] {
-  const routines = [main, ...subroutines];
-  const isDead = (index: number): boolean =>
-    ops[index]?.kind !== "comment" && !routines.some(({ written }) => written.has(index));
-  return ops.flatMap((_, index) =>
-    isDead(index) && !(index > 0 && isDead(index - 1)) ? [{ index, text: "is never reached" }] : [],
-  );
-}
-
-/**
- * Code that ends nowhere, and returns without a call. Code that is shared by the main code and
- * subroutines is sound without a `return` in it and without calls back into them: it leaves the
- * return address on the stack, at most once for each subroutine, and ends the program.
- */
-function misplaced(ops: readonly Op[], { main, subroutines }: Routines): Violation[] {
-  const runsOff = [main, ...subroutines].some(({ written }) => written.has(ops.length));
-  return [
-    ...(runsOff ? [{ index: ops.length - 1, text: "control runs off the end" }] : []),
-    ...[...main.written.keys()]
-      .filter((index) => ops[index]?.kind === "return")
-      .map((index) => ({ index, text: "the main code comes here, and has nowhere to return to" })),
-  ];
-}
-
-/** Slots that are read although they are not written on every way there. */
-function unwritten(ops: readonly Op[], routines: Routines): Violation[] {
-  const { main, subroutines, bits, callSites } = routines;
-  const all = [main, ...subroutines];
-  /** What is surely written at a routine's entry: on what all its call sites agree. */
-  const known = new Map([[main.entry, 0n]]);
-  const atEntry = ({ entry }: Routine): bigint => {
-    const before = known.get(entry);
-    if (before !== undefined) return before;
-    const sites = all.flatMap((caller) =>
-      (callSites.get(entry) ?? []).flatMap((site) => {
-        const slots = caller.written.get(site);
-        return slots === undefined ? [] : [atEntry(caller) | slots];
-      }),
-    );
-    const agreed = sites.reduce((a, b) => a & b);
-    known.set(entry, agreed);
-    return agreed;
-  };
-  const found = new Map<string, Violation>();
-  for (const routine of all) {
-    const entry = atEntry(routine);
-    for (const [index, slots] of routine.written) {
-      const op = ops[index];
-      for (const { name } of op === undefined ? [] : readsOf(op)) {
-        if ((entry | slots) & (bits.get(name) ?? 0n)) continue;
-        found.set(`${index} ${name}`, {
-          index,
-          text: `reads ${name}, which is not written on every way here`,
-        });
-      }
-    }
+function unreached(ops: readonly Op[], reached: Uint8Array): Violation[] {
+  const violations: Violation[] = [];
+  let before = false;
+  for (let index = 0; index < ops.length; index += 1) {
+    const dead = reached[index] === 0 && ops[index]?.kind !== "comment";
+    if (dead && !before) violations.push({ index, text: "is never reached" });
+    before = dead;
   }
-  return [...found.values()].sort((a, b) => a.index - b.index);
+  return violations;
 }
 
 /** System calls that leave their error in the result, where no way on looks at it. */
-function unreadResults(ops: readonly Op[], routines: Routines): Violation[] {
-  return ops.flatMap((op, index) => {
-    if (op.kind !== "syscall" || op.onError.kind !== "result" || op.result === null) return [];
+function unreadResults(flow: Flow, returns: Followed["returns"]): Violation[] {
+  const callSites = new Map<number, number[]>();
+  const violations: Violation[] = [];
+  const { ops, targets } = flow;
+  for (let index = 0; index < ops.length; index += 1) {
+    if (ops[index]?.kind !== "call") continue;
+    const entry = targets[index] as number;
+    const sites = callSites.get(entry);
+    if (sites === undefined) callSites.set(entry, [index]);
+    else sites.push(index);
+  }
+  for (let index = 0; index < ops.length; index += 1) {
+    const op = ops[index];
+    if (op?.kind !== "syscall" || op.onError.kind !== "result" || op.result === null) continue;
     const { name } = op.result;
-    const ahead = new Set([index + 1]);
-    // A set is iterated in the order of insertion, including what is inserted meanwhile.
-    for (const at of ahead) {
-      const other = ops[at];
-      if (other === undefined) continue;
-      if (readsOf(other).some((slot) => slot.name === name)) return [];
-      for (const to of waysOn(ops, routines, at, name)) ahead.add(to);
-    }
-    return [{ index, text: `nothing looks at the error that may be in ${name}` }];
-  });
+    if (isRead(flow, index, name, returns, callSites)) continue;
+    violations.push({ index, text: `nothing looks at the error that may be in ${name}` });
+  }
+  return violations;
 }
 
-/** Where a value in a slot may be seen next: through calls and returns, but not past a write. */
-function waysOn(
-  ops: readonly Op[],
-  { subroutines, target, callSites }: Routines,
-  index: number,
-  slot: string,
-): readonly number[] {
-  const op = ops[index];
-  if (op === undefined) return [];
-  if (op.kind === "call") return [target(op.to)];
-  if (op.kind !== "return") {
-    return edgesOf(op)
-      .filter(({ writes }) => writes !== slot)
-      .map(({ to }) => (to === null ? index + 1 : target(to)));
+/** Whether a value in a slot may be seen: through calls and returns, but not past a write. */
+function isRead(
+  { ops, targets, writes, goesOn, slots }: Flow,
+  from: number,
+  name: string,
+  returns: Followed["returns"],
+  callSites: ReadonlyMap<number, readonly number[]>,
+): boolean {
+  const slot = slots.get(name);
+  const ahead = new Set([from + 1]);
+  // A set is iterated in the order of insertion, including what is inserted meanwhile.
+  for (const index of ahead) {
+    const op = ops[index];
+    if (op === undefined) continue;
+    for (const value of operandsOf(op)) if (isSlot(value) && value.name === name) return true;
+    for (const entry of returns.get(index) ?? []) {
+      for (const site of callSites.get(entry) ?? []) ahead.add(site + 1);
+    }
+    const target = targets[index] as number;
+    if (target !== -1 && !(op.kind === "syscall" && slot === 0)) ahead.add(target);
+    // What follows a call is seen when the subroutine returns.
+    if (op.kind !== "call" && goesOn[index] === 1 && writes[index] !== slot) ahead.add(index + 1);
   }
-  return subroutines
-    .filter(({ written }) => written.has(index))
-    .flatMap(({ entry }) => (callSites.get(entry) ?? []).map((site) => site + 1));
+  return false;
 }

@@ -7,6 +7,8 @@ export interface Relocation {
   readonly at: number;
   /** A data item, or the area in which the slots lie. */
   readonly target: Address | { readonly kind: "slots"; readonly offset: number };
+  /** Whether it is the distance from the start of the slot area that is needed. */
+  readonly relative: boolean;
 }
 
 export interface Encoded {
@@ -21,6 +23,6 @@ export interface Encoder {
   readonly machine: number;
   /** Translates the ops; `slotOffsets` says where in the slot area each slot lies, in bytes. */
   encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): Encoded;
-  /** Writes an address, below 2^31, where a relocation wants it. */
-  patch(text: DataView, at: number, address: number): void;
+  /** Writes an address, below 2^31, or a distance, of 32 bits with sign, where a relocation wants it. */
+  patch(text: DataView, at: number, value: number): void;
 }

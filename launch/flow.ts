@@ -1,10 +1,15 @@
 /** Where values and control go in a program: what the verifier and the linker ask of single ops. */
 import { assertNever } from "../spec/step.js";
-import type { Address, Op, Slot, Value } from "./ir.js";
+import type { Op, Slot, Value } from "./ir.js";
+
+/** The slot that every program has: the errno of the last error that went to a label. */
+export const errno: Slot = { kind: "slot", name: "errno" };
 
 /** Whether the operand is a slot. */
 export const isSlot = (value: Value): value is Slot =>
   typeof value === "object" && value.kind === "slot";
+
+const none: readonly Value[] = [];
 
 /** The operands that an op reads. */
 export function operandsOf(op: Op): readonly Value[] {
@@ -26,22 +31,10 @@ export function operandsOf(op: Op): readonly Value[] {
     case "call":
     case "return":
     case "comment":
-      return [];
+      return none;
     default:
       return assertNever(op);
   }
-}
-
-/** The slots that an op reads. */
-export function readsOf(op: Op): readonly Slot[] {
-  return operandsOf(op).filter(isSlot);
-}
-
-/** The addresses that an op names. */
-export function addressesOf(op: Op): readonly Address[] {
-  return operandsOf(op).filter(
-    (value): value is Address => typeof value === "object" && value.kind === "address",
-  );
 }
 
 /** The slot that an op writes when it goes well. */
@@ -67,49 +60,51 @@ export function writeOf(op: Op): Slot | null {
   }
 }
 
-/** All slots that an op names. */
-export function slotsOf(op: Op): readonly Slot[] {
-  const write = writeOf(op);
-  return write === null ? readsOf(op) : [...readsOf(op), write];
-}
-
-/** A way from one op to another, and the slot that is written on it. */
-export interface Edge {
-  /** A label, or null for the op that follows. */
-  readonly to: string | null;
-  readonly writes: string | null;
-}
-
-/**
- * The ways on from an op inside its own routine. A call goes on behind itself. Only execve among
- * the calls whose errors go elsewhere does not come back when it goes well.
- */
-export function edgesOf(op: Op): readonly Edge[] {
-  const write = writeOf(op)?.name ?? null;
-  const next: Edge = { to: null, writes: write };
+/** The label that an op may go to: of a jump, a branch, a call or an error. */
+export function targetOf(op: Op): string | null {
   switch (op.kind) {
     case "jump":
-      return [{ to: op.to, writes: null }];
     case "branch":
-      return [next, { to: op.to, writes: null }];
-    case "return":
-      return [];
+    case "call":
+      return op.to;
     case "syscall":
-      if (op.onError.kind === "never") return [];
-      if (op.onError.kind !== "goto") return [next];
-      return [
-        ...(op.name === "execve" || op.name === "execveat" ? [] : [next]),
-        { to: op.onError.label, writes: "errno" },
-      ];
+      return op.onError.kind === "goto" ? op.onError.label : null;
     case "sp":
     case "mov":
     case "alu":
     case "load":
     case "store":
     case "label":
+    case "return":
+    case "comment":
+      return null;
+    default:
+      return assertNever(op);
+  }
+}
+
+/**
+ * Whether control may go on to the op that follows; a call comes back to it. Only execve among the
+ * calls whose errors go elsewhere does not come back when it goes well.
+ */
+export function goesOn(op: Op): boolean {
+  switch (op.kind) {
+    case "jump":
+    case "return":
+      return false;
+    case "syscall":
+      if (op.onError.kind === "never") return false;
+      return op.onError.kind !== "goto" || (op.name !== "execve" && op.name !== "execveat");
+    case "sp":
+    case "mov":
+    case "alu":
+    case "load":
+    case "store":
+    case "label":
+    case "branch":
     case "call":
     case "comment":
-      return [next];
+      return true;
     default:
       return assertNever(op);
   }

@@ -2,8 +2,8 @@
 import type { Architecture } from "../spec/host.js";
 import { encodeElf, layout } from "./elf.js";
 import type { Encoder } from "./encoder.js";
-import { slotsOf } from "./flow.js";
-import type { Address, Data, Op, Program } from "./ir.js";
+import { errno, isSlot, operandsOf, writeOf } from "./flow.js";
+import type { Address, Data, Op, Program, Slot } from "./ir.js";
 import { verify } from "./verify.js";
 import { x86_64 } from "./x86_64.js";
 
@@ -58,9 +58,9 @@ function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
   };
 
   const view = new DataView(text.buffer, text.byteOffset, text.byteLength);
-  for (const { at, target } of relocations) {
+  for (const { at, target, relative } of relocations) {
     const address = target.kind === "slots" ? addresses.zero + target.offset : addressOf(target);
-    encoder.patch(view, at, address);
+    encoder.patch(view, at, relative ? address - addresses.zero : address);
   }
   const rodata = contents(constant, addressOf);
   return encodeElf(image, { rodata, text, data: contents(writable, addressOf) }, encoder.machine);
@@ -71,10 +71,15 @@ const alignUp = (value: number): number => Math.ceil(value / 16) * 16;
 /** Gives every slot its offset, the most used ones first, where short displacements reach them. */
 function placeSlots(ops: readonly Op[]): Map<string, number> {
   // Counted from the start: a back end stores into it on every error.
-  const uses = new Map([["errno", 1]]);
-  for (const { name } of ops.flatMap(slotsOf)) uses.set(name, (uses.get(name) ?? 0) + 1);
-  const names = [...uses].sort(([, a], [, b]) => b - a).map(([name]) => name);
-  return new Map(names.map((name, index) => [name, 8 * index]));
+  const uses = new Map([[errno.name, 1]]);
+  const use = ({ name }: Slot) => void uses.set(name, (uses.get(name) ?? 0) + 1);
+  for (const op of ops) {
+    for (const value of operandsOf(op)) if (isSlot(value)) use(value);
+    const written = writeOf(op);
+    if (written !== null) use(written);
+  }
+  const names = [...uses].sort(([, a], [, b]) => b - a);
+  return new Map(names.map(([name], index) => [name, 8 * index]));
 }
 
 interface Section {

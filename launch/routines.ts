@@ -1,148 +1,188 @@
 /**
  * The main code and the subroutines of a program. A subroutine is a label that some `call` names;
  * it is analysed once, relative to its entry, and its callers use the summary.
+ *
+ * This runs once in a cold process, where code is interpreted: ops and slots are numbers, and sets of
+ * slots are rows of bits.
  */
-import { edgesOf, slotsOf } from "./flow.js";
+import { errno, goesOn, targetOf, writeOf } from "./flow.js";
 import type { Op } from "./ir.js";
 
-/** The main code, or a subroutine. Slots are sets of bits, see `Routines.bits`. */
+/** A set of slots: bit `n % 32` of word `n / 32` stands for slot number `n`. */
+export type SlotSet = Uint32Array;
+
+/** The ways through a program, by the index of the op. */
+export interface Flow {
+  readonly ops: readonly Op[];
+  /** The op that a jump, branch, call or error goes to, or -1. */
+  readonly targets: Int32Array;
+  /** The number of the slot that is written where control goes on, or -1. */
+  readonly writes: Int32Array;
+  /** Whether control may go on to the next op. */
+  readonly goesOn: Uint8Array;
+  /** Labels are counted; -1 for every other op. */
+  readonly labels: Int32Array;
+  readonly labelCount: number;
+  /** The number of a slot that is written somewhere; that of errno is 0. */
+  readonly slots: ReadonlyMap<string, number>;
+}
+
+/** The main code, or a subroutine. */
 export interface Routine {
   /** Index of the first op. */
   readonly entry: number;
-  /**
-   * For each op that is reached: the slots that are surely written since the routine's entry. The
-   * index behind the last op is there when control runs off the end.
-   */
-  readonly written: ReadonlyMap<number, bigint>;
+  /** By the count of a label: the slots that are surely written there since the entry; null if not reached. */
+  readonly written: readonly (SlotSet | null)[];
   /** What is surely written at every return; null where there is no way to one. */
-  readonly summary: bigint | null;
+  readonly summary: SlotSet | null;
 }
 
 export interface Routines {
-  readonly main: Routine;
-  readonly subroutines: readonly Routine[];
-  /** The bit that stands for a slot. */
-  readonly bits: ReadonlyMap<string, bigint>;
-  /** The index of a label. */
-  readonly target: (label: string) => number;
-  /** The calls of the subroutine that begins at an index, reached or not. */
-  readonly callSites: ReadonlyMap<number, readonly number[]>;
+  readonly flow: Flow;
+  /** Every routine comes before those that it calls; the main code is the first. */
+  readonly all: readonly Routine[];
+  /** Index of a call that is part of a recursion, or null. */
+  readonly recursion: number | null;
+  /** Goes through a routine, with what is surely written since its entry before each op. */
+  visit(routine: Routine, each: (index: number, written: SlotSet) => void): void;
 }
 
-interface Step {
-  readonly to: number;
-  readonly writes: bigint;
+/** Numbers the ops and slots of a program; all labels must be defined once. */
+export function flowOf(ops: readonly Op[]): Flow {
+  const places = new Map<string, number>();
+  const labels = new Int32Array(ops.length).fill(-1);
+  for (let index = 0; index < ops.length; index += 1) {
+    const op = ops[index];
+    if (op?.kind !== "label") continue;
+    labels[index] = places.size;
+    places.set(op.name, index);
+  }
+  const targets = new Int32Array(ops.length).fill(-1);
+  const writes = new Int32Array(ops.length).fill(-1);
+  const on = new Uint8Array(ops.length);
+  const slots = new Map([[errno.name, 0]]);
+  for (let index = 0; index < ops.length; index += 1) {
+    const op = ops[index] as Op;
+    on[index] = goesOn(op) ? 1 : 0;
+    const label = targetOf(op);
+    if (label !== null) targets[index] = places.get(label) ?? -1;
+    const slot = writeOf(op)?.name;
+    if (slot === undefined) continue;
+    const number = slots.get(slot) ?? slots.size;
+    slots.set(slot, number);
+    writes[index] = number;
+  }
+  return { ops, targets, writes, goesOn: on, labels, labelCount: places.size, slots };
 }
 
-/** Finds where each label is; all must be defined once. */
-export function labelIndex(ops: readonly Op[]): (label: string) => number {
-  const labels = new Map(
-    ops.flatMap((op, index) => (op.kind === "label" ? [[op.name, index] as const] : [])),
-  );
-  return (label) => {
-    const index = labels.get(label);
-    if (index === undefined) throw new Error(`the label ${label} is not defined`);
-    return index;
-  };
-}
-
-/** Index of a call that is part of a recursion, or null. */
-export function findRecursion(ops: readonly Op[]): number | null {
-  const target = labelIndex(ops);
-  const finished = new Set<number>();
+/** Finds the routines of a program that has ops, and what each surely writes. */
+export function analyseRoutines(flow: Flow): Routines {
+  const { ops, targets, writes, goesOn, labels, labelCount } = flow;
+  const words = Math.ceil(flow.slots.size / 32);
+  const known = new Map<number, Routine>();
   const active = new Set<number>();
-  const visit = (entry: number): number | null => {
+  let recursion: number | null = null;
+
+  /** The routine that a call enters; null where that is a recursion. */
+  function callee(site: number): Routine | null {
+    const entry = targets[site] ?? 0;
+    if (!active.has(entry)) return known.get(entry) ?? analyse(entry);
+    recursion ??= site;
+    return null;
+  }
+
+  /**
+   * Follows the code from an op, with `set` written there, up to the next label. Tells `reach` of
+   * every way to a label, and `each` of every op before it is done.
+   */
+  function walk(
+    from: number,
+    set: SlotSet,
+    reach: (label: number, set: SlotSet) => void,
+    each: (index: number, set: SlotSet) => void,
+  ) {
+    for (let index = from; index < ops.length; index += 1) {
+      if (index > from && labels[index] !== -1) return reach(index, set);
+      each(index, set);
+      const kind = ops[index]?.kind;
+      const target = targets[index] as number;
+      if (kind === "call") {
+        const written = callee(index)?.summary;
+        // Nothing comes back from a subroutine that ends the program.
+        if (!written) return;
+        unite(set, written);
+      } else if (target !== -1) {
+        const before = set[0] as number;
+        if (kind === "syscall") set[0] = before | 1;
+        reach(target, set);
+        set[0] = before;
+      }
+      if (goesOn[index] === 0) return;
+      const slot = writes[index] as number;
+      if (slot !== -1) set[slot >> 5] = (set[slot >> 5] as number) | (1 << (slot & 31));
+    }
+    each(ops.length, set);
+  }
+
+  /** What is surely written is what all ways to a label agree on; it only shrinks until nothing changes. */
+  function analyse(entry: number): Routine {
     active.add(entry);
-    const reached = reach(entry, (index) => {
-      const op = ops[index];
-      return op === undefined
-        ? []
-        : edgesOf(op).map(({ to }) => (to === null ? index + 1 : target(to)));
-    });
-    for (const index of reached) {
-      const op = ops[index];
-      if (op?.kind !== "call") continue;
-      const callee = target(op.to);
-      if (active.has(callee)) return index;
-      const found = finished.has(callee) ? null : visit(callee);
-      if (found !== null) return found;
+    const written: (SlotSet | null)[] = new Array(labelCount).fill(null);
+    const waiting = new Set([entry]);
+    let summary: SlotSet | null = null;
+    const reach = (index: number, set: SlotSet) => {
+      const label = labels[index] as number;
+      const before = written[label] ?? null;
+      if (before === null) written[label] = set.slice();
+      else if (!intersect(before, set)) return;
+      waiting.add(index);
+    };
+    const each = (index: number, set: SlotSet) => {
+      if (ops[index]?.kind !== "return") return;
+      if (summary === null) summary = set.slice();
+      else intersect(summary, set);
+    };
+    const start = labels[entry] as number;
+    if (start !== -1) written[start] = new Uint32Array(words);
+    for (const index of waiting) {
+      // What is inserted again meanwhile comes round again.
+      waiting.delete(index);
+      const set = written[labels[index] as number] ?? null;
+      walk(index, set === null ? new Uint32Array(words) : set.slice(), reach, each);
     }
     active.delete(entry);
-    finished.add(entry);
-    return null;
-  };
-  return visit(0);
-}
-
-/** Everything that can be reached from a place, itself included. */
-function reach(from: number, next: (index: number) => readonly number[]): Set<number> {
-  const seen = new Set([from]);
-  // A set is iterated in the order of insertion, including what is inserted meanwhile.
-  for (const index of seen) for (const to of next(index)) seen.add(to);
-  return seen;
-}
-
-/** Analyses a program whose labels are all defined once and whose calls do not recurse. */
-export function analyseRoutines(ops: readonly Op[]): Routines {
-  const target = labelIndex(ops);
-  const bits = new Map([["errno", 1n]]);
-  for (const { name } of ops.flatMap(slotsOf)) {
-    if (!bits.has(name)) bits.set(name, 1n << BigInt(bits.size));
+    const routine = { entry, written, summary };
+    known.set(entry, routine);
+    return routine;
   }
-  const known = new Map<number, Routine>();
-  const routineAt = (entry: number): Routine => {
-    const made = known.get(entry) ?? analyse(ops, entry, stepsOf);
-    known.set(entry, made);
-    return made;
-  };
-  const stepsOf = (index: number): readonly Step[] => {
-    const op = ops[index];
-    if (op === undefined) return [];
-    const callee = op.kind === "call" ? routineAt(target(op.to)).summary : 0n;
-    if (callee === null) return [];
-    return edgesOf(op).map(({ to, writes }) => ({
-      to: to === null ? index + 1 : target(to),
-      writes: callee | (writes === null ? 0n : (bits.get(writes) ?? 0n)),
-    }));
-  };
-  const callSites = new Map<number, number[]>();
-  for (const [index, op] of ops.entries()) {
-    if (op.kind !== "call") continue;
-    const sites = callSites.get(target(op.to)) ?? [];
-    sites.push(index);
-    callSites.set(target(op.to), sites);
-  }
-  const main = routineAt(0);
-  return {
-    main,
-    subroutines: [...known.values()].filter((routine) => routine !== main),
-    bits,
-    target,
-    callSites,
-  };
-}
 
-/** What is surely written is what all ways to an op agree on; it only shrinks until nothing changes. */
-function analyse(
-  ops: readonly Op[],
-  entry: number,
-  stepsOf: (index: number) => readonly Step[],
-): Routine {
-  const written = new Map([[entry, 0n]]);
-  const changed = [entry];
-  for (let index = changed.pop(); index !== undefined; index = changed.pop()) {
-    for (const { to, writes } of stepsOf(index)) {
-      const before = written.get(to);
-      const here = (written.get(index) ?? 0n) | writes;
-      const after = before === undefined ? here : before & here;
-      if (after === before) continue;
-      written.set(to, after);
-      changed.push(to);
+  function visit({ entry, written }: Routine, each: (index: number, set: SlotSet) => void) {
+    const nothing = () => {};
+    if (labels[entry] === -1) walk(entry, new Uint32Array(words), nothing, each);
+    for (let index = 0; index < ops.length; index += 1) {
+      const set = labels[index] === -1 ? null : (written[labels[index] as number] ?? null);
+      if (set !== null) walk(index, set.slice(), nothing, each);
     }
   }
-  let summary: bigint | null = null;
-  for (const [index, slots] of written) {
-    if (ops[index]?.kind === "return") summary = summary === null ? slots : summary & slots;
+
+  analyse(0);
+  return { flow, all: [...known.values()].reverse(), recursion, visit };
+}
+
+/** Adds the members of another set. */
+export function unite(set: SlotSet, other: SlotSet): void {
+  for (let word = 0; word < set.length; word += 1) {
+    set[word] = (set[word] as number) | (other[word] as number);
   }
-  return { entry, written, summary };
+}
+
+/** Leaves only the members that are in another set too; true where that makes a difference. */
+export function intersect(set: SlotSet, other: SlotSet): boolean {
+  let changed = false;
+  for (let word = 0; word < set.length; word += 1) {
+    const before = set[word] as number;
+    set[word] = before & (other[word] as number);
+    if (set[word] !== before) changed = true;
+  }
+  return changed;
 }

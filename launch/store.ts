@@ -76,7 +76,7 @@ function refusal(error: unknown): string {
 function keepIn(place: string, program: Uint8Array, { uid, nowMs }: StoreHost): string {
   // Before anything is made: root with the HOME of a user must leave nothing of root's in it.
   refuseUnsafe(nearest(place), uid);
-  fs.mkdirSync(place, { recursive: true, mode: 0o700 });
+  makeDirectories(place);
   const directory = fs.realpathSync(place);
   refuseUnsafe(directory, uid);
   const { mode, uid: owner } = fs.lstatSync(directory);
@@ -100,6 +100,21 @@ function keepIn(place: string, program: Uint8Array, { uid, nowMs }: StoreHost): 
 
 function unsafe(path: string, why: string): never {
   fail(`keep programs in ${path}`, why);
+}
+
+/**
+ * mkdir -p. Not Node's own `recursive`, which never returns where mkdir(2) gives
+ * ENOENT in a directory that is there, as /proc does.
+ */
+function makeDirectories(path: string): void {
+  if (fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  makeDirectories(dirname(path));
+  try {
+    fs.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another sbx was faster.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 }
 
 /** The path itself, or of the directories above it the first that is there; without links. */

@@ -4,94 +4,100 @@
  */
 import { syscallNumbers } from "../spec/linux.js";
 import { verifyFlow } from "./dataflow.js";
-import { addressesOf, edgesOf, operandsOf } from "./flow.js";
+import { operandsOf, targetOf } from "./flow.js";
 import type { Address, Data, Op, Program, Value } from "./ir.js";
-import { type DataByName, dataByName, describeOp } from "./listing.js";
+import { type DataByName, describeOp } from "./listing.js";
+
+/** Tells of a fault in what is being looked at. */
+type Say = (text: string) => void;
 
 /** All that is wrong with the program, each with the op's index and text; empty where it is sound. */
-export function verify(program: Program): string[] {
-  const data = dataByName(program);
-  const labels = new Map<string, number>();
-  for (const { kind, name } of program.ops.filter((op) => op.kind === "label")) {
-    if (kind === "label") labels.set(name, (labels.get(name) ?? 0) + 1);
-  }
-  const name = (index: number): string => {
-    const op = program.ops[index];
+export function verify({ ops, data: items }: Program): string[] {
+  const data: DataByName = new Map(items.map((item) => [item.name, item]));
+  const violations: string[] = [];
+  const describe = (index: number): string => {
+    const op = ops[index];
     return `op ${index}${op === undefined ? "" : ` "${describeOp(op, data)}"`}`;
   };
-  const check = (rule: (op: Op) => string[]): string[] =>
-    program.ops.flatMap((op, index) => rule(op).map((text) => `${name(index)}: ${text}`));
-  const mislabelled = check((op) => verifyLabels(op, labels));
-  const violations = [
-    ...verifyData(program, data),
-    ...mislabelled,
-    ...check((op) => verifyOp(op, data)),
-  ];
-  // The ways through a program can be followed only where every label leads somewhere.
-  if (mislabelled.length > 0) return violations;
-  const flow = verifyFlow(program.ops).map(({ index, text }) => `${name(index)}: ${text}`);
-  return [...violations, ...flow];
-}
-
-function verifyLabels(op: Op, labels: ReadonlyMap<string, number>): string[] {
-  if (op.kind === "label") {
-    return labels.get(op.name) === 1 ? [] : [`the label ${op.name} is defined more than once`];
+  let index = 0;
+  const say: Say = (text) => void violations.push(`${describe(index)}: ${text}`);
+  verifyData(items, data, violations);
+  const sound = violations.length;
+  const labels = countLabels(ops);
+  for (const op of ops) {
+    verifyLabels(op, labels, say);
+    index += 1;
   }
-  const targets = edgesOf(op).flatMap(({ to }) => (to === null ? [] : [to]));
-  if (op.kind === "call") targets.push(op.to);
-  return targets
-    .filter((target) => !labels.has(target))
-    .map((target) => `the label ${target} is not defined`);
+  // The ways through a program can be followed only where every label leads somewhere.
+  const leads = violations.length === sound;
+  index = 0;
+  for (const op of ops) {
+    verifyOp(op, data, say);
+    index += 1;
+  }
+  if (!leads) return violations;
+  return violations.concat(verifyFlow(ops).map((at) => `${describe(at.index)}: ${at.text}`));
 }
 
-function verifyData({ data }: Program, byName: DataByName): string[] {
+function countLabels(ops: readonly Op[]): ReadonlyMap<string, number> {
+  const labels = new Map<string, number>();
+  for (const op of ops) {
+    if (op.kind === "label") labels.set(op.name, (labels.get(op.name) ?? 0) + 1);
+  }
+  return labels;
+}
+
+function verifyLabels(op: Op, labels: ReadonlyMap<string, number>, say: Say): void {
+  if (op.kind === "label" && labels.get(op.name) !== 1) {
+    say(`the label ${op.name} is defined more than once`);
+  }
+  const target = targetOf(op);
+  if (target !== null && !labels.has(target)) say(`the label ${target} is not defined`);
+}
+
+function verifyData(items: readonly Data[], byName: DataByName, violations: string[]): void {
   const seen = new Set<string>();
-  return data.flatMap((item) => {
-    const problems: string[] = [];
-    if (seen.has(item.name)) problems.push("the name is taken");
+  for (const item of items) {
+    const say: Say = (text) => void violations.push(`data ${item.name}: ${text}`);
+    if (seen.has(item.name)) say("the name is taken");
     seen.add(item.name);
     if (item.kind === "buffer" && !(Number.isSafeInteger(item.size) && item.size > 0)) {
-      problems.push(`${item.size} is not a size in bytes`);
+      say(`${item.size} is not a size in bytes`);
     }
-    if (item.kind === "words") {
-      for (const word of item.items) {
-        problems.push(
-          ...(typeof word === "number" ? verifyNumber(word) : verifyAddress(word, byName)),
-        );
-      }
-    }
-    return problems.map((text) => `data ${item.name}: ${text}`);
-  });
+    if (item.kind === "words") for (const word of item.items) verifyValue(word, byName, say);
+  }
 }
 
-function verifyOp(op: Op, data: DataByName): string[] {
-  const problems = [
-    ...operandsOf(op).flatMap(verifyValue),
-    ...addressesOf(op).flatMap((address) => verifyAddress(address, data)),
-  ];
-  if (op.kind === "alu") problems.push(...verifyAlu(op));
-  if (op.kind === "load" || op.kind === "store") problems.push(...verifyAccess(op, data));
-  if (op.kind === "syscall") problems.push(...verifySyscall(op));
-  return problems;
+function verifyOp(op: Op, data: DataByName, say: Say): void {
+  for (const value of operandsOf(op)) verifyValue(value, data, say);
+  if (op.kind === "alu") verifyAlu(op, say);
+  if (op.kind === "load" || op.kind === "store") verifyAccess(op, data, say);
+  if (op.kind === "syscall") verifySyscall(op, say);
 }
 
-function verifyNumber(value: number): string[] {
-  return Number.isSafeInteger(value) ? [] : [`${value} is not a safe integer`];
+function verifyValue(value: Value, data: DataByName, say: Say): void {
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value)) say(`${value} is not a safe integer`);
+  } else if (value.kind === "address") verifyAddress(value, data, say);
+  else if (value.kind === "constant" && (value.value < smallest || value.value > greatest)) {
+    say(`${value.text} does not fit 64 bits`);
+  }
 }
 
-function verifyValue(value: Value): string[] {
-  if (typeof value === "number") return verifyNumber(value);
-  if (value.kind !== "constant") return [];
-  const fits = value.value >= -(1n << 63n) && value.value < 1n << 64n;
-  return fits ? [] : [`${value.text} does not fit 64 bits`];
-}
+const smallest = -(1n << 63n);
+const greatest = (1n << 64n) - 1n;
 
 /** The address right behind an item is one too: loops compare against it. */
-function verifyAddress({ of, offset }: Address, data: DataByName): string[] {
+function verifyAddress({ of, offset }: Address, data: DataByName, say: Say): void {
   const item = data.get(of);
-  if (item === undefined) return [`no data item is named ${of}`];
-  const inside = Number.isSafeInteger(offset) && offset >= 0 && offset <= sizeOf(item);
-  return inside ? [] : [`${of} has ${sizeOf(item)} bytes, and ${offset} is outside of them`];
+  if (item === undefined) {
+    say(`no data item is named ${of}`);
+    return;
+  }
+  const size = sizeOf(item);
+  if (!Number.isSafeInteger(offset) || offset < 0 || offset > size) {
+    say(`${of} has ${size} bytes, and ${offset} is outside of them`);
+  }
 }
 
 function sizeOf(item: Data): number {
@@ -102,50 +108,51 @@ function sizeOf(item: Data): number {
 const isWritable = (item: Data): boolean =>
   item.kind === "buffer" || (item.kind === "words" && item.writable);
 
-function verifyAlu({ operator, b }: Extract<Op, { kind: "alu" }>): string[] {
+function verifyAlu({ operator, b }: Extract<Op, { kind: "alu" }>, say: Say): void {
   const known = typeof b === "number" ? b : b.kind === "constant" ? b.value : null;
-  if (known === null) return [];
+  if (known === null) return;
   if (operator === "shl" || operator === "shr") {
-    return known >= 0 && known <= 63 ? [] : [`a shift by ${known} is not one by 0 to 63`];
+    if (known < 0 || known > 63) say(`a shift by ${known} is not one by 0 to 63`);
+  } else if ((operator === "div" || operator === "rem") && Number(known) === 0) {
+    say("division by 0");
   }
-  if (operator === "div" || operator === "rem") return Number(known) === 0 ? ["division by 0"] : [];
-  return [];
 }
 
-function verifyAccess(op: Extract<Op, { kind: "load" | "store" }>, data: DataByName): string[] {
+function verifyAccess(
+  op: Extract<Op, { kind: "load" | "store" }>,
+  data: DataByName,
+  say: Say,
+): void {
   const { base, offset, width } = op;
-  const problems: string[] = [];
   if (!Number.isSafeInteger(offset) || offset < -(2 ** 31) || offset >= 2 ** 31) {
-    problems.push(`the offset ${offset} does not fit 32 bits`);
+    say(`the offset ${offset} does not fit 32 bits`);
   }
-  if (typeof base === "number" || base.kind !== "address") return problems;
+  if (typeof base === "number" || base.kind !== "address") return;
   const item = data.get(base.of);
-  if (item === undefined) return problems;
+  if (item === undefined) return;
   const start = base.offset + offset;
   if (start < 0 || start + width > sizeOf(item)) {
-    problems.push(`bytes ${start} to ${start + width - 1} are not all in ${base.of}`);
+    say(`bytes ${start} to ${start + width - 1} are not all in ${base.of}`);
   }
-  if (op.kind === "store" && !isWritable(item)) problems.push(`${base.of} is read-only`);
-  return problems;
+  if (op.kind === "store" && !isWritable(item)) say(`${base.of} is read-only`);
 }
 
-function verifySyscall(op: Extract<Op, { kind: "syscall" }>): string[] {
+const numbersByArchitecture = Object.entries(syscallNumbers);
+
+function verifySyscall(op: Extract<Op, { kind: "syscall" }>, say: Say): void {
   const { name, onError, result } = op;
-  const problems = Object.entries(syscallNumbers)
-    .filter(([, numbers]) => !Object.hasOwn(numbers, name))
-    .map(([architecture]) => `${architecture} has no system call of that name`);
-  if (op.arguments.length > 6) problems.push("a system call has six arguments at most");
+  for (const [architecture, numbers] of numbersByArchitecture) {
+    if (!Object.hasOwn(numbers, name)) say(`${architecture} has no system call of that name`);
+  }
+  if (op.arguments.length > 6) say("a system call has six arguments at most");
   if (onError.kind === "ignore" && onError.because.trim() === "") {
-    problems.push("an error is ignored without a reason");
+    say("an error is ignored without a reason");
   }
   if (onError.kind === "result" && result === null) {
-    problems.push("errors go to the result, and there is none");
+    say("errors go to the result, and there is none");
   }
   if ((onError.kind === "never") !== (name === "exit_group")) {
-    problems.push("exit_group, and no other call, never returns");
+    say("exit_group, and no other call, never returns");
   }
-  if (onError.kind === "never" && result !== null) {
-    problems.push("a call that never returns has no result");
-  }
-  return problems;
+  if (onError.kind === "never" && result !== null) say("a call that never returns has no result");
 }

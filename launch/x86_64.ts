@@ -1,111 +1,160 @@
 /**
  * The x86-64 back end. System calls as in syscall(2): number in rax, arguments in rdi rsi rdx r10 r8
- * r9; rcx and r11 are clobbered.
+ * r9; rax, rcx and r11 are clobbered, every other register is preserved.
  *
  * rbx points 128 bytes into the slot area, so that the first 32 slots are in reach of an 8-bit
- * displacement; rbp keeps the stack pointer of the entry. Neither is ever written again: the kernel
- * preserves both, also across clone. Everything else is dead between two ops.
+ * displacement; r14 and r15 do the same for the next 32 each. rbp keeps the stack pointer of the
+ * entry. None is ever written again: the kernel preserves them, also across clone. What the other
+ * registers hold is known, and made use of, up to the next label or call.
  */
 import { syscallNumbers } from "../spec/linux.js";
 import { assertNever } from "../spec/step.js";
 import type { Encoded, Encoder } from "./encoder.js";
-import { isSlot } from "./flow.js";
-import type { Condition, Op, Slot, Value } from "./ir.js";
+import { errno, goesOn, isSlot, writeOf } from "./flow.js";
+import type { Condition, Op, Value, Width } from "./ir.js";
+import { call, jmp } from "./relax.js";
 import {
   assembler,
   constantOf,
-  fits,
-  littleEndian,
-  memory,
+  immediateOf,
+  isByte,
+  type Place,
   rax,
   rbp,
-  rbx,
   rcx,
   rdx,
+  slotBases,
   slotBias,
+  slotReach,
 } from "./x86_64_assembler.js";
 
 const argumentRegisters = [7, 6, 2, 10, 8, 9] as const;
 
 /** The /digit of the arithmetic group 0x81 and 0x83; the register forms are made from it. */
 const group = { add: 0, or: 1, and: 4, sub: 5, cmp: 7 } as const;
-/** The condition codes of Jcc, signed comparisons. */
-const conditionCodes = {
-  eq: 0x4,
-  ne: 0x5,
-  lt: 0xc,
-  ge: 0xd,
-  le: 0xe,
-  gt: 0xf,
+/** The /digit of the shifts 0xc1 and 0xd3. */
+const shifts = { shl: 4, shr: 5 } as const;
+/** The opcodes of Jcc, signed comparisons. */
+const jumps = {
+  eq: 0x74,
+  ne: 0x75,
+  lt: 0x7c,
+  ge: 0x7d,
+  le: 0x7e,
+  gt: 0x7f,
 } as const satisfies Record<Condition, number>;
-const aboveOrEqual = 0x3;
+const jumpIfNegative = 0x78;
 
 function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): Encoded {
   const asm = assembler(slotOffsets);
-  const { emit, slotOp, load, label, jump, jumpIf, call } = asm;
-  /** Where to go on error; each such label gets one stub at the end, which stores errno. */
-  const errorTargets = new Set<string>();
+  const { emit, immediate, memory, placeOf, load, holds, clobber } = asm;
+  /** For each label: where control comes from elsewhere, and where errors come, if any do. */
+  const labels = new Map<string, number>();
+  const errors = new Map<string, number>();
+  const labelIn = (names: Map<string, number>, name: string): number => {
+    const label = names.get(name) ?? asm.newLabel();
+    names.set(name, label);
+    return label;
+  };
+  const goto = (opcode: number, to: string): void => asm.jump(opcode, labelIn(labels, to));
 
-  /** `to` := value. */
-  function move(to: Slot, value: Value) {
+  /** [place] := value, of so many bytes. */
+  function put(place: Place, width: Width, value: Value): void {
+    const known = width === 1 ? null : immediateOf(value);
     const constant = constantOf(value);
-    if (constant !== null && fits(constant, 32)) {
-      slotOp(0xc7, 0, to, ...littleEndian(constant, 4));
+    if (holds(rax, value)) memory(width === 8, width === 1 ? 0x88 : 0x89, rax, place);
+    else if (width === 8 && known !== null && isByte(known)) {
+      emit(0x6a); // push
+      immediate(known, 1);
+      memory(false, 0x8f, 0, place); // pop
+    } else if (known !== null) {
+      memory(width === 8, 0xc7, 0, place);
+      immediate(known, 4);
+    } else if (constant !== null && width < 8) {
+      memory(false, width === 1 ? 0xc6 : 0xc7, 0, place);
+      immediate(Number(BigInt.asIntN(32, BigInt(constant))), width === 1 ? 1 : 4);
+    } else if (width === 8 && isSlot(value)) {
+      memory(false, 0xff, 6, placeOf(value)); // push
+      memory(false, 0x8f, 0, place); // pop
     } else {
       load(rax, value);
-      slotOp(0x89, rax, to);
+      memory(width === 8, width === 1 ? 0x88 : 0x89, rax, place);
     }
   }
 
-  /** `a digit b`, left in rax, or in the slot itself; true where it is in the slot. */
-  function arithmetic(digit: number, a: Value, b: Value, inPlace: boolean): boolean {
-    const constant = constantOf(b);
-    const short = constant !== null && fits(constant, 8);
-    if (constant !== null && fits(constant, 32)) {
-      const immediate = littleEndian(constant, short ? 1 : 4);
-      if (inPlace && isSlot(a)) {
-        slotOp(short ? 0x83 : 0x81, digit, a, ...immediate);
-        return true;
-      }
-      load(rax, a);
-      if (short) emit(0x48, 0x83, 0xc0 | (digit << 3), ...immediate);
-      else emit(0x48, (digit << 3) | 5, ...immediate);
-      return false;
-    }
-    if (inPlace && isSlot(a)) {
-      load(rax, b);
-      slotOp((digit << 3) | 1, rax, a);
-      return true;
-    }
-    load(rax, a);
-    if (isSlot(b)) slotOp((digit << 3) | 3, rax, b);
+  /** `register digit b`; a comparison changes only flags. */
+  function combine(digit: number, b: Value): void {
+    const known = immediateOf(b);
+    if (known === 0 && digit === group.cmp)
+      emit(0x48, 0x85, 0xc0); // test rax, rax
+    else if (known !== null && isByte(known)) {
+      emit(0x48, 0x83, 0xc0 | (digit << 3));
+      immediate(known, 1);
+    } else if (known !== null) {
+      emit(0x48, (digit << 3) | 5);
+      immediate(known, 4);
+    } else if (isSlot(b)) memory(true, (digit << 3) | 3, rax, placeOf(b));
     else {
       load(rcx, b);
       emit(0x48, (digit << 3) | 3, 0xc0 | rcx);
     }
-    return false;
   }
 
-  function alu({ operator, to, a, b }: Extract<Op, { kind: "alu" }>) {
+  /** `[place] digit b` */
+  function combineInPlace(digit: number, place: Place, b: Value): void {
+    const known = immediateOf(b);
+    if (known === null) {
+      load(rax, b);
+      memory(true, (digit << 3) | 1, rax, place);
+      return;
+    }
+    const short = isByte(known);
+    memory(true, short ? 0x83 : 0x81, digit, place);
+    immediate(known, short ? 1 : 4);
+  }
+
+  function compare(a: Value, b: Value): void {
+    if (isSlot(a) && !holds(rax, a)) combineInPlace(group.cmp, placeOf(a), b);
+    else {
+      load(rax, a);
+      combine(group.cmp, b);
+    }
+  }
+
+  /** The register that holds the result; null where it is in its slot. */
+  function alu({ operator, to, a, b }: Extract<Op, { kind: "alu" }>): number | null {
+    const inPlace = isSlot(a) && a.name === to.name;
     switch (operator) {
       case "add":
       case "sub":
       case "and":
-      case "or": {
-        const inPlace = isSlot(a) && a.name === to.name;
-        if (arithmetic(group[operator], a, b, inPlace)) return;
-        break;
-      }
+      case "or":
+        if (inPlace) {
+          combineInPlace(group[operator], placeOf(to), b);
+          return null;
+        }
+        if (operator === "sub" && a === 0) {
+          load(rax, b);
+          emit(0x48, 0xf7, 0xd8); // neg rax
+          return rax;
+        }
+        load(rax, a);
+        combine(group[operator], b);
+        return rax;
       case "shl":
       case "shr": {
-        const digit = operator === "shl" ? 4 : 5;
+        const digit = shifts[operator];
         const count = constantOf(b);
+        if (count !== null && inPlace) {
+          memory(true, 0xc1, digit, placeOf(to));
+          emit(Number(count));
+          return null;
+        }
         load(rax, a);
-        if (count === null) {
-          load(rcx, b);
-          emit(0x48, 0xd3, 0xc0 | (digit << 3));
-        } else emit(0x48, 0xc1, 0xc0 | (digit << 3), Number(count));
-        break;
+        if (count === null) load(rcx, b);
+        emit(0x48, count === null ? 0xd3 : 0xc1, 0xc0 | (digit << 3));
+        if (count !== null) emit(Number(count));
+        return rax;
       }
       case "div":
       case "rem":
@@ -113,28 +162,23 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
         load(rax, a);
         load(rdx, 0);
         emit(0x48, 0xf7, 0xf0 | rcx);
-        slotOp(0x89, operator === "div" ? rax : rdx, to);
-        return;
+        clobber(rax, rdx);
+        return operator === "div" ? rax : rdx;
       default:
-        assertNever(operator);
+        return assertNever(operator);
     }
-    slotOp(0x89, rax, to);
   }
 
-  function store({ width, base, offset, from }: Extract<Op, { kind: "store" }>) {
-    const constant = constantOf(from);
+  /** Memory at a value plus an offset. */
+  function placeAt(base: Value, offset: number): Place {
+    if (typeof base === "object" && base.kind === "address") {
+      return { ...base, offset: base.offset + offset };
+    }
     load(rcx, base);
-    if (constant !== null && (width < 8 || fits(constant, 32))) {
-      const opcode = width === 1 ? 0xc6 : 0xc7;
-      emit(...memory(width === 8, [opcode], 0, rcx, offset));
-      emit(...littleEndian(constant, Math.min(width, 4)));
-    } else {
-      load(rax, from);
-      emit(...memory(width === 8, [width === 1 ? 0x88 : 0x89], rax, rcx, offset));
-    }
+    return { base: rcx, offset };
   }
 
-  function syscall(op: Extract<Op, { kind: "syscall" }>) {
+  function syscall(op: Extract<Op, { kind: "syscall" }>): void {
     for (const [index, value] of op.arguments.entries()) {
       const register = argumentRegisters[index];
       if (register === undefined) throw new Error(`${op.name} has more than six arguments`);
@@ -144,58 +188,82 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
     if (number === undefined) throw new Error(`no system call is named ${op.name}`);
     load(rax, number);
     emit(0x0f, 0x05);
-    if (op.onError.kind === "goto") {
-      emit(0x48, 0x3d, ...littleEndian(-4095n, 4));
-      errorTargets.add(op.onError.label);
-      jumpIf(aboveOrEqual, `error ${op.onError.label}`);
-    }
-    if (op.result !== null) slotOp(0x89, rax, op.result);
+    clobber(rax, rcx);
+    if (op.onError.kind !== "goto") return;
+    // What succeeds is not negative: addresses of user space are below 2^63.
+    emit(0x48, 0x85, 0xc0); // test rax, rax
+    asm.jump(jumpIfNegative, labelIn(errors, op.onError.label));
   }
 
-  function one(op: Op) {
+  /** A label that errors go to has an entrance for them, which stores errno. */
+  function label(name: string, fallsInto: boolean): void {
+    const error = errors.get(name);
+    const label = labelIn(labels, name);
+    if (error !== undefined) {
+      if (fallsInto) asm.jump(jmp, label);
+      asm.label(error);
+      emit(0x48, 0xf7, 0xd8); // neg rax
+      asm.assign(errno, rax);
+    }
+    asm.label(label);
+  }
+
+  /** The register that holds what the op writes; null where that is in its slot. */
+  function one(op: Op, isReached: boolean): number | null {
     switch (op.kind) {
       case "sp":
-        return slotOp(0x89, rbp, op.to);
+        return rbp;
       case "mov":
-        return move(op.to, op.from);
+        put(placeOf(op.to), 8, op.from);
+        return null;
       case "alu":
         return alu(op);
-      case "load": {
-        load(rcx, op.base);
-        const opcode = op.width === 1 ? [0x0f, 0xb6] : [0x8b];
-        emit(...memory(op.width === 8, opcode, rax, rcx, op.offset));
-        return slotOp(0x89, rax, op.to);
-      }
+      case "load":
+        memory(op.width === 8, op.width === 1 ? 0x0fb6 : 0x8b, rax, placeAt(op.base, op.offset));
+        return rax;
       case "store":
-        return store(op);
+        put(placeAt(op.base, op.offset), op.width, op.from);
+        return null;
       case "label":
-        return label(`label ${op.name}`);
+        label(op.name, isReached);
+        return null;
       case "jump":
-        return jump(`label ${op.to}`);
+        goto(jmp, op.to);
+        return null;
       case "branch":
-        arithmetic(group.cmp, op.a, op.b, true);
-        return jumpIf(conditionCodes[op.condition], `label ${op.to}`);
+        compare(op.a, op.b);
+        goto(jumps[op.condition], op.to);
+        return null;
       case "call":
-        return call(`label ${op.to}`);
+        goto(call, op.to);
+        return null;
       case "return":
-        return emit(0xc3);
+        emit(0xc3);
+        return null;
       case "syscall":
-        return syscall(op);
+        syscall(op);
+        return rax;
       case "comment":
-        return;
+        return null;
       default:
         return assertNever(op);
     }
   }
 
-  asm.loadAddress(rbx, { kind: "slots", offset: slotBias });
+  for (const op of ops) {
+    if (op.kind === "syscall" && op.onError.kind === "goto") labelIn(errors, op.onError.label);
+  }
+  const last = Math.max(0, ...slotOffsets.values());
+  for (const [part, base] of slotBases.entries()) {
+    if (last >= part * slotReach) asm.loadSlotBase(base, part * slotReach + slotBias);
+  }
   emit(0x48, 0x89, 0xe5); // mov rbp, rsp
-  for (const op of ops) one(op);
-  for (const target of errorTargets) {
-    label(`error ${target}`);
-    emit(0x48, 0xf7, 0xd8); // neg rax
-    slotOp(0x89, rax, { kind: "slot", name: "errno" });
-    jump(`label ${target}`);
+  let isReached = true;
+  for (const op of ops) {
+    const register = one(op, isReached);
+    const slot = writeOf(op);
+    if (slot !== null) asm.assign(slot, register);
+    if (op.kind !== "comment") isReached = goesOn(op);
   }
   return asm.finish();
 }
@@ -204,5 +272,5 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
 export const x86_64: Encoder = {
   machine: 62, // EM_X86_64
   encode,
-  patch: (text, at, address) => text.setUint32(at, address, true),
+  patch: (text, at, value) => text.setInt32(at, value, true),
 };

@@ -1,11 +1,11 @@
 /**
  * Single x86-64 instructions, as bytes. Source: Intel SDM volume 2. Only what the back end needs:
- * 64-bit operands in registers, memory at a base register plus displacement.
+ * operands in registers, and memory at a base register plus displacement.
  */
 import type { Encoded, Relocation } from "./encoder.js";
 import { isSlot } from "./flow.js";
-import type { Slot, Value } from "./ir.js";
-import { type Piece, relax } from "./relax.js";
+import type { Address, Slot, Value } from "./ir.js";
+import { call, type Jump, type Mark, relax } from "./relax.js";
 
 /** Registers by their numbers in an encoding. */
 export const rax = 0;
@@ -13,128 +13,240 @@ export const rcx = 1;
 export const rdx = 2;
 export const rbx = 3;
 export const rbp = 5;
+/** With the last bytes of the slot area out of reach of the first, there are more. */
+export const slotBases = [rbx, 14, 15] as const;
 
-/** How far into the slot area rbx points. */
+/** How far into its part of the slot area a base points. */
 export const slotBias = 128;
+/** How much of the slot area an 8-bit displacement from one base reaches, in bytes. */
+export const slotReach = 256;
 
-/** The lowest `bytes` bytes of a number in two's complement. */
-export const littleEndian = (value: bigint, bytes: number): number[] =>
-  Array.from({ length: bytes }, (_, index) => Number((value >> BigInt(8 * index)) & 0xffn));
-/** Whether the number is one of `bits` bits, with sign. */
-export const fits = (value: bigint, bits: number): boolean => BigInt.asIntN(bits, value) === value;
+/** An operand in memory: a displacement from a register, or an address known only after layout. */
+export type Place = { readonly base: number; readonly offset: number } | Address;
+
+/** What a sign-extended immediate of 32 bits can be: a number, or an address, which is below 2^31. */
+export type Immediate = number | Address;
 
 /** The value as a signed 64-bit number where it is known now, else null. */
-export function constantOf(value: Value): bigint | null {
-  if (typeof value === "number") return BigInt.asIntN(64, BigInt(value));
-  return value.kind === "constant" ? BigInt.asIntN(64, value.value) : null;
+export function constantOf(value: Value): number | bigint | null {
+  if (typeof value === "number") return value;
+  if (value.kind !== "constant") return null;
+  const number = Number(value.value);
+  if (Number.isSafeInteger(number)) return number;
+  const signed = BigInt.asIntN(64, value.value);
+  return Number.isSafeInteger(Number(signed)) ? Number(signed) : signed;
 }
 
-/** `opcode reg, [base + displacement]`; the base is one that needs no SIB byte. */
-export function memory(
-  wide: boolean,
-  opcode: readonly number[],
-  reg: number,
-  base: number,
-  disp: number,
-) {
-  const rex = (wide ? 0x48 : 0x40) | ((reg >> 3) << 2);
-  const short = fits(BigInt(disp), 8);
-  const mod = disp === 0 ? 0x00 : short ? 0x40 : 0x80;
-  const displacement = disp === 0 ? [] : littleEndian(BigInt(disp), short ? 1 : 4);
-  return [
-    ...(rex === 0x40 ? [] : [rex]),
-    ...opcode,
-    mod | ((reg & 7) << 3) | base,
-    ...displacement,
-  ];
+/** The value where an instruction can hold it. */
+export function immediateOf(value: Value): Immediate | null {
+  if (typeof value === "object" && value.kind === "address") return value;
+  const constant = constantOf(value);
+  return typeof constant === "number" && constant === (constant | 0) ? constant : null;
 }
 
-/** Machine code in the making. Registers are numbers 0 to 15, labels any strings. */
+/** Whether 8 bits are enough for it. */
+export const isByte = (value: Immediate): value is number =>
+  typeof value === "number" && value >= -128 && value <= 127;
+
+/** Machine code in the making. Registers are numbers 0 to 15, labels those that `newLabel` gave. */
 export interface Assembler {
   /** Appends instructions as they are. */
   emit(...bytes: number[]): void;
-  /** `opcode register, [slot]`, or with the slot first, as the opcode has it; 64 bits. */
-  slotOp(opcode: number, register: number, slot: Slot, ...immediate: number[]): void;
-  /** Puts a value into a register; flags are clobbered. */
+  /** Appends an immediate operand. */
+  immediate(value: Immediate, bytes: 1 | 4): void;
+  /** `opcode register, [place]`, or with the place first, as the opcode has it; `wide` for 64 bits. */
+  memory(wide: boolean, opcode: number, register: number, place: Place): void;
+  placeOf(slot: Slot): Place;
+  /** Puts the address of a place in the slot area into a register. */
+  loadSlotBase(register: number, offset: number): void;
+  /** Puts a value into a register, unless it is there; flags are clobbered. */
   load(register: number, value: Value): void;
-  /** Puts an address into a register that is known only after layout. */
-  loadAddress(register: number, target: Relocation["target"]): void;
+  /** Whether the register is known to hold the value. */
+  holds(register: number, value: Value): boolean;
+  /** The slot has a new value, which is in memory already or, where given, in a register. */
+  assign(slot: Slot, register: number | null): void;
+  /** What these registers hold is not known any more. */
+  clobber(...registers: readonly number[]): void;
+  newLabel(): number;
   /** Jumps and calls to the label come here. */
-  label(name: string): void;
-  jump(to: string): void;
-  /** Jcc with the condition code `code`. */
-  jumpIf(code: number, to: string): void;
-  call(to: string): void;
-  /** Resolves all jumps. Throws where one has no label. */
+  label(label: number): void;
+  /** `opcode` is that of the short form. */
+  jump(opcode: number, to: number): void;
+  /** Resolves all jumps. */
   finish(): Encoded;
 }
 
 /** Begins an empty text; `slotOffsets` says where in the slot area each slot lies. */
 export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
-  const pieces: Piece[] = [];
-  const pending: { piece: number; offset: number; target: Relocation["target"] }[] = [];
+  let code = new Uint8Array(4096);
+  let size = 0;
+  const jumps: Jump[] = [];
+  const labels: Mark[] = [];
+  const pending: (Mark & Omit<Relocation, "at">)[] = [];
+  const contents: (Value | bigint | null)[] = new Array(16).fill(null);
 
-  /** The code that is being appended to; begins anew behind every label and jump. */
-  const code = (): number[] => {
-    const last = pieces[pieces.length - 1];
-    if (last?.kind === "code") return last.bytes;
-    const bytes: number[] = [];
-    pieces.push({ kind: "code", bytes });
-    return bytes;
-  };
-  const emit = (...bytes: number[]): void => void code().push(...bytes);
-  const jump = (short: number | null, long: readonly number[], to: string): void =>
-    void pieces.push({ kind: "jump", short, long, to });
-
-  function slotOp(opcode: number, register: number, slot: Slot, ...immediate: number[]): void {
-    const offset = slotOffsets.get(slot.name);
-    if (offset === undefined) throw new Error(`slot ${slot.name} has no place`);
-    emit(...memory(true, [opcode], register, rbx, offset - slotBias), ...immediate);
+  function byte(value: number): void {
+    if (size === code.length) {
+      const larger = new Uint8Array(2 * size);
+      larger.set(code);
+      code = larger;
+    }
+    code[size] = value;
+    size += 1;
   }
 
-  /** `mov r32, address`: all addresses are below 2^31. */
-  function loadAddress(register: number, target: Relocation["target"]) {
-    const rex = register > 7 ? [0x41] : [];
-    const offset = code().length + rex.length + 1;
-    pending.push({ piece: pieces.length - 1, offset, target });
-    emit(...rex, 0xb8 | (register & 7), 0, 0, 0, 0);
+  function emit(...bytes: number[]): void {
+    for (let index = 0; index < bytes.length; index += 1) byte(bytes[index] as number);
+  }
+
+  function word(value: number): void {
+    byte(value);
+    byte(value >> 8);
+    byte(value >> 16);
+    byte(value >> 24);
+  }
+
+  function relocation(target: Relocation["target"], relative: boolean): void {
+    pending.push({ at: size, jumps: jumps.length, target, relative });
+    word(0);
+  }
+
+  function immediate(value: Immediate, bytes: 1 | 4): void {
+    if (typeof value === "object") relocation(value, false);
+    else if (bytes === 1) byte(value);
+    else word(value);
+  }
+
+  /** A base needs no SIB byte, and is not rbp. */
+  function memory(wide: boolean, opcode: number, register: number, place: Place): void {
+    const base = "base" in place ? place.base : rbx;
+    const rex = 0x40 | (wide ? 8 : 0) | ((register >> 3) << 2) | (base >> 3);
+    if (rex !== 0x40) byte(rex);
+    if (opcode > 0xff) byte(opcode >> 8);
+    byte(opcode);
+    const fields = ((register & 7) << 3) | (base & 7);
+    if (!("base" in place)) {
+      byte(0x80 | fields);
+      relocation({ ...place, offset: place.offset - slotBias }, true);
+    } else if (place.offset === 0) byte(fields);
+    else if (isByte(place.offset)) {
+      byte(0x40 | fields);
+      byte(place.offset);
+    } else {
+      byte(0x80 | fields);
+      word(place.offset);
+    }
+  }
+
+  function placeOf({ name }: Slot): Place {
+    const offset = slotOffsets.get(name);
+    if (offset === undefined) throw new Error(`slot ${name} has no place`);
+    const part = Math.min(Math.floor(offset / slotReach), slotBases.length - 1);
+    return { base: slotBases[part] as number, offset: offset - part * slotReach - slotBias };
+  }
+
+  function holds(register: number, value: Value | bigint): boolean {
+    const held = contents[register] ?? null;
+    if (held === null || typeof held !== "object" || typeof value !== "object") {
+      return held === value;
+    }
+    if (held.kind === "slot") return value.kind === "slot" && held.name === value.name;
+    if (held.kind !== "address" || value.kind !== "address") return false;
+    return held.of === value.of && held.offset === value.offset;
   }
 
   function load(register: number, value: Value): void {
-    const constant = constantOf(value);
-    if (constant !== null) loadConstant(register, constant);
-    else if (isSlot(value)) slotOp(0x8b, register, value);
-    else if (typeof value === "object" && value.kind === "address") loadAddress(register, value);
+    const wanted = constantOf(value) ?? value;
+    if (holds(register, wanted)) return;
+    if (typeof wanted !== "object") loadConstant(register, wanted);
+    else if (wanted.kind === "address") loadAddress(register, wanted);
+    else if (isSlot(wanted)) {
+      if (holds(rax, wanted)) emit(register > 7 ? 0x49 : 0x48, 0x89, 0xc0 | (register & 7));
+      else memory(true, 0x8b, register, placeOf(wanted));
+    }
+    contents[register] = wanted;
   }
 
-  function loadConstant(register: number, value: bigint) {
+  /** `mov r32, address`: all addresses are below 2^31. */
+  function loadAddress(register: number, target: Relocation["target"]): void {
+    if (register > 7) byte(0x41);
+    byte(0xb8 | (register & 7));
+    relocation(target, false);
+  }
+
+  function loadConstant(register: number, value: number | bigint): void {
     const low = register & 7;
     const high = register > 7;
-    if (value === 0n) emit(...(high ? [0x45] : []), 0x31, 0xc0 | (low << 3) | low);
-    else if (value > 0n && value <= 0xffffffffn)
-      emit(...(high ? [0x41] : []), 0xb8 | low, ...littleEndian(value, 4));
-    else if (fits(value, 32)) emit(high ? 0x49 : 0x48, 0xc7, 0xc0 | low, ...littleEndian(value, 4));
-    else emit(high ? 0x49 : 0x48, 0xb8 | low, ...littleEndian(value, 8));
+    if (value === 0) {
+      if (high) byte(0x45);
+      emit(0x31, 0xc0 | (low << 3) | low);
+    } else if (value >= -128 && value <= 127) {
+      emit(0x6a, Number(value)); // push
+      if (high) byte(0x41);
+      byte(0x58 | low); // pop
+    } else if (value > 0 && value <= 0xffffffff) {
+      if (high) byte(0x41);
+      byte(0xb8 | low);
+      word(Number(value));
+    } else if (value < 0 && value >= -0x80000000) {
+      emit(high ? 0x49 : 0x48, 0xc7, 0xc0 | low);
+      word(Number(value));
+    } else {
+      const whole = BigInt(value);
+      emit(high ? 0x49 : 0x48, 0xb8 | low);
+      word(Number(BigInt.asIntN(32, whole)));
+      word(Number(BigInt.asIntN(32, whole >> 32n)));
+    }
+  }
+
+  function assign(slot: Slot, register: number | null): void {
+    for (let other = 0; other < contents.length; other += 1) {
+      if (holds(other, slot)) contents[other] = null;
+    }
+    if (register === null) return;
+    memory(true, 0x89, register, placeOf(slot));
+    contents[register] = slot;
+  }
+
+  function jump(opcode: number, to: number): void {
+    jumps.push({ at: size, opcode, to });
+    emit(opcode, 0);
+    if (opcode !== call) return;
+    emit(0, 0, 0);
+    contents.fill(null);
   }
 
   function finish(): Encoded {
-    const { text, starts } = relax(pieces);
-    const relocations = pending.map(({ piece, offset, target }) => ({
-      at: (starts[piece] ?? 0) + offset,
-      target,
-    }));
-    return { text, relocations };
+    if (labels.some(({ at }) => at < 0)) throw new Error("a jump leads to no label");
+    const { text, find } = relax(code.subarray(0, size), jumps, labels);
+    return {
+      text,
+      relocations: pending.map((mark) => ({
+        at: find(mark),
+        target: mark.target,
+        relative: mark.relative,
+      })),
+    };
   }
 
   return {
     emit,
-    slotOp,
+    immediate,
+    memory,
+    placeOf,
+    loadSlotBase: (register, offset) => loadAddress(register, { kind: "slots", offset }),
     load,
-    loadAddress,
-    label: (name) => void pieces.push({ kind: "label", name }),
-    jump: (to) => jump(0xeb, [0xe9], to),
-    jumpIf: (code, to) => jump(0x70 | code, [0x0f, 0x80 | code], to),
-    call: (to) => jump(null, [0xe8], to),
+    holds,
+    assign,
+    clobber: (...registers) => {
+      for (const register of registers) contents[register] = null;
+    },
+    newLabel: () => labels.push({ at: -1, jumps: 0 }) - 1,
+    label: (label) => {
+      labels[label] = { at: size, jumps: jumps.length };
+      contents.fill(null);
+    },
+    jump,
     finish,
   };
 }

@@ -60,6 +60,7 @@ export function planRoot(spec: Spec, host: Host): RootPlan {
       `writes go to a directory below ${host.upperStore} that is removed at the end: tmpfs has no user xattrs before Linux 6.6`,
     );
   }
+  if (throwAway && !onDisk) notes.push("writes go to memory (a tmpfs), and vanish at the end");
   const uppers = onDisk ? store : base;
 
   if (path === "/" && (throwAway || spec.root.readonly === true)) {

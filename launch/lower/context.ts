@@ -3,7 +3,7 @@
  * A cloned process has its own copy of every slot and buffer.
  */
 import type { Plan } from "../../spec/step.js";
-import { type Builder, builder, slot } from "../builder.js";
+import { type Builder, builder, constant, slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Address, Value } from "../ir.js";
 
@@ -105,7 +105,7 @@ export function context(plan: Plan): Context {
     janitor,
     known: new Set(),
     memory: {
-      allSignals: b.bytes(new Uint8Array(8).fill(0xff)),
+      allSignals: b.bytes("allSignals", new Uint8Array(8).fill(0xff)),
       callerSignals: b.buffer("callerSignals", 8),
       pair: b.buffer("pair", 8),
       record: b.buffer("record", recordSize),
@@ -144,3 +144,20 @@ export function preservedFds({ plan }: Context): number {
   const tidy = plan.steps.find(({ action }) => action.kind === "tidyFds")?.action;
   return tidy?.kind === "tidyFds" ? tidy.preserved : 0;
 }
+
+/** Fails as the call whose negative errno is in `result` did. */
+export function failWithResult(b: Context["b"]): void {
+  b.alu("sub", s.errno, 0, s.result);
+  b.fail();
+}
+
+export function words64(values: readonly bigint[]): Uint8Array {
+  return new Uint8Array(BigUint64Array.from(values).buffer);
+}
+
+export function words32(values: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(values).buffer);
+}
+
+/** A mode or mask, read as such. */
+export const octal = (mode: number) => constant(`0${mode.toString(8)}`, mode);

@@ -2,8 +2,7 @@ import type { Action } from "../../spec/step.js";
 import { slot } from "../builder.js";
 import { k, minus } from "../constants.js";
 import type { Value } from "../ir.js";
-import { failWithResult } from "./action.js";
-import { type Context, pseudoErrno, s, scratchSize } from "./context.js";
+import { type Context, failWithResult, pseudoErrno, s, scratchSize } from "./context.js";
 
 const vector = slot("vector");
 const end = slot("vectorEnd");

@@ -20,7 +20,7 @@ const forTheJob = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTSTP", "SIGCONT"];
 export function lowerInit(c: Context): void {
   const { b, memory, plan } = c;
   b.label("init");
-  b.failTo("init.fail");
+  b.failTo("inside.fail");
   b.set(
     s.step,
     plan.steps.findIndex(({ role }) => role === "init"),
@@ -50,7 +50,7 @@ export function lowerInit(c: Context): void {
     lowerPayload(c, true);
   }
 
-  b.label("init.fail");
+  b.label("inside.fail");
   tell(c, "failed", s.step, s.errno);
   b.exit(125);
   executeSubroutines(c);

@@ -5,8 +5,9 @@ import type { Plan } from "../../spec/step.js";
 import { slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Program } from "../ir.js";
-import { closeFrom, lowerSteps } from "./action.js";
+import { lowerSteps } from "./action.js";
 import { type Context, context, preservedFds, s } from "./context.js";
+import { closeFrom } from "./fds.js";
 import { lowerInit } from "./init.js";
 import { janitorState, startJanitor } from "./janitor.js";
 import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
@@ -35,7 +36,7 @@ export function lower(plan: Plan): Program {
   if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
   tellStatus(c, ['{"event":"pid","pid":', { decimal: s.initPid }, "}"]);
   const own = c.terminal ? terminalMemory(c) : null;
-  monitorLoop(c, own);
+  monitorLoop(c);
   monitorFailure(c);
 
   b.comment("init");

@@ -25,6 +25,8 @@ export const t = {
   isRaw: slot("isRaw"),
   /** 1 while the monitor is in the terminal's foreground process group, or there is none. */
   foreground: slot("foreground"),
+  /** 1 where the pty was opened in the background, when the caller's shell had the terminal as it likes. */
+  isUnmodelled: slot("isUnmodelled"),
 } as const;
 
 export interface TerminalMemory {
@@ -133,6 +135,7 @@ export function takeTerminal({ b }: Context, fd: typeof t.ptyFd): void {
     k("O_RDWR", "O_NONBLOCK"),
   ]);
   b.call("terminal.enter");
+  b.alu("sub", t.isUnmodelled, 1, t.foreground);
 }
 
 export function terminalSubroutines({ b }: Context, memory: TerminalMemory): void {
@@ -154,6 +157,9 @@ export function terminalSubroutines({ b }: Context, memory: TerminalMemory): voi
   b.label("terminal.enter.owned");
   b.branch(t.isRaw, "ne", 0, "terminal.enter.saved");
   b.orElse("terminal.enter.end", "ioctl", [0, k("TCGETS"), memory.saved]);
+  b.branch(t.isUnmodelled, "eq", 0, "terminal.enter.saved");
+  b.ignore("a mode is a courtesy", "ioctl", [t.ptyFd, k("TCSETS"), memory.saved]);
+  b.set(t.isUnmodelled, 0);
   b.label("terminal.enter.saved");
   // As cfmakeraw(3).
   for (let offset = 0; offset < termiosSize; offset += 4) {

@@ -72,7 +72,7 @@ again:
 test("strings are quoted, escaped and cut; other bytes go by their name", () => {
   const shown = (bytes: Uint8Array) => {
     const b = builder();
-    b.set(slot("a"), b.bytes(bytes));
+    b.set(slot("a"), b.bytes("blob", bytes));
     return listing(b.finish());
   };
   const encode = (text: string) => new TextEncoder().encode(text);

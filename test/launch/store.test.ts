@@ -147,6 +147,11 @@ test("what stands in the way sends it to the next place", () => {
   assert.is(dirname(keptFile(keep(program, host(env)))), join(runtime, "sbx"));
   assert.match(refusals(keep(program, host())), /^ENOTDIR|^EEXIST/);
   assert.match(refusals(keep(program, host({ XDG_CACHE_HOME: `${root}/a\nb` }))), /line break/);
+  // Where nothing can be made, though root owns it.
+  assert.match(
+    refusals(keep(program, host({ XDG_CACHE_HOME: "/proc" }))),
+    /^(ENOENT|EACCES).*mkdir/,
+  );
 });
 
 test("what has not been used for 30 days is evicted by the next to be written", () => {

@@ -14,7 +14,7 @@ import { join, relative, resolve } from "node:path";
 import type { ReportLine } from "./suite.js";
 
 /** As many tests as a whole run must pass: raise it with the tests, so that none gets lost. */
-const passedFloor = 1;
+const passedFloor = 400;
 const filesAtATime = 2;
 const fileLimitMs = 15 * 60_000;
 

@@ -91,7 +91,8 @@ export async function openTerminal(
       until("the end of the command", timeoutMs, async () => {
         const format = "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}";
         const [dead, status, signal] = (await tmux("display-message", "-p", format)).split(/[ \n]/);
-        if (dead !== "1") return null;
+        // The terminal may be seen closed before the command is seen ended.
+        if (dead !== "1" || (!status && !signal)) return null;
         return signal ? 128 + Number(signal) : Number(status);
       }),
     close: async () => {

@@ -1,0 +1,123 @@
+/** What the inside tells the monitor, and what the monitor does about it. */
+import { slot } from "../builder.js";
+import { k, signo } from "../constants.js";
+import { type Context, message, recordSize, s } from "./context.js";
+import { failure, tellStatus } from "./report.js";
+import { messageHeader, receivedFd, t, takeTerminal } from "./terminal.js";
+
+const kind = slot("kind");
+const isReady = slot("isReady");
+
+/** What the last recvmsg(2) gave. */
+export const received = slot("received");
+/** The payload's end as wait4(2) gave it to the init; -1 before. */
+export const payloadStatus = slot("payloadStatus");
+
+export function controlState({ b }: Context): void {
+  b.set(payloadStatus, -1);
+  b.set(isReady, 0);
+}
+
+/** One message of the control socket; leaves what recvmsg gave in `received`. */
+export function controlSubroutines(c: Context): void {
+  const { b, memory } = c;
+  const first = slot("first");
+  b.comment("take one message from inside");
+  b.label("control.receive");
+  const header = messageHeader(c);
+  b.attempt("recvmsg", [s.controlOutside, header, k("MSG_DONTWAIT", "MSG_CMSG_CLOEXEC")], received);
+  b.branch(received, "eq", 0, "control.closed");
+  b.branch(received, "lt", recordSize, "control.end");
+  b.load(8, kind, memory.record);
+  b.load(8, first, memory.record, 8);
+
+  const next = (label: string, wanted: keyof typeof message) =>
+    b.branch(kind, "ne", message[wanted], label);
+  next("control.notFailed", "failed");
+  b.set(failure.happened, 1);
+  b.set(failure.step, first);
+  b.load(8, failure.errno, memory.record, 16);
+  b.return();
+  b.label("control.notFailed");
+  next("control.notExited", "exited");
+  b.set(payloadStatus, first);
+  b.return();
+  b.label("control.notExited");
+  next("control.notStopped", "stopped");
+  b.jump("monitor.suspend");
+  b.label("control.notStopped");
+  next("control.notReady", "ready");
+  b.call("monitor.ready");
+  b.return();
+  b.label("control.notReady");
+  if (c.terminal) {
+    const fd = slot("receivedFd");
+    next("control.end", "terminal");
+    b.load(4, fd, receivedFd(c));
+    takeTerminal(c, fd);
+  }
+  b.label("control.end");
+  b.return();
+
+  b.comment("without an init, the socket closes as the payload's execve succeeds");
+  b.label("control.closed");
+  b.ignore("it is ours", "close", [s.controlOutside]);
+  b.set(s.controlOutside, -1);
+  if (!c.plan.init) b.call("monitor.ready");
+  b.return();
+
+  b.label("monitor.ready");
+  b.branch(failure.happened, "ne", 0, "monitor.ready.end");
+  b.branch(isReady, "ne", 0, "monitor.ready.end");
+  b.set(isReady, 1);
+  tellStatus(c, ['{"event":"ready"}']);
+  b.label("monitor.ready.end");
+  b.return();
+
+  suspendSubroutine(c);
+}
+
+/** The payload stopped: so do we, as any job would, and the caller's shell gets its terminal back. */
+function suspendSubroutine(c: Context): void {
+  const { b, memory } = c;
+  const own = slot("ownPid");
+  b.comment("stop, with SIGTSTP at its default action, until someone continues us");
+  b.label("monitor.suspend");
+  if (c.terminal) b.call("terminal.leave");
+  b.ignore("getpid(2) always succeeds", "getpid", [], own);
+  b.ignore("a signal to oneself arrives", "kill", [own, signo("SIGTSTP")]);
+  b.ignore("a valid mask is never refused", "rt_sigprocmask", [
+    k("SIG_UNBLOCK"),
+    b.words("onlySigtstp", [bit("SIGTSTP")], false),
+    0,
+    8,
+  ]);
+  b.ignore("a valid mask is never refused", "rt_sigprocmask", [
+    k("SIG_SETMASK"),
+    memory.allSignals,
+    0,
+    8,
+  ]);
+  if (c.terminal) resumeUnstopped(c);
+  b.return();
+}
+
+/**
+ * The kernel does not stop an orphaned process group (one that no shell looks after, as under
+ * `ssh -t`): with nobody there who could continue it, the payload goes on at once.
+ */
+function resumeUnstopped({ b, memory }: Context): void {
+  const pending = slot("pending");
+  const end = b.fresh("resumed");
+  b.call("terminal.enter");
+  b.branch(t.ptyFd, "lt", 0, end);
+  b.ignore("a valid buffer is never refused", "rt_sigpending", [memory.scratch, 8]);
+  b.load(8, pending, memory.scratch);
+  b.alu("and", pending, pending, bit("SIGCONT"));
+  b.branch(pending, "ne", 0, end);
+  b.ignore("it has just died", "kill", [s.initPid, signo("SIGCONT")]);
+  b.label(end);
+}
+
+/** The place of a signal in a sigset_t. */
+const bit = (name: string) => 2 ** (Number(signo(name).value) - 1);

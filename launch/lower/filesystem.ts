@@ -1,0 +1,140 @@
+/** Steps that change what the sandbox sees of files. */
+import type { Action, MountFlag } from "../../spec/step.js";
+import { slot } from "../builder.js";
+import { k, minus } from "../constants.js";
+import type { Value } from "../ir.js";
+import { type Context, failWithResult, octal, s } from "./context.js";
+
+const fd = slot("fd");
+const index = slot("index");
+const bits = slot("bits");
+
+export function overlay(c: Context, action: Extract<Action, { kind: "overlay" }>): void {
+  const { b } = c;
+  makeDirectories(c, action.target, 0o755);
+  // The merged directory has the mode of the upper one.
+  b.must("mkdirat", [k("AT_FDCWD"), b.text(action.upper), octal(action.mode)]);
+  b.must("mkdirat", [k("AT_FDCWD"), b.text(action.work), octal(0o700)]);
+  const options = [
+    `lowerdir=${escapeOverlayPath(action.lower)}`,
+    `upperdir=${escapeOverlayPath(action.upper)}`,
+    `workdir=${escapeOverlayPath(action.work)}`,
+    "userxattr",
+    ...(action.volatile ? ["volatile"] : []),
+  ].join(",");
+  b.must("mount", [
+    b.text("overlay"),
+    b.text(action.target),
+    b.text("overlay"),
+    0,
+    b.text(options),
+  ]);
+}
+
+/** Overlay options part at commas, lower directories at colons; a backslash takes that from them. */
+export function escapeOverlayPath(path: string): string {
+  return path.replace(/[\\,:]/g, "\\$&");
+}
+
+/**
+ * A remount has to repeat the flags that the mount has, or the kernel takes it for an attempt to
+ * remove those that are locked (mount_namespaces(7)). statfs(2) tells them, its ST_RELATIME being
+ * MS_RELATIME shifted right by 9.
+ */
+export function remount({ b, memory }: Context, target: string, flags: readonly MountFlag[]): void {
+  const flagsOffset = 80;
+  const relatime = 4096;
+  b.must("statfs", [b.text(target), memory.scratch]);
+  b.load(8, bits, memory.scratch, flagsOffset);
+  b.alu("and", index, bits, relatime);
+  b.alu("shl", index, index, 9);
+  b.alu("and", bits, bits, k("MS_NOSUID", "MS_NODEV", "MS_NOEXEC", "MS_NOATIME", "MS_NODIRATIME"));
+  b.alu("or", bits, bits, index);
+  b.alu("or", bits, bits, k("MS_REMOUNT", "MS_BIND", ...flags));
+  b.must("mount", [0, b.text(target), 0, bits, 0]);
+}
+
+/** Parents that a step before has made or mounted are not tried again. */
+export function makeDirectories(c: Context, path: string, mode: number): void {
+  const names = path.split("/").filter((name) => name !== "");
+  for (const count of names.keys()) {
+    const directory = `/${names.slice(0, count + 1).join("/")}`;
+    if (c.known.has(directory)) continue;
+    unlessThere(c, "mkdirat", directory, octal(count === names.length - 1 ? mode : 0o755), []);
+    c.known.add(directory);
+  }
+}
+
+/** Makes something at a path; what is there already is left as it is. */
+export function unlessThere(
+  { b }: Context,
+  name: "mkdirat" | "mknodat",
+  path: string,
+  mode: Value,
+  more: readonly Value[],
+): void {
+  const made = b.fresh("made");
+  b.attempt(name, [k("AT_FDCWD"), b.text(path), mode, ...more], s.result);
+  b.branch(s.result, "eq", 0, made);
+  b.branch(s.result, "eq", minus("EEXIST"), made);
+  failWithResult(b);
+  b.label(made);
+}
+
+/**
+ * The old root stays mounted beneath the new one, with it as working directory, until everything
+ * that comes from it is bound; from here on absolute paths are resolved inside the new root.
+ */
+export function pivotRoot({ b }: Context, newRoot: string): void {
+  b.must("openat", [k("AT_FDCWD"), b.text("/"), k("O_RDONLY", "O_CLOEXEC"), 0], fd);
+  b.must("chdir", [b.text(newRoot)]);
+  b.must("pivot_root", [b.text("."), b.text(".")]);
+  b.must("fchdir", [fd]);
+  b.must("close", [fd]);
+}
+
+export function mask(c: Context, path: string): void {
+  const { b } = c;
+  const end = b.fresh("masked");
+  b.attempt("mount", [b.text("/dev/null"), b.text(path), 0, k("MS_BIND"), 0], s.result);
+  b.branch(s.result, "eq", 0, end);
+  b.branch(s.result, "eq", minus("ENOENT"), end);
+  const directory = b.fresh("mask");
+  b.branch(s.result, "eq", minus("ENOTDIR"), directory);
+  failWithResult(b);
+  b.label(directory);
+  b.attempt(
+    "mount",
+    [
+      b.text("tmpfs"),
+      b.text(path),
+      b.text("tmpfs"),
+      k("MS_RDONLY", "MS_NOSUID", "MS_NODEV", "MS_NOEXEC"),
+      b.text("size=4k,mode=555"),
+    ],
+    s.result,
+  );
+  b.branch(s.result, "eq", 0, end);
+  b.branch(s.result, "eq", minus("ENOTDIR"), end);
+  failWithResult(b);
+  b.label(end);
+}
+
+export function readonlyPath(c: Context, path: string): void {
+  const { b } = c;
+  const end = b.fresh("readonly");
+  const bound = b.fresh("readonly");
+  b.attempt("mount", [b.text(path), b.text(path), 0, k("MS_BIND", "MS_REC"), 0], s.result);
+  b.branch(s.result, "eq", 0, bound);
+  b.branch(s.result, "eq", minus("ENOENT"), end);
+  failWithResult(b);
+  b.label(bound);
+  remount(c, path, ["MS_RDONLY"]);
+  b.label(end);
+}
+
+export function writeFile({ b }: Context, path: string, text: string): void {
+  b.must("openat", [k("AT_FDCWD"), b.text(path), k("O_WRONLY", "O_CLOEXEC"), 0], fd);
+  b.must("write", [fd, b.text(text), Buffer.byteLength(text)]);
+  b.must("close", [fd]);
+}

@@ -1,0 +1,115 @@
+/** Findings on what sandboxes can do without: networks, limits, filters. */
+import { missingControllers, wantedControllers } from "../cgroup/mode.js";
+import { missingActions } from "../seccomp/support.js";
+import type { Facts } from "./trial-facts.js";
+import { describeFailure, type Finding, judgeTrial } from "./trial-finding.js";
+import { deviceFinding, toolFinding } from "./trial-storage.js";
+
+export function networkFindings(facts: Facts): Finding[] {
+  const { devices, isContainer } = facts;
+  return [
+    deviceFinding("tun", "/dev/net/tun", "tun", { errno: devices.tun, isContainer }),
+    toolFinding("pasta", facts),
+    toolFinding("slirp4netns", facts),
+  ];
+}
+
+const dropIn = `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${wantedControllers.join(" ")}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, then log in anew`;
+
+/** Limits need controllers of version 2 in a subtree that is the caller's. */
+export function cgroupFinding(facts: Facts): Finding {
+  const { cgroup, delegation, isContainer, host } = facts;
+  const id = "cgroup";
+  if (cgroup.mode !== "v2") {
+    const first = cgroup.v1Controllers.join(" ");
+    const found = {
+      none: "no cgroups are mounted: limits cannot be enforced",
+      v1: `version 1 (${first}): limits cannot be enforced without root`,
+      hybrid: `version 1 (${first}) with version 2 beside it: limits cannot be enforced without root`,
+    }[cgroup.mode];
+    return {
+      id,
+      state: "missing",
+      found,
+      mend: isContainer
+        ? "Start the container that sbx is in on a host with cgroup version 2 alone"
+        : "Boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line",
+    };
+  }
+  const user = host.user.name ?? `${host.user.uid}`;
+  if (delegation === null) {
+    return {
+      id,
+      state: "missing",
+      found: "version 2, but no subtree of it is delegated to you: limits cannot be enforced",
+      mend: isContainer
+        ? "Start the container that sbx is in with a writable cgroup (podman: --cgroupns=private --security-opt unmask=/sys/fs/cgroup)"
+        : `sudo loginctl enable-linger ${user}, then log in anew`,
+    };
+  }
+  const lacking = missingControllers(delegation);
+  const has = delegation.controllers.length === 0 ? "none" : delegation.controllers.join(" ");
+  const through = delegation.through === "manager" ? " through your systemd" : "";
+  const found = `version 2, delegated${through}: ${delegation.path} (${has})`;
+  if (lacking.length === 0) return { id, state: "ok", found };
+  const none = lacking.length === wantedControllers.length;
+  return {
+    id,
+    state: none ? "missing" : "limited",
+    found: `${found}, without ${lacking.join(" ")}`,
+    mend: isContainer ? "Delegate these controllers to the container that sbx is in" : dropIn,
+  };
+}
+
+export function filterFindings(facts: Facts): Finding[] {
+  return [seccomp(facts), landlock(facts)];
+}
+
+function seccomp(facts: Facts): Finding {
+  const id = "seccomp";
+  return judgeTrial(facts, id, "seccomp", {
+    good: () => {
+      if (facts.seccompActions === null) {
+        return {
+          id,
+          state: "limited",
+          found: "filters work; the kernel does not say which actions it has",
+          mend: "Use Linux 4.14 or later, with /proc/sys visible",
+        };
+      }
+      const found = `filters work: ${facts.seccompActions.join(" ")}`;
+      const lacking = missingActions(facts.seccompActions);
+      const newest = lacking.at(-1);
+      return newest === undefined
+        ? { id, state: "ok", found }
+        : {
+            id,
+            state: "limited",
+            found: `${found}, without ${lacking.map(({ name }) => name).join(" ")}`,
+            mend: `Use Linux ${newest.since} or later`,
+          };
+    },
+    bad: (failure) => ({
+      found: describeFailure(failure),
+      mend: "Use a kernel with CONFIG_SECCOMP_FILTER, and start sbx where prctl(2) and seccomp(2) are allowed",
+    }),
+    consequence: null,
+  });
+}
+
+function landlock(facts: Facts): Finding {
+  const id = "landlock";
+  return judgeTrial(facts, id, "landlock", {
+    good: (version) => ({ id, state: "ok", found: `ABI version ${version}` }),
+    bad: (failure, errno) => ({
+      found: describeFailure(failure),
+      mend:
+        errno === "EOPNOTSUPP"
+          ? "It was not enabled at boot: add lsm=landlock,$(cat /sys/kernel/security/lsm) to the kernel's command line"
+          : errno === "ENOSYS"
+            ? "Use Linux 5.13 or later, with CONFIG_SECURITY_LANDLOCK"
+            : "Start sbx where landlock_create_ruleset(2) is allowed",
+    }),
+    consequence: null,
+  });
+}

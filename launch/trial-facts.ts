@@ -1,0 +1,138 @@
+/** Everything that `sbx check` judges, read from this machine or tried out on it. */
+import { spawnSync } from "node:child_process";
+import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import {
+  type CgroupDirectory,
+  type CgroupSetup,
+  type Delegation,
+  delegationCandidates,
+  findDelegation,
+  parseCgroups,
+} from "../cgroup/mode.js";
+import { parseActions } from "../seccomp/support.js";
+import type { Host } from "../spec/host.js";
+import { parseSubids } from "../userns/subid.js";
+import { readOptional } from "./identity.js";
+import { isSystemError } from "./in-root.js";
+import { probe } from "./probe.js";
+import { type Tried, tryHost } from "./trial.js";
+
+/** A program in PATH and what it says of its version; null where it says nothing. */
+export interface Tool {
+  readonly path: string;
+  readonly version: string | null;
+}
+
+export const toolNames = ["fuse-overlayfs", "pasta", "slirp4netns"] as const;
+export type ToolName = (typeof toolNames)[number];
+
+export interface Facts extends Tried {
+  readonly host: Host;
+  /** The text of os-release(5), or empty. */
+  readonly osRelease: string;
+  /** Docker, podman and their like leave a mark. */
+  readonly isContainer: boolean;
+  /** Set-user-ID bits have no effect: PR_SET_NO_NEW_PRIVS(2const). */
+  readonly noNewPrivileges: boolean;
+  /** /proc/sys/vm/memfd_noexec; null where the kernel has no such setting. */
+  readonly memfdNoexec: number | null;
+  /** Where the subordinate ids come from: a file, or getsubids(1). */
+  readonly subidSources: { readonly uids: string; readonly gids: string };
+  /** The errno with which opening for reading and writing failed, or null. */
+  readonly devices: { readonly fuse: string | null; readonly tun: string | null };
+  readonly tools: Readonly<Record<ToolName, Tool | null>>;
+  readonly cgroup: CgroupSetup;
+  readonly delegation: Delegation | null;
+  /** The actions that filters may take; null where the kernel does not say. */
+  readonly seccompActions: readonly string[] | null;
+}
+
+/** Gives up, with an `SbxError`, where not even the probe succeeds. */
+export async function readFacts(environment: NodeJS.ProcessEnv): Promise<Facts> {
+  const host = probe("/", environment);
+  const cgroup = parseCgroups(
+    readOptional("/proc/self/cgroup") ?? "",
+    readOptional("/proc/self/mountinfo") ?? "",
+  );
+  const actions = readOptional("/proc/sys/kernel/seccomp/actions_avail");
+  const memfdNoexec = readOptional("/proc/sys/vm/memfd_noexec");
+  return {
+    ...(await tryHost(host, environment)),
+    host,
+    osRelease: readOptional("/etc/os-release") ?? readOptional("/usr/lib/os-release") ?? "",
+    isContainer: ["/.dockerenv", "/run/.containerenv"].some((path) => existsSync(path)),
+    noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(readOptional("/proc/self/status") ?? ""),
+    memfdNoexec: memfdNoexec === null ? null : Number(memfdNoexec),
+    subidSources: { uids: subidSource("uid", host), gids: subidSource("gid", host) },
+    devices: { fuse: openDevice("/dev/fuse"), tun: openDevice("/dev/net/tun") },
+    tools: {
+      "fuse-overlayfs": findTool("fuse-overlayfs", environment),
+      pasta: findTool("pasta", environment),
+      slirp4netns: findTool("slirp4netns", environment),
+    },
+    cgroup,
+    delegation: readDelegation(cgroup, host.user.uid),
+    seccompActions: actions === null ? null : parseActions(actions),
+  };
+}
+
+function subidSource(kind: "uid" | "gid", { user }: Host): string {
+  const file = `/etc/sub${kind}`;
+  return parseSubids(readOptional(file) ?? "", user).length > 0 ? file : "getsubids";
+}
+
+function openDevice(path: string): string | null {
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_NONBLOCK));
+    return null;
+  } catch (error) {
+    if (isSystemError(error)) return error.code;
+    throw error;
+  }
+}
+
+function findTool(name: ToolName, { PATH = "" }: NodeJS.ProcessEnv): Tool | null {
+  const directories = [...PATH.split(":").filter(isAbsolute), "/usr/bin", "/bin", "/usr/local/bin"];
+  const path = directories.map((directory) => join(directory, name)).find(isExecutable);
+  if (path === undefined) return null;
+  const { stdout } = spawnSync(path, ["--version"], {
+    stdio: ["ignore", "pipe", "ignore"],
+    encoding: "utf8",
+    timeout: 2000,
+  });
+  const lines = (stdout ?? "").split("\n");
+  // fuse-overlayfs names the version of fusermount first.
+  const version = lines.find((line) => line.startsWith(name)) ?? lines[0];
+  return { path, version: version === undefined || version === "" ? null : version };
+}
+
+function isExecutable(path: string): boolean {
+  return mayAccess(path, constants.X_OK) && statSync(path).isFile();
+}
+
+function mayAccess(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch (error) {
+    if (isSystemError(error)) return false;
+    throw error;
+  }
+}
+
+function readDelegation(setup: CgroupSetup, uid: number): Delegation | null {
+  const candidates = delegationCandidates(setup, uid);
+  if (candidates === null) return null;
+  return findDelegation(candidates.own.map(readGroup), readGroup(candidates.manager));
+}
+
+/** What delegation gives to write: cgroups(7), "Delegating a hierarchy to a less privileged user". */
+function readGroup(path: string): CgroupDirectory {
+  const files = ["", "cgroup.procs", "cgroup.subtree_control"].map((name) => join(path, name));
+  return {
+    path,
+    writable: files.every((file) => mayAccess(file, constants.W_OK)),
+    controllers: readOptional(join(path, "cgroup.controllers")),
+  };
+}

@@ -1,0 +1,282 @@
+/** How the payload runs and ends: PID 1, exit statuses, signals, what it inherits, pipes. */
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { homedir } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { attempt, fields, inside, refusal } from "../support/inside.js";
+import { busyboxRootfs, debianRootfs } from "../support/rootfs.js";
+import { command, processesNaming, sbx, start } from "../support/sandbox.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("process");
+const needs = ["unprivileged", "user namespaces", "busybox"] as const;
+
+/** `sbx run` with these words, started by a shell that first runs `before`. */
+function after(before: string, ...words: string[]) {
+  const script = `${before}; exec "$0" run "$@"`;
+  return start(["sh", "-c", script, command, ...words]);
+}
+
+test.needs(needs, "PID 1 is the init, which nobody inside can look into", async () => {
+  const text = await inside([], "echo $$ $PPID; grep -E '^(PPid|Uid|NSsid)' /proc/1/status; cat /proc/1/environ /proc/1/maps | wc -c; ls -l /proc/1/exe /proc/1/cwd /proc/1/fd; true").catch(
+    (error: Error) => error.message,
+  );
+  assert.match(text, "2 1\nPPid:\t0\nUid:\t0\t0\t0\t0\n");
+  assert.is(text.match(/'?\/proc\/1\/\w+'?: (cannot read link: )?Permission denied/g)?.length, 5, text);
+});
+
+test.needs(needs, "--no-init: the command itself is PID 1", async () => {
+  assert.is(await inside(["--no-init"], "echo $$; readlink /proc/1/exe"), "1\n/bin/busybox\n");
+  assert.is((await attempt(["--no-init"], "exit 42")).code, 42);
+});
+
+test.needs(needs, "the init reaps what is orphaned", async () => {
+  const script = "for i in 1 2 3 4 5; do (true & sleep 0.05; (sleep 0.01 &) ); done; sleep 0.3; ps -o stat,pid,args | grep -c '^Z' || true; ps | wc -l";
+  const [zombies, count] = (await inside([], script)).trim().split("\n");
+  assert.is(zombies, "0");
+  // The heading, the init, the shell, ps and wc.
+  assert.ok(Number(count) <= 6, `${count}`);
+});
+
+test.needs(needs, "exit statuses are the payload's", async () => {
+  const codes = [0, 1, 2, 41, 124, 125, 126, 127, 128, 129, 200, 254, 255];
+  for (const code of codes) {
+    const result = await attempt([], `exit ${code}`);
+    assert.equal([result.code, result.stderr], [code, ""]);
+  }
+});
+
+test.needs(needs, "a payload that dies of signal n: 128+n", async () => {
+  for (const [name, number] of [
+    ["HUP", 1],
+    ["INT", 2],
+    ["ABRT", 6],
+    ["KILL", 9],
+    ["SEGV", 11],
+    ["PIPE", 13],
+    ["TERM", 15],
+  ] as const) {
+    const result = await attempt(["--ulimit=core=0"], `kill -${name} $$; sleep 5`);
+    assert.equal([result.code, result.stderr], [128 + number, ""], name);
+  }
+});
+
+test.needs(needs, "125, 126 and 127, each with its message", async () => {
+  const cases: [string[], number, RegExp][] = [
+    [["nosuch"], 127, /^sbx: run nosuch: No such file or directory \(ENOENT\)\. /],
+    [["/bin/nosuch"], 127, /^sbx: run \/bin\/nosuch: No such file or directory \(ENOENT\)\. /],
+    [["/etc/passwd/x"], 127, /^sbx: run \/etc\/passwd\/x: Not a directory \(ENOTDIR\)\. /],
+    [["/etc/passwd"], 126, /^sbx: run \/etc\/passwd: Permission denied \(EACCES\)\. .*chmod \+x/],
+    [["/etc"], 126, /^sbx: run \/etc: Permission denied \(EACCES\)\. /],
+  ];
+  for (const init of [[], ["--no-init"]]) {
+    for (const [words, code, expected] of cases) {
+      const result = await refusal(init, [busyboxRootfs(), ...words]);
+      assert.match(result.line, expected);
+      assert.is(result.code, code);
+    }
+  }
+  assert.is((await refusal(["-w", "/nosuch"], [busyboxRootfs(), "true"])).code, 125);
+});
+
+/** Starts a sandbox whose payload says "ready", then acts on it; gives how it ended. */
+async function started(
+  options: readonly string[],
+  script: string,
+  act: (pid: number) => void | Promise<void>,
+): Promise<{ code: number | null; signal: string | null; out: string }> {
+  const child = spawn(command, ["run", ...options, busyboxRootfs(), "sh", "-c", script]);
+  let out = "";
+  child.stderr.on("data", (chunk) => {
+    out += chunk;
+  });
+  const ready = new Promise<void>((resolve) =>
+    child.stdout.on("data", (chunk) => {
+      out += chunk;
+      if (out.includes("ready\n")) resolve();
+    }),
+  );
+  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+    child.on("close", (code, signal) => resolve({ code, signal })),
+  );
+  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  await ready;
+  await act(child.pid ?? 0);
+  const end = await ended;
+  clearTimeout(timer);
+  return { ...end, out };
+}
+
+test.needs(needs, "signals to sbx reach the payload", async () => {
+  for (const [name, number] of [
+    ["SIGTERM", 15],
+    ["SIGINT", 2],
+    ["SIGHUP", 1],
+    ["SIGQUIT", 3],
+    ["SIGUSR1", 10],
+    ["SIGUSR2", 12],
+    ["SIGWINCH", 28],
+    ["SIGURG", 23],
+    ["SIGALRM", 14],
+  ] as const) {
+    const trap = `trap 'echo got; exit 3' ${number}; echo ready; while :; do sleep 0.05; done`;
+    const end = await started([], trap, (pid) => void process.kill(pid, name));
+    assert.is(end.code, 3, name);
+    assert.match(end.out, /^ready\n(Hangup\n)?got\n$/);
+  }
+});
+
+test.needs(needs, "a signal that the payload does not handle ends it", async () => {
+  for (const options of [[], ["--pid=host"]]) {
+    const end = await started(options, "echo ready; sleep 20", (pid) => void process.kill(pid, "SIGTERM"));
+    assert.equal([end.code, end.signal], [143, null]);
+  }
+  // PID 1 ignores signals without a handler, as pid_namespaces(7) says: so does a bare command.
+  const bare = await started(["--no-init"], "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done", (pid) => {
+    process.kill(pid, "SIGTERM");
+  });
+  assert.is(bare.code, 9);
+});
+
+test.needs(needs, "SIGTERM while it is being set up ends it too", async () => {
+  const child = spawn(command, ["run", busyboxRootfs(), "sleep", "20"], { stdio: "ignore" });
+  await sleep(30);
+  child.kill("SIGTERM");
+  const [code, signal] = await new Promise<[number | null, string | null]>((done) =>
+    child.on("close", (...end) => done(end)),
+  );
+  assert.ok(signal === "SIGTERM" || code === 143, `${code} ${signal}`);
+});
+
+test.needs(needs, "SIGTSTP stops the payload, SIGCONT lets it go on", async () => {
+  const script = "echo ready; i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 0.02; done; echo done";
+  const end = await started([], script, async (pid) => {
+    const [init = 0] = childrenOf(pid);
+    const [payload = 0] = childrenOf(init);
+    const isStopped = () => /\) T /.test(fs.readFileSync(`/proc/${payload}/stat`, "utf8"));
+    process.kill(pid, "SIGTSTP");
+    for (let tries = 0; tries < 100 && !isStopped(); tries++) await sleep(10);
+    assert.ok(isStopped());
+    process.kill(pid, "SIGCONT");
+  });
+  assert.equal([end.code, end.out], [0, "ready\ndone\n"]);
+});
+
+function childrenOf(pid: number): number[] {
+  const text = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return text === "" ? [] : text.split(" ").map(Number);
+}
+
+test.needs(needs, "signal dispositions of the caller's stay: nohup", async () => {
+  const look = ["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"];
+  const words = [busyboxRootfs(), ...look];
+  const outside = await start(look);
+  assert.is((await after(":", ...words)).stdout, outside.stdout);
+  const ignored = await after("trap '' HUP USR1", ...words);
+  const mask = BigInt(`0x${fields(ignored.stdout).SigIgn}`);
+  assert.is(mask & 0b10_0000_0001n, 0b10_0000_0001n);
+  assert.is(fields(ignored.stdout).SigBlk, fields(outside.stdout).SigBlk);
+  const child = spawn("nohup", [command, "run", busyboxRootfs(), "sh", "-c", "echo ready; sleep 0.4; echo done"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let out = "";
+  child.stdout.on("data", (chunk) => {
+    out += chunk;
+    if (out === "ready\n") child.kill("SIGHUP");
+  });
+  const code = await new Promise((done) => child.on("close", done));
+  assert.equal([code, out], [0, "ready\ndone\n"]);
+});
+
+test.needs([...needs, "python3"], "flags of stdio stay: O_NONBLOCK and O_APPEND", async () => {
+  const script = `
+import os, subprocess, sys, fcntl
+r, w = os.pipe()
+fcntl.fcntl(r, fcntl.F_SETFL, os.O_NONBLOCK)
+for before in (0, os.O_NONBLOCK):
+    fcntl.fcntl(w, fcntl.F_SETFL, before)
+    subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=w, stderr=w)
+    print(fcntl.fcntl(w, fcntl.F_GETFL) == before | os.O_WRONLY, os.read(r, 99))
+`;
+  const words = [command, "run", busyboxRootfs(), "sh", "-c", "grep flags /proc/self/fdinfo/1"];
+  const { stdout, stderr } = await start(["python3", "-c", script, ...words]);
+  assert.is(stderr, "");
+  const flags = (bits: string) => `True b'flags:\\t${bits}\\n'`;
+  assert.is(stdout, `${flags("01")}\n${flags("04001")}\n`);
+});
+
+test.needs(needs, "8 MiB of binary data pass unharmed, both ways", async () => {
+  const input = randomBytes(8 << 20);
+  const result = await sbx(["run", busyboxRootfs(), "cat"], { input });
+  assert.is(result.code, 0);
+  assert.ok(result.bytes.equals(input));
+});
+
+test.needs(needs, "a reader that goes early ends it, quietly", async () => {
+  const script = '"$0" run "$1" sh -c "yes; echo \\$? >&2" | head -n 1';
+  const { stdout, stderr } = await start(["sh", "-c", script, command, busyboxRootfs()], { timeoutMs: 10_000 });
+  assert.is(stdout, "y\n");
+  assert.is(stderr, "141\n");
+});
+
+test.needs(needs, "what is in the background dies with the payload", async () => {
+  const marker = `7${process.pid}.125`;
+  const script = `trap '' HUP TERM INT; (setsid sleep ${marker} &); nohup sleep ${marker} >/dev/null 2>&1 & sleep 0.1; exit 5`;
+  const before = performance.now();
+  assert.is((await attempt([], script)).code, 5);
+  assert.ok(performance.now() - before < 10_000);
+  assert.equal(processesNaming(marker), []);
+});
+
+test.needs(needs, "the payload's session is its own, and it leads its process group", async () => {
+  const [pid, , group, session] = (await inside([], "cut -d' ' -f1,4,5,6 /proc/$$/stat")).trim().split(" ");
+  assert.equal([group, session], [pid, "1"]);
+});
+
+test.needs(needs, "the monitor is the program itself, and holds less than 64 KB", async () => {
+  let pss: number[] = [];
+  await started([], "echo ready; sleep 20", async (pid) => {
+    assert.is(childrenOf(pid).length, 1);
+    const text = fs.readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+    pss = [Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1])];
+    assert.match(fs.readlinkSync(`/proc/${pid}/exe`), /\/sbx\/(programs\/)?[0-9a-f]{32}$/);
+    process.kill(pid, "SIGTERM");
+  });
+  assert.ok((pss[0] ?? 99) < 64, `${pss} KB`);
+});
+
+test.needs([...needs, "debian"], "a Debian bash: pipes, subshells, traps and wait", async () => {
+  const rootfs = await debianRootfs();
+  const script = `trap 'echo bye' EXIT; set -o pipefail; seq 1 100000 | sort -rn | head -n 1 || true; (exit 3) & wait $!; echo $?; kill -9 $BASHPID`;
+  const result = await sbx(["run", rootfs, "bash", "-c", script]);
+  assert.equal([result.stdout, result.code], ["100000\n3\n", 137]);
+});
+
+test.needs(needs, "a payload that is a link to /proc/self/exe cannot write to the program", async () => {
+  // CVE-2019-5736: what is executed is then a file of the host's, open to whoever may look at it.
+  const script = `
+    printf '#!/proc/self/exe\\n' >/tmp/self; chmod +x /tmp/self; ln -s /proc/self/exe /tmp/link
+    for self in /tmp/self /tmp/link; do
+      for i in 1 2 3 4 5 6 7 8; do
+        $self sh -c 'sleep 1' >/dev/null 2>&1 &
+        kill -STOP $!; (echo x >>/proc/$!/exe); kill -KILL $!
+      done
+    done`;
+  const programs = () => {
+    const directory = `${process.env.XDG_CACHE_HOME || `${homedir()}/.cache`}/sbx/programs`;
+    return fs
+      .readdirSync(directory)
+      .filter((name) => !name.startsWith("."))
+      .map((name) => [name, fs.statSync(`${directory}/${name}`).size] as const);
+  };
+  await inside([], "true");
+  const before = programs();
+  const { stderr } = await attempt([], script);
+  assert.match(stderr, /exe: (Text file busy|Permission denied)/);
+  const after = new Map(programs());
+  assert.equal(before.filter(([name, size]) => after.has(name) && after.get(name) !== size), []);
+});
+
+test.run();

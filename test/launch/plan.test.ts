@@ -1,0 +1,127 @@
+/** What must hold of every plan, and what a plan refuses. */
+import * as assert from "uvu/assert";
+import { compileSandbox } from "../../launch/compile.js";
+import { plan } from "../../launch/plan.js";
+import { defaultSpec } from "../../spec/default.js";
+import type { Host } from "../../spec/host.js";
+import { errnoNumbers } from "../../spec/linux.js";
+import type { Spec } from "../../spec/spec.js";
+import type { Action, Plan } from "../../spec/step.js";
+import { failureOf, hostOf, poorHost } from "../support/fixture.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("plans");
+const base = defaultSpec("/srv/debian");
+
+const asUser: Spec = {
+  ...base,
+  process: { ...base.process, user: { uid: 7, gid: 8, umask: 0o77 }, oomScoreAdj: 1 },
+  linux: { ...base.linux, sysctl: { "net.core.somaxconn": "1" } },
+};
+
+function place({ steps }: Plan, kind: Action["kind"], last = false): number {
+  const kinds = steps.map(({ action }) => action.kind);
+  const found = last ? kinds.lastIndexOf(kind) : kinds.indexOf(kind);
+  assert.ok(found >= 0, `the plan has no ${kind}`);
+  return found;
+}
+
+/** `before` comes before `after`, each by its last and first step of the kind. */
+function ordered(of: Plan, before: Action["kind"], after: Action["kind"]): void {
+  assert.ok(place(of, before, true) < place(of, after), `${before} comes before ${after}`);
+}
+
+test("protections come in an order in which none undoes another", () => {
+  const made = plan(asUser, hostOf());
+  ordered(made, "tidyFds", "clone");
+  ordered(made, "clone", "mapIds");
+  ordered(made, "mapIds", "dieWithMonitor");
+  ordered(made, "pivotRoot", "mask");
+  ordered(made, "writeFile", "readonlyPath");
+  ordered(made, "writeFile", "nonDumpable");
+  ordered(made, "detachOldRoot", "mask");
+  ordered(made, "mask", "nonDumpable");
+  ordered(made, "dropBounding", "setCapabilities");
+  ordered(made, "setgroups", "setCapabilities");
+  ordered(made, "setIds", "setCapabilities");
+  ordered(made, "setCapabilities", "noNewPrivileges");
+  assert.is(place(made, "noNewPrivileges"), made.steps.length - 2);
+  assert.is(place(made, "execve"), made.steps.length - 1);
+});
+
+test("roles follow one another: monitor, init, payload", () => {
+  const roles = plan(asUser, hostOf()).steps.map(({ role }) => role);
+  const rank = { monitor: 0, init: 1, payload: 2 };
+  for (const [index, role] of roles.entries()) {
+    assert.ok(index === 0 || rank[role] >= rank[roles[index - 1] ?? "monitor"], `step ${index}`);
+  }
+});
+
+test("no path of the host is named after the old root is detached", () => {
+  const made = plan(base, hostOf());
+  const inside = made.steps.slice(place(made, "detachOldRoot") + 1);
+  for (const { action } of inside) {
+    assert.not.ok(action.kind === "mount" && action.source.startsWith("."), action.kind);
+  }
+});
+
+test("every hint is for an errno that there is, and compiles", () => {
+  const special = ["any", "helperFailed", "noInterpreter"];
+  for (const { hints = {} } of plan(asUser, hostOf()).steps) {
+    for (const name of Object.keys(hints)) {
+      assert.ok(special.includes(name) || name in errnoNumbers, name);
+    }
+  }
+  assert.ok(compileSandbox(asUser, hostOf()).bytes.length > 0);
+});
+
+test("a single id gives up setgroups, and does not call it", () => {
+  const made = plan(base, poorHost);
+  assert.not.ok(made.steps.some(({ action }) => action.kind === "setgroups"));
+  assert.match(made.notes.join("\n"), "only your own uid and gid exist inside");
+});
+
+test("the payload dies with the monitor itself where no pid namespace takes it along", () => {
+  const shared = base.linux.namespaces.filter(({ type }) => type !== "pid");
+  const made = plan({ ...base, linux: { ...base.linux, namespaces: shared } }, hostOf());
+  const payload = made.steps.filter(({ role }) => role === "payload");
+  assert.ok(payload.some(({ action }) => action.kind === "dieWithMonitor"));
+  assert.match(made.notes.join("\n"), "outlives it");
+});
+
+test("who keeps its ids is that user inside", () => {
+  const made = plan({ ...base, sbx: { ...base.sbx, userns: { mode: "keep-id" } } }, hostOf());
+  const action = made.steps.find((s) => s.role === "payload" && s.action.kind === "setIds")?.action;
+  assert.equal(action, { kind: "setIds", uid: 1000, gid: 100 });
+});
+
+const namespaces = (more: Partial<Host["userNamespaces"]>) =>
+  hostOf({
+    userNamespaces: { max: 63000, unprivilegedClone: null, apparmorRestricted: null, ...more },
+  });
+
+test("a kernel without user namespaces is told by its reason, with the sysctl that mends it", () => {
+  assert.match(
+    failureOf(() => plan(base, namespaces({ max: 0 }))),
+    /max_user_namespaces is 0.*sysctl/,
+  );
+  assert.match(
+    failureOf(() => plan(base, namespaces({ unprivilegedClone: false }))),
+    /unprivileged_userns_clone is 0.*sysctl/,
+  );
+});
+
+test("AppArmor's restriction, which only an attempt can tell, is the hint of the steps it stops", () => {
+  const { steps } = plan(base, namespaces({ apparmorRestricted: true }));
+  const first = steps.find(({ role, action }) => role === "init" && action.kind === "mount");
+  assert.match(first?.hints?.EACCES ?? "", /AppArmor.*profile sbx/);
+  assert.match(steps.find(({ action }) => action.kind === "clone")?.hints?.EPERM ?? "", "apparmor");
+});
+
+test("the hint of a refused map tells a helper that is not set-user-ID", () => {
+  const host = hostOf({ newuidmap: { path: "/opt/newuidmap", setuidRoot: false } });
+  const step = plan(base, host).steps.find(({ action }) => action.kind === "mapIds");
+  assert.match(step?.hints?.helperFailed ?? "", "chmod u+s /opt/newuidmap");
+});
+
+test.run();

@@ -1,0 +1,64 @@
+import * as assert from "uvu/assert";
+import { processesNaming } from "./sandbox.js";
+import { suite } from "./suite.js";
+import { openTerminal } from "./terminal.js";
+
+const test = suite("terminal");
+
+test.needs("tmux", "types, reads, resizes, and knows how it ended", async () => {
+  const terminal = await openTerminal(`stty size; printf '%s\\n' "$GIVEN"; cat; exit 7`, {
+    columns: 80,
+    rows: 20,
+    env: { GIVEN: "se t" },
+  });
+  try {
+    assert.match(await terminal.waitFor("se t"), /^20 80\nse t$/);
+    await terminal.enter("Enter; $x -l");
+    await terminal.waitFor(/^Enter; \$x -l\nEnter; \$x -l$/m);
+    await terminal.resize(90, 25);
+    await terminal.press("C-d");
+    assert.is(await terminal.waitForExit(), 7);
+  } finally {
+    await terminal.close();
+  }
+});
+
+test.needs("tmux", "a resize reaches the command, a signal is 128 and more", async () => {
+  const terminal = await openTerminal(
+    `trap 'stty size' WINCH; echo on; while :; do sleep 0.1; done`,
+  );
+  try {
+    await terminal.waitFor("on");
+    await terminal.resize(91, 25);
+    await terminal.waitFor("25 91");
+  } finally {
+    await terminal.close();
+  }
+  const killed = await openTerminal("kill -KILL $$");
+  try {
+    assert.is(await killed.waitForExit(), 137);
+  } finally {
+    await killed.close();
+  }
+});
+
+test.needs(
+  "tmux",
+  "what is not seen is an error with the screen; nothing runs on after close",
+  async () => {
+    const terminal = await openTerminal("echo here; sleep 86398.5");
+    await terminal.waitFor("here");
+    try {
+      await terminal.waitFor("there", 200);
+      assert.unreachable();
+    } catch (error) {
+      assert.match((error as Error).message, /there not seen in 200 ms on this screen:\nhere/);
+    }
+    assert.ok(processesNaming("sleep 86398.5").length > 0);
+    await terminal.close();
+    await new Promise((done) => setTimeout(done, 300));
+    assert.equal(processesNaming("sleep 86398.5"), []);
+  },
+);
+
+test.run();
