@@ -2,9 +2,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isatty } from "node:tty";
-import { readFacts } from "../launch/trial-facts.js";
-import type { Finding } from "../launch/trial-finding.js";
-import { findings, type Verdict, verdict } from "../launch/trial-findings.js";
+import { readFacts } from "../launch/trial/facts.js";
+import type { Finding } from "../launch/trial/finding.js";
+import { findings, type Verdict, verdict } from "../launch/trial/findings.js";
 import { SbxError } from "../spec/error.js";
 
 /** What is printed, as data. */

@@ -6,7 +6,7 @@ import { readFileSync, writeSync } from "node:fs";
 import { compileSandbox } from "../launch/compile.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
-import { SbxError } from "../spec/error.js";
+import { fail, SbxError } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
@@ -56,7 +56,7 @@ export async function run(argv: readonly string[]): Promise<void> {
 
 /** The same, executed from memory by this very process. Does not return. */
 export async function runFromMemory(argv: readonly string[]): Promise<void> {
-  const memory = await import("../launch/memfd.js");
+  const memory = await loadMemory();
   const handOver = memory.readHandOver(argv);
   const words = handOver.arguments.slice(1);
   const { bytes, shift } = await compileArguments(words);
@@ -67,6 +67,20 @@ export async function runFromMemory(argv: readonly string[]): Promise<void> {
     [...memory.callerEnvironment(), ...handOver.environment],
     handOver.inherited,
   );
+}
+
+/** koffi is native, and may be missing or not fit this machine. */
+async function loadMemory() {
+  try {
+    return await import("../launch/memfd.js");
+  } catch (error) {
+    const why = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    return fail(
+      "execute the program from memory",
+      `koffi cannot be loaded: ${why}`,
+      "Install sbx anew (npm ci), or set XDG_CACHE_HOME to a directory of yours where files can be executed",
+    );
+  }
 }
 
 async function compileArguments(argv: readonly string[]) {

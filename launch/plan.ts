@@ -36,7 +36,7 @@ export function plan(spec: Spec, host: Host): Plan {
     ...capabilitySets({ add: spec.sbx.capAdd ?? [], drop: spec.sbx.capDrop ?? [], uid: user.uid }),
     ...spec.process.capabilities,
   };
-  const root = planRoot(spec, host);
+  const root = planRoot(spec, host, hostIdOf(maps.uidMappings, 0) === host.user.uid);
   const mounts = planMounts(spec, host, (gid) => hostIdOf(maps.gidMappings, gid) !== null);
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
 
@@ -64,9 +64,14 @@ export function plan(spec: Spec, host: Host): Plan {
     // From outside, since only the caller's own uid may be mapped from within.
     step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
 
-    // The init's files shall belong to the sandbox's root; ids first, as changing them takes back
+    // The init's files shall belong to the sandbox's root, or, where that has no id, to the user:
+    // nothing can be made by an id without one (EOVERFLOW). Ids first, as changing them takes back
     // the request to die with the monitor.
-    ...(maps.rootMapped ? [step("init", "idmap", { kind: "setIds", uid: 0, gid: 0 })] : []),
+    step("init", "idmap", {
+      kind: "setIds",
+      uid: maps.rootMapped ? 0 : user.uid,
+      gid: maps.rootMapped ? 0 : user.gid,
+    }),
     step("init", "idmap", { kind: "dieWithMonitor" }),
     ...timeSteps(spec),
 

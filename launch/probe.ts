@@ -39,14 +39,17 @@ export function probe(
   const ids = (kind: "uid" | "gid") =>
     // A kernel without user namespaces has no such file, and all ids.
     parseNamespaceIds(readOptional(join(files.proc, `self/${kind}_map`)) ?? "0 0 4294967295");
+  const status = readOptional(join(files.proc, "self/status")) ?? "";
   return {
     architecture: readArchitecture(machine()),
     kernel: parseRelease(release()),
     user,
-    mapsAnyId: mapsAnyId(user.uid, readOptional(join(files.proc, "self/status")) ?? ""),
+    mapsAnyId: mapsAnyId(user.uid, status),
     subuids: readSubids("uid", user, files, PATH),
     subgids: readSubids("gid", user, files, PATH),
     namespaceIds: { uids: ids("uid"), gids: ids("gid") },
+    setgroupsDenied: readOptional(join(files.proc, "self/setgroups"))?.trim() === "deny",
+    noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(status),
     newuidmap: findHelper("newuidmap", files, PATH),
     newgidmap: findHelper("newgidmap", files, PATH),
     userNamespaces: {

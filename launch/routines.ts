@@ -20,9 +20,6 @@ export interface Flow {
   readonly writes: Int32Array;
   /** Whether control may go on to the next op. */
   readonly goesOn: Uint8Array;
-  /** Labels are counted; -1 for every other op. */
-  readonly labels: Int32Array;
-  readonly labelCount: number;
   /** The number of a slot that is written somewhere; that of errno is 0. */
   readonly slots: ReadonlyMap<string, number>;
 }
@@ -31,8 +28,8 @@ export interface Flow {
 export interface Routine {
   /** Index of the first op. */
   readonly entry: number;
-  /** By the count of a label: the slots that are surely written there since the entry; null if not reached. */
-  readonly written: readonly (SlotSet | null)[];
+  /** The slots that are surely written since the entry, for it and each label that is reached. */
+  readonly written: ReadonlyMap<number, SlotSet>;
   /** What is surely written at every return; null where there is no way to one. */
   readonly summary: SlotSet | null;
 }
@@ -50,12 +47,9 @@ export interface Routines {
 /** Numbers the ops and slots of a program; all labels must be defined once. */
 export function flowOf(ops: readonly Op[]): Flow {
   const places = new Map<string, number>();
-  const labels = new Int32Array(ops.length).fill(-1);
   for (let index = 0; index < ops.length; index += 1) {
     const op = ops[index];
-    if (op?.kind !== "label") continue;
-    labels[index] = places.size;
-    places.set(op.name, index);
+    if (op?.kind === "label") places.set(op.name, index);
   }
   const targets = new Int32Array(ops.length).fill(-1);
   const writes = new Int32Array(ops.length).fill(-1);
@@ -72,12 +66,12 @@ export function flowOf(ops: readonly Op[]): Flow {
     slots.set(slot, number);
     writes[index] = number;
   }
-  return { ops, targets, writes, goesOn: on, labels, labelCount: places.size, slots };
+  return { ops, targets, writes, goesOn: on, slots };
 }
 
 /** Finds the routines of a program that has ops, and what each surely writes. */
 export function analyseRoutines(flow: Flow): Routines {
-  const { ops, targets, writes, goesOn, labels, labelCount } = flow;
+  const { ops, targets, writes, goesOn } = flow;
   const words = Math.ceil(flow.slots.size / 32);
   const known = new Map<number, Routine>();
   const active = new Set<number>();
@@ -98,13 +92,16 @@ export function analyseRoutines(flow: Flow): Routines {
   function walk(
     from: number,
     set: SlotSet,
-    reach: (label: number, set: SlotSet) => void,
+    reach: (index: number, set: SlotSet) => void,
     each: (index: number, set: SlotSet) => void,
   ) {
     for (let index = from; index < ops.length; index += 1) {
-      if (index > from && labels[index] !== -1) return reach(index, set);
-      each(index, set);
       const kind = ops[index]?.kind;
+      if (kind === "label" && index > from) {
+        reach(index, set);
+        return;
+      }
+      each(index, set);
       const target = targets[index] as number;
       if (kind === "call") {
         const written = callee(index)?.summary;
@@ -127,13 +124,12 @@ export function analyseRoutines(flow: Flow): Routines {
   /** What is surely written is what all ways to a label agree on; it only shrinks until nothing changes. */
   function analyse(entry: number): Routine {
     active.add(entry);
-    const written: (SlotSet | null)[] = new Array(labelCount).fill(null);
+    const written = new Map([[entry, new Uint32Array(words)]]);
     const waiting = new Set([entry]);
     let summary: SlotSet | null = null;
     const reach = (index: number, set: SlotSet) => {
-      const label = labels[index] as number;
-      const before = written[label] ?? null;
-      if (before === null) written[label] = set.slice();
+      const before = written.get(index);
+      if (before === undefined) written.set(index, set.slice());
       else if (!intersect(before, set)) return;
       waiting.add(index);
     };
@@ -142,13 +138,10 @@ export function analyseRoutines(flow: Flow): Routines {
       if (summary === null) summary = set.slice();
       else intersect(summary, set);
     };
-    const start = labels[entry] as number;
-    if (start !== -1) written[start] = new Uint32Array(words);
     for (const index of waiting) {
       // What is inserted again meanwhile comes round again.
       waiting.delete(index);
-      const set = written[labels[index] as number] ?? null;
-      walk(index, set === null ? new Uint32Array(words) : set.slice(), reach, each);
+      walk(index, (written.get(index) as SlotSet).slice(), reach, each);
     }
     active.delete(entry);
     const routine = { entry, written, summary };
@@ -156,13 +149,8 @@ export function analyseRoutines(flow: Flow): Routines {
     return routine;
   }
 
-  function visit({ entry, written }: Routine, each: (index: number, set: SlotSet) => void) {
-    const nothing = () => {};
-    if (labels[entry] === -1) walk(entry, new Uint32Array(words), nothing, each);
-    for (let index = 0; index < ops.length; index += 1) {
-      const set = labels[index] === -1 ? null : (written[labels[index] as number] ?? null);
-      if (set !== null) walk(index, set.slice(), nothing, each);
-    }
+  function visit({ written }: Routine, each: (index: number, set: SlotSet) => void) {
+    for (const [index, set] of written) walk(index, set.slice(), () => {}, each);
   }
 
   analyse(0);

@@ -48,6 +48,12 @@ export function immediateOf(value: Value): Immediate | null {
 export const isByte = (value: Immediate): value is number =>
   typeof value === "number" && value >= -128 && value <= 127;
 
+function isSame(a: Value | bigint, b: Value | bigint): boolean {
+  if (typeof a !== "object" || typeof b !== "object") return a === b;
+  if (a.kind === "slot") return b.kind === "slot" && a.name === b.name;
+  return a.kind === "address" && b.kind === "address" && a.of === b.of && a.offset === b.offset;
+}
+
 /** Machine code in the making. Registers are numbers 0 to 15, labels those that `newLabel` gave. */
 export interface Assembler {
   /** Appends instructions as they are. */
@@ -78,36 +84,20 @@ export interface Assembler {
 
 /** Begins an empty text; `slotOffsets` says where in the slot area each slot lies. */
 export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
-  let code = new Uint8Array(4096);
-  let size = 0;
+  /** The lowest eight bits of each number count. */
+  const code: number[] = [];
   const jumps: Jump[] = [];
   const labels: Mark[] = [];
   const pending: (Mark & Omit<Relocation, "at">)[] = [];
-  const contents: (Value | bigint | null)[] = new Array(16).fill(null);
+  /** What registers are known to hold. */
+  const contents = new Map<number, Value | bigint>();
 
-  function byte(value: number): void {
-    if (size === code.length) {
-      const larger = new Uint8Array(2 * size);
-      larger.set(code);
-      code = larger;
-    }
-    code[size] = value;
-    size += 1;
-  }
-
-  function emit(...bytes: number[]): void {
-    for (let index = 0; index < bytes.length; index += 1) byte(bytes[index] as number);
-  }
-
-  function word(value: number): void {
-    byte(value);
-    byte(value >> 8);
-    byte(value >> 16);
-    byte(value >> 24);
-  }
+  const emit = (...bytes: number[]): void => void code.push(...bytes);
+  const byte = (value: number): void => void code.push(value);
+  const word = (value: number): void => void code.push(value, value >> 8, value >> 16, value >> 24);
 
   function relocation(target: Relocation["target"], relative: boolean): void {
-    pending.push({ at: size, jumps: jumps.length, target, relative });
+    pending.push({ at: code.length, jumps: jumps.length, target, relative });
     word(0);
   }
 
@@ -145,15 +135,10 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
     return { base: slotBases[part] as number, offset: offset - part * slotReach - slotBias };
   }
 
-  function holds(register: number, value: Value | bigint): boolean {
-    const held = contents[register] ?? null;
-    if (held === null || typeof held !== "object" || typeof value !== "object") {
-      return held === value;
-    }
-    if (held.kind === "slot") return value.kind === "slot" && held.name === value.name;
-    if (held.kind !== "address" || value.kind !== "address") return false;
-    return held.of === value.of && held.offset === value.offset;
-  }
+  const holds = (register: number, value: Value | bigint): boolean => {
+    const held = contents.get(register);
+    return held !== undefined && isSame(held, value);
+  };
 
   function load(register: number, value: Value): void {
     const wanted = constantOf(value) ?? value;
@@ -164,7 +149,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
       if (holds(rax, wanted)) emit(register > 7 ? 0x49 : 0x48, 0x89, 0xc0 | (register & 7));
       else memory(true, 0x8b, register, placeOf(wanted));
     }
-    contents[register] = wanted;
+    contents.set(register, wanted);
   }
 
   /** `mov r32, address`: all addresses are below 2^31. */
@@ -200,25 +185,23 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
   }
 
   function assign(slot: Slot, register: number | null): void {
-    for (let other = 0; other < contents.length; other += 1) {
-      if (holds(other, slot)) contents[other] = null;
-    }
+    for (const [other, held] of contents) if (isSame(held, slot)) contents.delete(other);
     if (register === null) return;
     memory(true, 0x89, register, placeOf(slot));
-    contents[register] = slot;
+    contents.set(register, slot);
   }
 
   function jump(opcode: number, to: number): void {
-    jumps.push({ at: size, opcode, to });
+    jumps.push({ at: code.length, opcode, to });
     emit(opcode, 0);
     if (opcode !== call) return;
     emit(0, 0, 0);
-    contents.fill(null);
+    contents.clear();
   }
 
   function finish(): Encoded {
     if (labels.some(({ at }) => at < 0)) throw new Error("a jump leads to no label");
-    const { text, find } = relax(code.subarray(0, size), jumps, labels);
+    const { text, find } = relax(Uint8Array.from(code), jumps, labels);
     return {
       text,
       relocations: pending.map((mark) => ({
@@ -239,12 +222,12 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
     holds,
     assign,
     clobber: (...registers) => {
-      for (const register of registers) contents[register] = null;
+      for (const register of registers) contents.delete(register);
     },
     newLabel: () => labels.push({ at: -1, jumps: 0 }) - 1,
     label: (label) => {
-      labels[label] = { at: size, jumps: jumps.length };
-      contents.fill(null);
+      labels[label] = { at: code.length, jumps: jumps.length };
+      contents.clear();
     },
     jump,
     finish,

@@ -31,7 +31,8 @@ export interface RootPlan {
   readonly notes: readonly string[];
 }
 
-export function planRoot(spec: Spec, host: Host): RootPlan {
+/** `rootIsCaller`: uid 0 inside is the caller, so that a directory of the caller's is root's inside. */
+export function planRoot(spec: Spec, host: Host, rootIsCaller = true): RootPlan {
   const { path } = host.rootfs;
   const prepare = [monitor({ kind: "chdir", path })];
   const mounts = [
@@ -51,7 +52,7 @@ export function planRoot(spec: Spec, host: Host): RootPlan {
   mounts.push(tmpfs(base));
   if (onDisk) {
     prepare.push(monitor({ kind: "mkdir", path: host.upperStore, mode: 0o700 }));
-    prepare.push(monitor({ kind: "makeUpperStore", parent: host.upperStore }));
+    prepare.push(monitor({ kind: "makeUpperStore", parent: host.upperStore, mode: rootIsCaller ? 0o700 : 0o777 }));
     mounts.push(
       init({ kind: "mkdir", path: store, mode: 0o700 }),
       init({ kind: "bindUpperStore", target: store }),

@@ -74,6 +74,10 @@ export interface Host {
   readonly subgids: readonly IdRange[];
   /** The ids that exist in the caller's own user namespace: /proc/self/uid_map and gid_map. */
   readonly namespaceIds: { readonly uids: readonly IdRange[]; readonly gids: readonly IdRange[] };
+  /** setgroups(2) is given up in the caller's own user namespace, and so in every one below it. */
+  readonly setgroupsDenied: boolean;
+  /** The caller's no_new_privs, see prctl(2): set-user-ID programs gain no rights. */
+  readonly noNewPrivileges: boolean;
   readonly newuidmap: IdHelper | null;
   readonly newgidmap: IdHelper | null;
   /** Each is null where the kernel has no such setting. */

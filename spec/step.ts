@@ -70,8 +70,11 @@ export type Action =
   | { readonly kind: "tidyFds"; readonly preserved: number; readonly statusFd: number | null }
   /** chdir(2). A relative path is relative to where the step before left the process. */
   | { readonly kind: "chdir"; readonly path: string }
-  /** Makes a private directory below `parent` for throw-away uppers; the janitor removes it at the end. */
-  | { readonly kind: "makeUpperStore"; readonly parent: string }
+  /**
+   * Makes a directory below `parent` for throw-away uppers, once there is the janitor, which removes
+   * it at the end. Its mode is 0700, or 0777 where root inside is not the caller.
+   */
+  | { readonly kind: "makeUpperStore"; readonly parent: string; readonly mode: number }
   /** Shows that directory at `target`. */
   | { readonly kind: "bindUpperStore"; readonly target: string }
   | { readonly kind: "clone"; readonly namespaces: readonly NamespaceFlag[] }

@@ -178,6 +178,14 @@ test("functions named in architecture.md exist", () => {
   assert.equal(absent, []);
 });
 
+test("a diagram has no semicolon, which would end a statement of Mermaid's", () => {
+  const blocks = documents.flatMap((path) => [
+    ...read(path).matchAll(/^```mermaid\n([\s\S]*?)^```/gm),
+  ]);
+  assert.is(blocks.length, 1);
+  for (const [, block = ""] of blocks) assert.not.match(block, ";");
+});
+
 test("the README has one marked test command", () => {
   const marked = [...read("README.md").matchAll(/<!-- test command -->\n+```sh\n(.*)\n```/g)];
   assert.equal(

@@ -5,7 +5,7 @@ import type { Mapping, Spec, UsernsMode } from "../spec/spec.js";
 import { assertNever } from "../spec/step.js";
 import { checkExplicit } from "./explicit.js";
 import { fill, fits, mergeLines, shorten } from "./lines.js";
-import { addSubids, describeLack, type IdKind, type Lack } from "./mend.js";
+import { addSubids, describeLack, type IdKind, type Lack, lacks } from "./mend.js";
 import { type Side, sideOf } from "./pool.js";
 import { maxId, rangeTo } from "./ranges.js";
 
@@ -49,7 +49,7 @@ export function planIdMaps(spec: Spec, host: Host): IdMaps {
     helpers: host.mapsAnyId || isDirect ? null : requireHelpers(host),
     // Without CAP_SETGID the kernel takes a gid map only after this (CVE-2014-8989), and newgidmap
     // writes it too where no subordinate gid is in the map (CVE-2018-7169).
-    denySetgroups: isGidDirect && !host.mapsAnyId,
+    denySetgroups: host.setgroupsDenied || (isGidDirect && !host.mapsAnyId),
     rootMapped: hostIdOf(uids, 0) !== null && hostIdOf(gids, 0) !== null,
     notes: mode.mode === "single" ? [] : notesOn(implied, mode, host),
   };
@@ -109,7 +109,7 @@ function notesOn(
 ): string[] {
   const kindsWith = (lack: Lack) =>
     implied.filter(({ side }) => side.lack === lack).map(({ side }) => side.kind);
-  const lacks = (["subids", "namespace", "helpers"] as const).flatMap((lack) => {
+  const lacking = lacks.flatMap((lack) => {
     const kinds = kindsWith(lack);
     if (kinds.length === 0) return [];
     const { why, hint } = describeLack(lack, kinds, host);
@@ -123,7 +123,7 @@ function notesOn(
       : [`only ${lines.length} of ${wanted} ranges of ${side.kind}s fit into an id map`];
   });
   return [
-    ...lacks,
+    ...lacking,
     ...(hostIds.length === 0 ? [] : [`${hostIds.join(" and ")} inside are the host's own numbers`]),
     ...cut,
   ];
@@ -143,9 +143,10 @@ function isOwnAlone(lines: readonly Mapping[], { own }: Side): boolean {
 }
 
 function requireHelpers(host: Host): { newuidmap: string; newgidmap: string } {
-  const { newuidmap, newgidmap } = host;
-  if (newuidmap !== null && newgidmap !== null)
+  const { newuidmap, newgidmap, noNewPrivileges } = host;
+  if (newuidmap !== null && newgidmap !== null && !noNewPrivileges)
     return { newuidmap: newuidmap.path, newgidmap: newgidmap.path };
-  const { why, hint } = describeLack("helpers", ["uid", "gid"], host);
+  const lack = newuidmap === null || newgidmap === null ? "helpers" : "privileges";
+  const { why, hint } = describeLack(lack, ["uid", "gid"], host);
   return fail("map subordinate ids", why, hint);
 }

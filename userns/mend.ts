@@ -9,8 +9,10 @@ export type IdKind = "uid" | "gid";
  * - `subids`: the user has no lines in /etc/subuid or /etc/subgid.
  * - `namespace`: those that the user has do not exist in the user namespace that sbx runs in.
  * - `helpers`: newuidmap(1) or newgidmap(1) is not installed.
+ * - `privileges`: no_new_privs is set, so that these gain no rights from their set-user-ID bit.
  */
-export type Lack = "subids" | "namespace" | "helpers";
+export const lacks = ["subids", "namespace", "helpers", "privileges"] as const;
+export type Lack = (typeof lacks)[number];
 
 /** What a lack is called, and the way out of it, in the fields of a `Problem`. */
 export interface LackText {
@@ -37,6 +39,11 @@ export function describeLack(lack: Lack, kinds: readonly IdKind[], host: Host): 
       return {
         why: `${missingHelpers(host)} not found in PATH or /usr/bin`,
         hint: "Install it: sudo apt install uidmap (Debian, Ubuntu), sudo dnf install shadow-utils (Fedora).",
+      };
+    case "privileges":
+      return {
+        why: "no_new_privs is set here, so newuidmap and newgidmap gain no rights (prctl(2))",
+        hint: "Start sbx from where it is not set, as in a login shell.",
       };
     default:
       return assertNever(lack);

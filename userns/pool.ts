@@ -52,5 +52,7 @@ function lackOf(subids: readonly IdRange[], usable: readonly IdRange[], host: Ho
   if (subids.length === 0) return host.mapsAnyId ? null : "subids";
   if (usable.length === 0) return "namespace";
   const hasHelpers = host.newuidmap !== null && host.newgidmap !== null;
-  return host.mapsAnyId || hasHelpers ? null : "helpers";
+  if (host.mapsAnyId) return null;
+  if (!hasHelpers) return "helpers";
+  return host.noNewPrivileges ? "privileges" : null;
 }

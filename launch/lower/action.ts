@@ -22,7 +22,7 @@ import {
   writeFile,
 } from "./filesystem.js";
 import { cloneInit, mapIds } from "./handshake.js";
-import { bindUpperStore, makeUpperStore } from "./janitor.js";
+import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { dropBounding, setCapabilities } from "./privileges.js";
 import { openTerminal } from "./terminal.js";
 
@@ -46,7 +46,7 @@ function lowerAction(c: Context, action: Action) {
     case "chdir":
       return b.must("chdir", [b.text(action.path)]);
     case "makeUpperStore":
-      return makeUpperStore(c, action.parent);
+      return nameUpperStore(c, action.parent);
     case "bindUpperStore":
       return bindUpperStore(c, action.target);
     case "clone":

@@ -4,6 +4,7 @@ import { lowerSteps } from "./action.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
 import { executeSubroutines } from "./execute.js";
 import { unblockSignals } from "./handshake.js";
+import { openUpperStore } from "./janitor.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -36,6 +37,7 @@ export function lowerInit(c: Context): void {
   b.label("init.released");
   b.ignore("umask(2) always succeeds", "umask", [0], s.payloadUmask);
   b.must("setsid", []);
+  openUpperStore(c);
   lowerSteps(c, "init");
 
   if (!plan.init) {

@@ -1,10 +1,12 @@
+import { errnoNumbers } from "../../spec/linux.js";
+import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, minus, signo } from "../constants.js";
-import type { Address } from "../ir.js";
-import { type Context, s, scratchSize } from "./context.js";
+import type { Address, Slot } from "../ir.js";
+import { type Context, preservedFds, s, scratchSize } from "./context.js";
+import { closeFrom } from "./fds.js";
 import { compose } from "./text.js";
 
-const storeMade = slot("storeMade");
 const storeFd = slot("storeFd");
 const janitorPid = slot("janitorPid");
 const directory = slot("directory");
@@ -15,15 +17,14 @@ const letter = slot("letter");
 const removed = slot("removed");
 const child = slot("childDirectory");
 
-/** Before any step: nothing is there to be removed yet. */
+/** Before any step: there is none yet. */
 export function janitorState(c: Context): void {
   if (!c.janitor) return;
-  c.b.set(storeMade, 0);
   c.b.set(janitorPid, 0);
 }
 
-/** In the monitor: `parent/PID-NANOSECONDS`, a name that no other sandbox has. */
-export function makeUpperStore(c: Context, parent: string): void {
+/** In the monitor, before the clone: `parent/PID-NANOSECONDS`, a name that no other sandbox has. */
+export function nameUpperStore(c: Context, parent: string): void {
   const { b, memory } = c;
   const nanoseconds = slot("nanoseconds");
   const own = slot("ownPid");
@@ -35,12 +36,23 @@ export function makeUpperStore(c: Context, parent: string): void {
     [b.text(`${parent}/`), { decimal: own }, b.text("-"), { decimal: nanoseconds }],
     c.memory.storePath,
   );
-  b.must("mkdirat", [k("AT_FDCWD"), c.memory.storePath, constant("0700", 0o700)]);
-  b.set(storeMade, 1);
-  b.must("openat", [k("AT_FDCWD"), c.memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], storeFd);
 }
 
-/** In the init: by its fd, since what is mounted meanwhile may cover its path. */
+/**
+ * In the init, before any step: as the caller still, who alone may go there, and before mounts cover
+ * the path. An fd of the monitor's would be of its mount namespace, from which nothing can be bound.
+ */
+export function openUpperStore(c: Context): void {
+  if (!c.janitor) return;
+  c.b.set(s.step, stepOf(c, "bindUpperStore"));
+  c.b.must("openat", [k("AT_FDCWD"), c.memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], storeFd);
+}
+
+function stepOf({ plan }: Context, kind: Action["kind"]): number {
+  return plan.steps.findIndex(({ action }) => action.kind === kind);
+}
+
+/** In the init: the step itself. */
 export function bindUpperStore({ b }: Context, target: string): void {
   const rootfs = slot("rootfsFd");
   b.must("openat", [k("AT_FDCWD"), b.text("."), k("O_RDONLY", "O_CLOEXEC"), 0], rootfs);
@@ -50,21 +62,30 @@ export function bindUpperStore({ b }: Context, target: string): void {
   b.must("close", [rootfs]);
 }
 
-/** In the monitor, once ids are mapped and before the init is released. */
+/**
+ * In the monitor, once ids are mapped and before the init is released. The directory is made last,
+ * when there is someone to remove it whenever the monitor is killed.
+ */
 export function startJanitor(c: Context): void {
   if (!c.janitor) return;
   const { b, memory } = c;
   const monitor = b.fresh("janitor");
   const namespace = slot("namespaceFd");
   const init = slot("initPidfd");
+  const readyRead = slot("readyRead");
+  const readyWrite = slot("readyWrite");
+  b.set(s.step, stepOf(c, "makeUpperStore"));
   b.must("pidfd_open", [s.initPid, 0], init);
   compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/user")]);
   b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], namespace);
+  b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
+  b.load(4, readyRead, memory.pair);
+  b.load(4, readyWrite, memory.pair, 4);
   b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], janitorPid);
   b.branch(janitorPid, "ne", 0, monitor);
 
   b.comment("the janitor");
-  b.failTo("janitor.end");
+  b.failTo("janitor.fail");
   b.must("setns", [namespace, k("CLONE_NEWUSER")]);
   b.must("setsid", []);
   b.comment("holds nothing open that someone may wait for the end of");
@@ -74,32 +95,66 @@ export function startJanitor(c: Context): void {
   b.store(4, memory.scratch, 4, k("POLLIN"));
   for (const fd of [s.releaseWrite, s.controlOutside, s.signalFd]) b.must("close", [fd]);
   if (c.plan.statusFd !== null) b.must("close", [c.plan.statusFd]);
+  if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
+  b.failTo("janitor.end");
+  b.must("write", [readyWrite, b.text("!"), 1]);
   b.must("ppoll", [memory.scratch, 1, 0, 0, 8]);
   removeTree(c, b.buffer("directoryEntries", scratchSize));
   b.label("janitor.end");
   b.exit(0);
+  b.label("janitor.fail");
+  b.store(8, memory.scratch, 0, s.errno);
+  b.ignore("then the monitor is dead", "write", [readyWrite, memory.scratch, 8]);
+  b.exit(0);
+
   b.label(monitor);
   b.failTo("monitor.fail");
   b.must("close", [namespace]);
   b.must("close", [init]);
+  awaitReady(c, readyRead, readyWrite);
+  b.must("mkdirat", [k("AT_FDCWD"), c.memory.storePath, constant("0700", 0o700)]);
+  makeOpen(c);
+}
+
+/**
+ * While the janitor has the release pipe open as well, the init would not see that the monitor was
+ * killed. One byte says that it is ready, an errno that it failed.
+ */
+function awaitReady({ b, memory }: Context, readyRead: Slot, readyWrite: Slot): void {
+  const ready = b.fresh("janitor");
+  b.must("close", [readyWrite]);
+  b.store(8, memory.scratch, 0, Number(errnoNumbers.ESRCH));
+  b.must("read", [readyRead, memory.scratch, 8], s.result);
+  b.must("close", [readyRead]);
+  b.branch(s.result, "eq", 1, ready);
+  b.load(8, s.errno, memory.scratch);
+  b.fail();
+  b.label(ready);
+}
+
+/** Where root inside is not the caller: the parent, which is the caller's alone, still keeps all others out. */
+function makeOpen(c: Context): void {
+  const step = c.plan.steps[stepOf(c, "makeUpperStore")];
+  if (step?.action.kind !== "makeUpperStore" || step.action.mode === 0o700) return;
+  c.b.must("fchmodat", [
+    k("AT_FDCWD"),
+    c.memory.storePath,
+    constant(`0${step.action.mode.toString(8)}`, step.action.mode),
+  ]);
 }
 
 /** In the monitor, at the end: nothing is left when sbx returns. */
 export function awaitJanitor(c: Context): void {
   if (!c.janitor) return;
   const { b, memory } = c;
-  const started = b.fresh("await");
   const end = b.fresh("await");
-  b.branch(janitorPid, "ne", 0, started);
-  b.branch(storeMade, "eq", 0, end);
-  b.ignore("it was empty so far", "unlinkat", [
+  b.branch(janitorPid, "eq", 0, end);
+  b.ignore("it is our child", "wait4", [janitorPid, memory.status, 0, 0]);
+  b.ignore("it is gone unless the init died before it was made", "unlinkat", [
     k("AT_FDCWD"),
     c.memory.storePath,
     k("AT_REMOVEDIR"),
   ]);
-  b.jump(end);
-  b.label(started);
-  b.ignore("it is our child", "wait4", [janitorPid, memory.status, 0, 0]);
   b.label(end);
 }
 

@@ -10,6 +10,7 @@ import { type Context, context, preservedFds, s } from "./context.js";
 import { closeFrom } from "./fds.js";
 import { lowerInit } from "./init.js";
 import { janitorState, startJanitor } from "./janitor.js";
+import { lookupSubroutine } from "./lookup.js";
 import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
 import { tellStatus } from "./report.js";
 import { detectTerminal, terminalMemory, terminalSubroutines } from "./terminal.js";
@@ -44,6 +45,7 @@ export function lower(plan: Plan): Program {
 
   if (own !== null) terminalSubroutines(c, own);
   textSubroutines(c);
+  lookupSubroutine(c);
   return b.finish();
 }
 

@@ -77,6 +77,8 @@ function handleSignal(c: Context): void {
     const notResized = b.fresh("signal");
     const notContinued = b.fresh("signal");
     b.branch(signal, "ne", signo("SIGWINCH"), notResized);
+    // Without a pty of its own the payload may be looking at the caller's terminal.
+    b.branch(t.ptyFd, "lt", 0, notResized);
     b.call("terminal.resize");
     b.jump("monitor.loop");
     b.label(notResized);

@@ -8,7 +8,8 @@ import { errnoNumbers, errnoTexts } from "../../spec/linux.js";
 import { slot } from "../builder.js";
 import type { Address, Slot, Value } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
-import { append, compose, found, lookup, writeText } from "./text.js";
+import { found, lookup } from "./lookup.js";
+import { append, compose, writeText } from "./text.js";
 
 /** The errnos that the system calls of a set-up can give; another is shown by number. */
 const told: readonly string[] = [

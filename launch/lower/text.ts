@@ -1,4 +1,4 @@
-/** Subroutines that put short texts together in a bounded buffer, and look texts up in tables. */
+/** Subroutines that put short texts together in a bounded buffer. */
 import { slot } from "../builder.js";
 import type { Address, Slot, Value } from "../ir.js";
 import { type Context, textSize } from "./context.js";
@@ -46,18 +46,6 @@ export function writeText({ b, memory }: Context, fd: Value): void {
   b.ignore("there is nobody else to tell", "write", [fd, memory.text, length]);
 }
 
-export const table = slot("lookupTable");
-export const key = slot("lookupKey");
-/** The value, or 0. */
-export const found = slot("lookupFound");
-
-/** Looks `key` up in `table`, words of key and value that end with a key of -1. */
-export function lookup(c: Context, where: Address, what: Value): void {
-  c.b.set(table, where);
-  c.b.set(key, what);
-  c.b.call("table.lookup");
-}
-
 /** The subroutines that the functions above call. */
 export function textSubroutines({ b, memory }: Context): void {
   const room = textSize - 1;
@@ -89,16 +77,4 @@ export function textSubroutines({ b, memory }: Context): void {
   b.branch(number, "ne", 0, "text.decimal.digit");
   b.set(from, cursor);
   b.jump("text.append");
-
-  b.comment("find lookupKey in lookupTable");
-  b.label("table.lookup");
-  const word = slot("lookupWord");
-  b.load(8, word, table);
-  b.load(8, found, table, 8);
-  b.branch(word, "eq", key, "table.lookup.end");
-  b.alu("add", table, table, 16);
-  b.branch(word, "ne", -1, "table.lookup");
-  b.set(found, 0);
-  b.label("table.lookup.end");
-  b.return();
 }

@@ -111,6 +111,21 @@ test.needs(full, "--uidmap and --gidmap are the maps, in any order", async () =>
   assert.equal((await mapsOf(...uids)).gids, expectedMap("/etc/subgid", gid, 0));
 });
 
+test.needs(full, "maps without a root inside", async () => {
+  const [[firstUid]] = subids("/etc/subuid") as [[number, number]];
+  const [[firstGid]] = subids("/etc/subgid") as [[number, number]];
+  const script = "id -u; id -g; touch /x /dev/x; stat -c %u:%g /x /dev /dev/x; grep CapEff /proc/self/status";
+  const expected = `5\n6\n5:6\n5:6\n5:6\nCapEff:\t${"0".repeat(16)}\n`;
+  for (const [uids, gids] of [
+    [`5:${firstUid}:2`, `6:${firstGid}:2`],
+    [`5:${uid}:1`, `6:${gid}:1`],
+  ] as const) {
+    const options = ["--uidmap", uids, "--gidmap", gids];
+    assert.is(await inside([...options, "--user=5:6"], script), expected);
+    assert.match((await refusal(options, [busyboxRootfs(), "true"])).line, "run as uid 0: it is not mapped");
+  }
+});
+
 test.needs(full, "--user by name, number, group; supplementary groups of the rootfs", async () => {
   const look = 'echo "$(id -u):$(id -g) $(id -G) $HOME"; grep ^Groups: /proc/self/status';
   const seen = async (user: string) =>

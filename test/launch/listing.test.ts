@@ -83,9 +83,9 @@ test("strings are quoted, escaped and cut; other bytes go by their name", () => 
   assert.is(shown(encode("\0")), '  a = ""\n');
   assert.is(shown(encode(`${"x".repeat(60)}\0`)), `  a = "${"x".repeat(60)}"\n`);
   assert.is(shown(encode(`${"x".repeat(61)}\0`)), `  a = "${"x".repeat(60)}"…\n`);
-  assert.is(shown(encode("no end")), "  a = &bytes0\n");
-  assert.is(shown(encode("two\0ends\0")), "  a = &bytes0\n");
-  assert.is(shown(new Uint8Array(0)), "  a = &bytes0\n");
+  assert.is(shown(encode("no end")), "  a = &blob.1\n");
+  assert.is(shown(encode("two\0ends\0")), "  a = &blob.1\n");
+  assert.is(shown(new Uint8Array(0)), "  a = &blob.1\n");
 });
 
 test("a remark of several lines stays behind its sign", () => {

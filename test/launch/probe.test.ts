@@ -24,8 +24,8 @@ import { readInRoot } from "../../launch/in-root.js";
 import { parseMountinfo } from "../../launch/mountinfo.js";
 import { parseRelease, probe, userNamespaceBlocker } from "../../launch/probe.js";
 import { readRootfs } from "../../launch/rootfs-facts.js";
-import { suite } from "../support/suite.js";
 import { failureOf, hostOf, rootHost } from "../support/fixture.js";
+import { suite } from "../support/suite.js";
 
 const test = suite("launch/probe");
 const isRoot = process.getuid?.() === 0;

@@ -66,6 +66,17 @@ const forms: readonly (readonly [ops: readonly Op[], expected: readonly string[]
     ["b8 ff ff ff ff  mov eax,0xffffffff", "48 89 43 80  mov QWORD PTR [rbx-0x80],rax"],
   ],
   [
+    [mov(near, -0x80000000)],
+    ["48 c7 43 80 00 00 00 80  mov QWORD PTR [rbx-0x80],0xffffffff80000000"],
+  ],
+  [
+    [mov(near, -0x80000001)],
+    [
+      "48 b8 ff ff ff 7f ff ff ff ff  movabs rax,0xffffffff7fffffff",
+      "48 89 43 80  mov QWORD PTR [rbx-0x80],rax",
+    ],
+  ],
+  [
     [mov(near, 0x100000000)],
     [
       "48 b8 00 00 00 00 01 00 00 00  movabs rax,0x100000000",
@@ -441,7 +452,8 @@ const kill = ["6a 3e  push 0x3e", "58  pop rax", "0f 05  syscall"];
 
 test.needs("objdump", "a label that errors go to has an entrance which stores errno", () => {
   const ops = [syscall("kill", [], near, orSelf), self, syscall("kill", [], null, orSelf)];
-  const apart = [ops[0], { kind: "return" }, self, { kind: "return" }] as Op[];
+  const remark: Op = { kind: "comment", text: "nothing" };
+  const apart = [ops[0], { kind: "return" }, remark, self, { kind: "return" }] as Op[];
   const [text, other] = disassemble([encode(ops).text, encode(apart).text]);
   const entrance = ["48 f7 d8  neg rax", "48 89 43 88  mov QWORD PTR [rbx-0x78],rax"];
   assert.equal(text, [
@@ -524,6 +536,11 @@ test.needs("objdump", "and is loaded again where it may have changed", () => {
   assert.is(
     last(load(4, far, 0), syscall("kill", [], null), load(4, far, 0))[0],
     "49 8b 4e 80  mov rcx,QWORD PTR [r14-0x80]",
+  );
+  const behind: Value = { kind: "address", of: "datum", offset: 8 };
+  assert.is(
+    last(syscall("kill", [datum], null), syscall("kill", [behind], null))[0],
+    "bf 00 00 00 00  mov edi,0x0",
   );
   const divided = [syscall("mmap", [1, 2, 3], null), alu("rem")(near, far, 10)];
   assert.equal(last(...divided, syscall("mmap", [1, 2, 3], null)).slice(0, 2), [

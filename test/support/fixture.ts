@@ -15,6 +15,8 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     subuids: [{ start: 100000, size: 65536 }],
     subgids: [{ start: 200000, size: 65536 }],
     namespaceIds: { uids: everyId, gids: everyId },
+    setgroupsDenied: false,
+    noNewPrivileges: false,
     newuidmap: { path: "/usr/bin/newuidmap", setuidRoot: true },
     newgidmap: { path: "/usr/bin/newgidmap", setuidRoot: true },
     userNamespaces: { max: 63000, unprivilegedClone: null, apparmorRestricted: null },

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseRun } from "../../cmd/parse.js";
 import { readRequest } from "../../cmd/run.js";
 import { compileSandbox } from "../../launch/compile.js";
 import type { Host } from "../../spec/host.js";
@@ -73,7 +74,7 @@ export async function compileTo(
   words: readonly string[],
   host: Partial<Host> = {},
 ): Promise<string> {
-  const request = await readRequest(words);
+  const request = await readRequest(parseRun(words));
   const { bytes } = compileSandbox(request.spec, { ...request.host, ...host });
   writeFileSync(path, bytes, { mode: 0o700 });
   return path;

@@ -28,8 +28,10 @@ async function outcome(body: string, { pattern = "", mustWork = "" } = {}) {
 test.before(() => {
   root = fs.mkdtempSync(join(tmpdir(), "sbx-suite-"));
   fs.symlinkSync(join(project, "node_modules"), join(root, "node_modules"));
-  fs.cpSync(join(project, "test/support"), join(root, "test/support"), { recursive: true });
-  fs.rmSync(join(root, "test/support/suite.test.ts"));
+  fs.mkdirSync(join(root, "test/support"), { recursive: true });
+  for (const file of ["run.ts", "suite.ts", "skip.ts"]) {
+    fs.cpSync(join(project, "test/support", file), join(root, "test/support", file));
+  }
   // This one has no floor of its own to keep.
   const runner = join(root, "test/support/run.ts");
   const text = fs.readFileSync(runner, "utf8");

@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
 import { capabilityMask, capabilityNames } from "../../spec/capabilities.js";
 import { capabilitySets, defaultCapabilities, parseCapability } from "../../userns/capabilities.js";
-import { suite } from "../support/suite.js";
 import { failureOf } from "../support/fixture.js";
+import { suite } from "../support/suite.js";
 
 const test = suite("userns/capabilities");
 const sets = (uid: number, add: string[] = [], drop: string[] = []) =>

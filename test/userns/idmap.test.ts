@@ -2,8 +2,8 @@ import * as assert from "uvu/assert";
 import type { Host } from "../../spec/host.js";
 import type { UsernsMode } from "../../spec/spec.js";
 import { hostIdOf, planIdMaps } from "../../userns/idmap.js";
-import { suite } from "../support/suite.js";
 import { failureOf, hostOf, maps, poorHost, render, rootHost, specOf } from "../support/fixture.js";
+import { suite } from "../support/suite.js";
 
 const test = suite("userns/idmap");
 const helpers = { newuidmap: "/usr/bin/newuidmap", newgidmap: "/usr/bin/newgidmap" };
@@ -304,6 +304,27 @@ test("no line reaches across two of the namespace above, as the kernel wants it"
   assert.is(render(auto.uidMappings), "0:0:1 1:1:65536");
   const explicit = planIdMaps(specOf({ mode: "auto" }, maps("5:0:100")), inContainer);
   assert.is(render(explicit.uidMappings), "5:0:1 6:1:99");
+});
+
+test("helpers that gain no rights are as good as none", () => {
+  const host = hostOf({ noNewPrivileges: true });
+  const auto = planIdMaps(specOf({ mode: "auto" }), host);
+  assert.is(render(auto.uidMappings), "0:1000:1");
+  assert.is(auto.helpers, null);
+  assert.match(auto.notes.join(), "no_new_privs");
+  assert.match(
+    failureOf(() => planIdMaps(specOf({ mode: "nomap" }), host)),
+    "no_new_privs",
+  );
+  assert.match(
+    failureOf(() => planIdMaps(specOf({ mode: "auto" }, maps("0:100000:10")), host)),
+    "no_new_privs",
+  );
+});
+
+test("what is denied to the namespace above stays denied", () => {
+  const host = rootHost({ setgroupsDenied: true });
+  assert.is(planIdMaps(specOf({ mode: "auto" }), host).denySetgroups, true);
 });
 
 test.run();

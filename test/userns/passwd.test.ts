@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
 import { requireMapped } from "../../userns/mapped.js";
 import { resolveUser } from "../../userns/passwd.js";
-import { suite } from "../support/suite.js";
 import { failureOf, maps } from "../support/fixture.js";
+import { suite } from "../support/suite.js";
 
 const test = suite("userns/passwd");
 const passwd = `root:x:0:0:root:/root:/bin/sh

@@ -2,15 +2,15 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { defaultSpec } from "../spec/default.js";
-import { SbxError } from "../spec/error.js";
-import { type Host, kernelAtLeast } from "../spec/host.js";
-import { type IdMaps, planIdMaps } from "../userns/idmap.js";
-import { isSystemError } from "./in-root.js";
-import { compile } from "./link.js";
-import { keep } from "./store.js";
-import { hostTrials, type TrialName } from "./trial-list.js";
-import { type Outcome, type TrialProgram, trialProgram } from "./trial-program.js";
+import { defaultSpec } from "../../spec/default.js";
+import { SbxError } from "../../spec/error.js";
+import { type Host, kernelAtLeast } from "../../spec/host.js";
+import { type IdMaps, planIdMaps } from "../../userns/idmap.js";
+import { isSystemError } from "../in-root.js";
+import { compile } from "../link.js";
+import { keep } from "../store.js";
+import { hostTrials, type TrialName } from "./list.js";
+import { type Outcome, type TrialProgram, trialProgram } from "./program.js";
 
 export type Outcomes = Readonly<Partial<Record<TrialName, Outcome>>>;
 
@@ -36,7 +36,7 @@ export interface Tried {
 /** The longest that all trials together may take: newuidmap may have to ask a directory service. */
 const timeoutMs = 5000;
 
-/** Tries everything of launch/trial-list.ts. Leaves a kept program behind, as a run does. */
+/** Tries everything of list.ts. Leaves a kept program behind, as a run does. */
 export async function tryHost(host: Host, environment: NodeJS.ProcessEnv): Promise<Tried> {
   const maps = planIdMaps(defaultSpec("/"), host);
   // As rootfs/root.ts has it: before Linux 6.6 a tmpfs has no user xattrs.
@@ -120,9 +120,11 @@ function execute(path: string, cwd: string): Executed | Refused {
 }
 
 async function executeFromMemory(bytes: Uint8Array, cwd: string): Promise<Executed | Refused> {
-  const { withMemoryFile } = await import("./trial-memory.js");
+  // A Node package with a native part may lack the one for this machine.
+  const memory = await import("./memory.js").catch((error: Error) => error);
+  if (memory instanceof Error) return { refusal: `load koffi: ${memory.message}` };
   try {
-    return withMemoryFile(bytes, (path) => execute(path, cwd));
+    return memory.withMemoryFile(bytes, (path) => execute(path, cwd));
   } catch (error) {
     if (!(error instanceof SbxError)) throw error;
     return { refusal: error.message.replace(/^sbx: /, "") };

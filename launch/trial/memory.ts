@@ -4,7 +4,7 @@
  */
 import { closeSync, writeFileSync } from "node:fs";
 import koffi from "koffi";
-import { fail } from "../spec/error.js";
+import { fail } from "../../spec/error.js";
 
 // linux/memfd.h
 const MFD_CLOEXEC = 0x1;

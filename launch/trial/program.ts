@@ -2,13 +2,13 @@
  * A program that tries things out, each in a child process of its own, and reports every outcome as
  * a record on fd 3: no trial can spoil another one, or the process that asked.
  */
-import type { Action } from "../spec/step.js";
-import { type Builder, constant, slot } from "./builder.js";
-import { type ConstantName, k, signo } from "./constants.js";
-import type { Op, Program, Slot } from "./ir.js";
-import { type Context, context, s } from "./lower/context.js";
-import { mapIds } from "./lower/handshake.js";
-import { textSubroutines } from "./lower/text.js";
+import type { Action } from "../../spec/step.js";
+import { type Builder, constant, slot } from "../builder.js";
+import { type ConstantName, k, signo } from "../constants.js";
+import type { Program, Slot } from "../ir.js";
+import { type Context, context, s } from "../lower/context.js";
+import { mapIds } from "../lower/handshake.js";
+import { textSubroutines } from "../lower/text.js";
 
 /** One thing to try. */
 export interface Trial<Name extends string = string> {
@@ -73,25 +73,8 @@ export function trialProgram<Name extends string>(
   }
   b.exit(0);
   reportSubroutine(c);
-  const own = b.finish().ops.length;
-  textSubroutines(c);
-  const { ops, data } = b.finish();
-  const program = { ops: withoutUnused(ops, own), data };
-  return { program, read: (records) => readRecords(records, trials, steps) };
-}
-
-/** The subroutines from `start` on come as a set, of which trials may need only some. */
-function withoutUnused(ops: readonly Op[], start: number): Op[] {
-  const target = (name: string) => ops.findIndex((op) => op.kind === "label" && op.name === name);
-  const called = ops.slice(0, start).flatMap((op) => (op.kind === "call" ? [target(op.to)] : []));
-  const reached = new Set(called);
-  // A set is iterated in the order of insertion, including what is inserted meanwhile.
-  for (const index of reached) {
-    const op = ops[index];
-    if (op?.kind === "jump" || op?.kind === "branch") reached.add(target(op.to));
-    if (op?.kind !== "jump" && op?.kind !== "return" && index < ops.length) reached.add(index + 1);
-  }
-  return ops.filter((_, index) => index < start || reached.has(index));
+  if (trials.some(({ maps }) => maps !== undefined)) textSubroutines(c);
+  return { program: b.finish(), read: (records) => readRecords(records, trials, steps) };
 }
 
 function lowerTrial(c: Context, trial: Trial, step: TrialPen["step"]): void {

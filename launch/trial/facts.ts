@@ -9,13 +9,13 @@ import {
   delegationCandidates,
   findDelegation,
   parseCgroups,
-} from "../cgroup/mode.js";
-import { parseActions } from "../seccomp/support.js";
-import type { Host } from "../spec/host.js";
-import { parseSubids } from "../userns/subid.js";
-import { readOptional } from "./identity.js";
-import { isSystemError } from "./in-root.js";
-import { probe } from "./probe.js";
+} from "../../cgroup/mode.js";
+import { parseActions } from "../../seccomp/support.js";
+import type { Host } from "../../spec/host.js";
+import { parseSubids } from "../../userns/subid.js";
+import { readOptional } from "../identity.js";
+import { isSystemError } from "../in-root.js";
+import { probe } from "../probe.js";
 import { type Tried, tryHost } from "./trial.js";
 
 /** A program in PATH and what it says of its version; null where it says nothing. */

@@ -1,9 +1,9 @@
 /** What is said about one thing that a host may offer. */
-import { errnoNumbers } from "../spec/linux.js";
-import { pseudoErrno } from "./lower/context.js";
-import type { Facts } from "./trial-facts.js";
-import type { TrialName } from "./trial-list.js";
-import type { Outcome } from "./trial-program.js";
+import { errnoNumbers } from "../../spec/linux.js";
+import { pseudoErrno } from "../lower/context.js";
+import type { Facts } from "./facts.js";
+import type { TrialName } from "./list.js";
+import type { Outcome } from "./program.js";
 
 export interface Finding {
   /** Stable, for programs: lower-case words joined by `-`. */
@@ -57,7 +57,7 @@ const independent = new Set<TrialName>([
 
 /**
  * Judges the outcome of a trial. Where there is none, or a failure that is that of the user
- * namespace all stand on, it is missing, and the mend lies there.
+ * namespace all stand on, it is missing, and the mend is with what it names.
  */
 export function judgeTrial(
   facts: Pick<Facts, "outcomes">,
@@ -72,13 +72,10 @@ export function judgeTrial(
   const missing = (finding: Omit<Finding, "id" | "state">) =>
     bearing({ id, state: "missing", ...finding }, judge.consequence);
   if (facts.outcomes === null) {
-    return missing({
-      found: "not tried, since no program can be executed",
-      mend: "Mend `programs` first",
-    });
+    return missing({ found: "not tried, since no program can be executed: see programs" });
   }
   if (!independent.has(name) && facts.outcomes.user?.failure != null) {
-    return missing({ found: "needs a user namespace", mend: "Mend `user-namespace` first" });
+    return missing({ found: "needs the user namespace, see user-namespace" });
   }
   const outcome = facts.outcomes[name];
   if (outcome === undefined) {

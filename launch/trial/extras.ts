@@ -1,9 +1,9 @@
 /** Findings on what sandboxes can do without: networks, limits, filters. */
-import { missingControllers, wantedControllers } from "../cgroup/mode.js";
-import { missingActions } from "../seccomp/support.js";
-import type { Facts } from "./trial-facts.js";
-import { describeFailure, type Finding, judgeTrial } from "./trial-finding.js";
-import { deviceFinding, toolFinding } from "./trial-storage.js";
+import { missingControllers, wantedControllers } from "../../cgroup/mode.js";
+import { missingActions } from "../../seccomp/support.js";
+import type { Facts } from "./facts.js";
+import { describeFailure, type Finding, judgeTrial } from "./finding.js";
+import { deviceFinding, toolFinding } from "./storage.js";
 
 export function networkFindings(facts: Facts): Finding[] {
   const { devices, isContainer } = facts;

@@ -1,7 +1,7 @@
 /** Findings on namespaces and on the mounts inside them. */
-import { type NamespaceType, namespaceTypes } from "../spec/spec.js";
-import { userNamespaceBlocker } from "./blocker.js";
-import type { Facts } from "./trial-facts.js";
+import { type NamespaceType, namespaceTypes } from "../../spec/spec.js";
+import { userNamespaceBlocker } from "../blocker.js";
+import type { Facts } from "./facts.js";
 import {
   type Consequence,
   describeFailure,
@@ -10,8 +10,8 @@ import {
   fatal,
   judgeTrial,
   withFlag,
-} from "./trial-finding.js";
-import { sysctl } from "./trial-mend.js";
+} from "./finding.js";
+import { sysctl } from "./mend.js";
 
 export function namespaceFindings(facts: Facts): Finding[] {
   return [
@@ -34,10 +34,10 @@ function userNamespace(facts: Facts): Finding {
       const limit = max === null ? "" : `, at most ${max} (user.max_user_namespaces)`;
       return { id, state: "ok", found: `can be created${limit}` };
     },
-    bad: (failure, errno) =>
+    bad: (_, errno) =>
       blocker?.certain === true
         ? { found: blocker.why, mend: blocker.hint }
-        : { found: describeFailure(failure), mend: mendRefusal(facts, errno, "user") },
+        : { found: `cannot be created: ${errno}`, mend: mendRefusal(facts, errno, "user") },
     consequence: fatal,
   });
 }
@@ -78,8 +78,8 @@ function namespace(facts: Facts, type: Exclude<NamespaceType, "user">): Finding 
   const id = `${type}-namespace`;
   return judgeTrial(facts, id, type, {
     good: () => ({ id, state: "ok", found: "can be created" }),
-    bad: (failure, errno) => ({
-      found: describeFailure(failure),
+    bad: (_, errno) => ({
+      found: `cannot be created: ${errno}`,
       mend:
         type === "time" && errno === "EINVAL"
           ? "Use Linux 5.6 or later, with CONFIG_TIME_NS; only --time-offset needs it"

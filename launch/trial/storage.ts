@@ -1,7 +1,7 @@
 /** Findings on where programs are kept, and where writes to a sandbox go. */
 import { dirname } from "node:path";
-import { assertNever } from "../spec/step.js";
-import type { Facts } from "./trial-facts.js";
+import { assertNever } from "../../spec/step.js";
+import type { Facts } from "./facts.js";
 import {
   describeFailure,
   type Failure,
@@ -9,8 +9,8 @@ import {
   fatal,
   judgeTrial,
   withFlag,
-} from "./trial-finding.js";
-import { install, loadModule } from "./trial-mend.js";
+} from "./finding.js";
+import { install, loadModule } from "./mend.js";
 
 const otherPlace =
   "set XDG_CACHE_HOME to a directory of yours that others cannot write to, on a file system without noexec";

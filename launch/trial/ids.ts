@@ -1,10 +1,10 @@
 /** Findings on the ids that a sandbox can have. */
-import { capabilityMask } from "../spec/capabilities.js";
-import type { Host } from "../spec/host.js";
-import type { Mapping } from "../spec/spec.js";
-import { addSubids, describeLack, type Lack } from "../userns/mend.js";
-import { intersect, renderRanges } from "../userns/ranges.js";
-import type { Facts } from "./trial-facts.js";
+import { capabilityMask } from "../../spec/capabilities.js";
+import type { Host } from "../../spec/host.js";
+import type { Mapping } from "../../spec/spec.js";
+import { addSubids, describeLack, type Lack } from "../../userns/mend.js";
+import { covers, intersect, renderRanges } from "../../userns/ranges.js";
+import type { Facts } from "./facts.js";
 import {
   describeFailure,
   type Failure,
@@ -12,8 +12,9 @@ import {
   fatal,
   judgeTrial,
   withFlag,
-} from "./trial-finding.js";
-import { install } from "./trial-mend.js";
+} from "./finding.js";
+import { groupsStep } from "./list.js";
+import { install } from "./mend.js";
 
 export function idFindings(facts: Facts): Finding[] {
   return [
@@ -52,33 +53,37 @@ const helperCapabilities = {
   newgidmap: Number(capabilityMask(["CAP_SETGID"])),
 } as const;
 
-function helper(facts: Facts, name: keyof typeof helperCapabilities): Finding {
-  const found = facts.host[name];
-  const id = name;
-  if (found === null) {
-    return facts.host.mapsAnyId
-      ? { id, state: "ok", found: "not installed, nor needed: root writes the maps" }
-      : {
-          id,
-          state: "missing",
-          found: "not in PATH or /usr/bin",
-          // One package has both.
-          mend: install("newuidmap", facts.osRelease),
-        };
+function helper(facts: Facts, id: keyof typeof helperCapabilities): Finding {
+  const { host, outcomes } = facts;
+  if (host.mapsAnyId) return { id, state: "ok", found: "not needed: root writes the maps" };
+  const helper = host[id];
+  if (helper === null) {
+    // One package has both.
+    const mend = install("newuidmap", facts.osRelease);
+    return { id, state: "missing", found: "not in PATH or /usr/bin", mend };
   }
-  if (found.setuidRoot) return { id, state: "ok", found: `${found.path}, set-user-ID root` };
-  const outcome = facts.outcomes?.[`${name}Capabilities`];
-  const wanted = helperCapabilities[name];
-  if (outcome?.failure === null && (outcome.value & wanted) !== 0) {
-    return { id, state: "ok", found: `${found.path}, with file capabilities` };
+  if (helper.setuidRoot) return { id, state: "ok", found: `${helper.path}, set-user-ID root` };
+  const outcome = outcomes?.[`${id}Capabilities`];
+  if (outcome?.failure === null && (outcome.value & helperCapabilities[id]) !== 0) {
+    return { id, state: "ok", found: `${helper.path}, with file capabilities` };
+  }
+  if (!covers(host.namespaceIds.uids, { start: 0, size: 1 })) {
+    return {
+      id,
+      state: "missing",
+      found: `${helper.path} has no rights here, where root has no id`,
+      mend: largerMap,
+    };
   }
   return {
     id,
     state: "missing",
-    found: `${found.path} has neither the set-user-ID bit nor file capabilities`,
-    mend: `sudo chmod u+s ${found.path}`,
+    found: `${helper.path} has neither the set-user-ID bit nor file capabilities`,
+    mend: `sudo chmod u+s ${helper.path}`,
   };
 }
+
+const largerMap = "Give the container that sbx runs in a larger id map";
 
 function idMap(facts: Facts): Finding {
   const { maps, host } = facts;
@@ -101,14 +106,28 @@ function idMap(facts: Facts): Finding {
       };
     },
     bad: (failure) => ({ found: explain(facts, failure), mend: mendMap(facts, failure) }),
-    // A map of the caller's own id alone needs no helper, and has been tried by others.
-    consequence: maps.helpers !== null || host.mapsAnyId ? withFlag("--userns=single") : fatal,
+    consequence: singleHelps(facts) ? withFlag("--userns=single") : fatal,
   });
 }
 
-function lackOf({ subuids, subgids, newuidmap, newgidmap }: Host): Lack {
+/** A map of the caller's own id alone needs no helper, and other trials have one. */
+function singleHelps({ maps, host, outcomes }: Facts): boolean {
+  if (maps.helpers !== null) return true;
+  return host.mapsAnyId && outcomes?.idMap?.failure?.step !== groupsStep;
+}
+
+function lackOf({
+  mapsAnyId,
+  subuids,
+  subgids,
+  newuidmap,
+  newgidmap,
+  noNewPrivileges,
+}: Host): Lack {
+  if (mapsAnyId) return "namespace";
   if (subuids.length === 0 || subgids.length === 0) return "subids";
-  return newuidmap === null || newgidmap === null ? "helpers" : "namespace";
+  if (newuidmap === null || newgidmap === null) return "helpers";
+  return noNewPrivileges ? "privileges" : "namespace";
 }
 
 const writer = ({ maps }: Facts): string =>
@@ -126,9 +145,13 @@ function explain({ complaints }: Facts, failure: Failure): string {
   return complaints.length === 0 ? describeFailure(failure) : complaints.join("; ");
 }
 
-function mendMap(facts: Facts, { errno }: Failure): string {
+function mendMap(facts: Facts, { step, errno }: Failure): string {
   const { host, noNewPrivileges, isContainer, maps } = facts;
   const single = "or use --userns=single";
+  if (step === groupsStep) {
+    const own = "Start sbx in a user namespace whose /proc/self/setgroups is not `deny`";
+    return singleHelps(facts) ? `${own}; ${single}` : own;
+  }
   if (maps.helpers === null) return `The kernel refuses the map (errno ${errno}): ${single}`;
   if (noNewPrivileges) {
     return `Start sbx where no_new_privs is not set, as it takes newuidmap's rights away; ${single}`;
@@ -145,6 +168,6 @@ function mendMap(facts: Facts, { errno }: Failure): string {
     ({ state }) => state === "missing",
   );
   if (bare) return `sudo chmod u+s ${newuidmap} ${newgidmap}; ${single}`;
-  if (isContainer) return `Give the container that sbx runs in a larger id map; ${single}`;
+  if (isContainer) return `${largerMap}; ${single}`;
   return `The ranges must be in /etc/subuid and /etc/subgid for ${host.user.name ?? host.user.uid}, and exist; ${single}`;
 }

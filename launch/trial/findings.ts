@@ -1,11 +1,11 @@
 /** Facts → findings, and what they mean for `sbx run`. Pure. */
 
-import { cgroupFinding, filterFindings, networkFindings } from "./trial-extras.js";
-import type { Facts } from "./trial-facts.js";
-import type { Finding } from "./trial-finding.js";
-import { describeIds, idFindings } from "./trial-ids.js";
-import { filesystemFindings, namespaceFindings } from "./trial-isolation.js";
-import { programsFinding, writeFindings } from "./trial-storage.js";
+import { cgroupFinding, filterFindings, networkFindings } from "./extras.js";
+import type { Facts } from "./facts.js";
+import type { Finding } from "./finding.js";
+import { describeIds, idFindings } from "./ids.js";
+import { filesystemFindings, namespaceFindings } from "./isolation.js";
+import { programsFinding, writeFindings } from "./storage.js";
 
 /** Every finding there is, in the order in which a sandbox needs the things. */
 export function findings(facts: Facts): Finding[] {

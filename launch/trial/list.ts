@@ -1,12 +1,11 @@
 /** What is tried of a host, as the ops that a child process runs. */
-import type { Architecture, Host } from "../spec/host.js";
-import { errnoNumbers, syscallNumbers } from "../spec/linux.js";
-import type { NamespaceType } from "../spec/spec.js";
-import type { IdMaps } from "../userns/idmap.js";
-import { constant, slot } from "./builder.js";
-import { type ConstantName, k, minus } from "./constants.js";
-import { s } from "./lower/context.js";
-import type { Trial, TrialPen } from "./trial-program.js";
+import type { Host } from "../../spec/host.js";
+import type { NamespaceType } from "../../spec/spec.js";
+import type { IdMaps } from "../../userns/idmap.js";
+import { constant, slot } from "../builder.js";
+import { type ConstantName, k } from "../constants.js";
+import type { Trial, TrialPen } from "./program.js";
+import { askLandlock, filterCalls, readCapabilities } from "./questions.js";
 
 /**
  * - A namespace type: that namespace, with a user namespace that owns it.
@@ -80,7 +79,7 @@ export function hostTrials(host: Host, maps: IdMaps, disk: boolean): Trial<Trial
       name: "idMap",
       namespaces: ["CLONE_NEWUSER"],
       maps: mapAction(maps),
-      inside: (pen) => (maps.rootMapped ? become(pen) : undefined),
+      inside: (pen) => become(pen, maps),
     },
   ];
 }
@@ -181,51 +180,17 @@ function mountFresh(
   b.must("mount", [b.text(type), b.text(target), b.text(type), guarded, 0]);
 }
 
-/** Root, as the init becomes it. */
-function become({ b, step }: TrialPen): void {
-  step("become root inside");
-  b.must("setresgid", [0, 0, 0]);
-  b.must("setresuid", [0, 0, 0]);
-}
+/** The step of `idMap` that fails where setgroups(2) is denied in the caller's own user namespace. */
+export const groupsStep = "set supplementary groups";
 
-/** struct vfs_cap_data of linux/capability.h: after a word of magic, the low half of the permitted. */
-function readCapabilities({ b, memory, step, value }: TrialPen, path: string): void {
-  step("read file capabilities");
-  b.must("getxattr", [b.text(path), b.text("security.capability"), memory.scratch, 64]);
-  b.load(4, value, memory.scratch, 4);
-}
-
-function askLandlock({ b, step, value }: TrialPen): void {
-  step("ask for Landlock");
-  const version = constant("LANDLOCK_CREATE_RULESET_VERSION", 1);
-  b.must("landlock_create_ruleset", [0, 0, version], value);
-}
-
-/** A filter that answers getpid(2) with an error which that call never gives by itself. */
-function filterCalls({ b, step }: TrialPen, architecture: Architecture): void {
-  const passed = b.fresh("filtered");
-  // struct sock_filter: code, jt, jf, k; codes and actions of linux/bpf_common.h and linux/seccomp.h.
-  const filter = [
-    { code: 0x20, jf: 0, k: 0 },
-    { code: 0x15, jf: 1, k: syscallNumbers[architecture].getpid ?? 0 },
-    { code: 0x06, jf: 0, k: 0x0005_0000 | (errnoNumbers.ENOANO ?? 0) },
-    { code: 0x06, jf: 0, k: 0x7fff_0000 },
-  ];
-  const bytes = new Uint8Array(8 * filter.length);
-  const view = new DataView(bytes.buffer);
-  for (const [index, line] of filter.entries()) {
-    view.setUint16(8 * index, line.code, true);
-    view.setUint8(8 * index + 3, line.jf);
-    view.setUint32(8 * index + 4, line.k, true);
+/** Root, as the init becomes it, with the groups of a payload that has none. */
+function become({ b, step }: TrialPen, { rootMapped, denySetgroups }: IdMaps): void {
+  if (rootMapped) {
+    step("become root inside");
+    b.must("setresgid", [0, 0, 0]);
+    b.must("setresuid", [0, 0, 0]);
   }
-  const program = b.words("seccompProgram", [filter.length, b.bytes("filter", bytes)], false);
-  step("load a filter");
-  b.must("prctl", [k("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0]);
-  b.must("seccomp", [constant("SECCOMP_SET_MODE_FILTER", 1), 0, program]);
-  step("be filtered");
-  b.attempt("getpid", [], s.result);
-  b.branch(s.result, "eq", minus("ENOANO"), passed);
-  b.set(s.errno, errnoNumbers.EINVAL ?? 0);
-  b.fail();
-  b.label(passed);
+  if (denySetgroups) return;
+  step(groupsStep);
+  b.must("setgroups", [0, 0]);
 }
