@@ -17,6 +17,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
     return 0;
   }
   let status = 0;
+  const words = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
   await yargs()
     .scriptName("sbx")
     .usage("$0 COMMAND\n\nIsolated Linux containers without root.")
@@ -75,7 +76,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
       if (error) throw error;
       refuse(argv, message);
     })
-    .parseAsync([...argv]);
+    .parseAsync(words);
   return status;
 }
 

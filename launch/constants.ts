@@ -102,6 +102,8 @@ const numbers = {
   MAP_ANONYMOUS: 0x20,
   // linux/capability.h
   _LINUX_CAPABILITY_VERSION_3: 0x20080522,
+  // linux/keyctl.h
+  KEYCTL_JOIN_SESSION_KEYRING: 1,
   CLOCK_REALTIME: 0,
 } as const;
 

@@ -93,6 +93,14 @@ export function plan(spec: Spec, host: Host): Plan {
     ...planMasks(spec),
     ...terminalSteps(spec, user),
     ...umaskSteps(spec),
+    step(
+      "init",
+      "identity",
+      { kind: "joinKeyring" },
+      {
+        EDQUOT: "Your quota of keys is used up: see /proc/key-users",
+      },
+    ),
     // After the last write to /proc/self, whose files then belong to nobody inside.
     step("init", "identity", { kind: "nonDumpable" }),
 

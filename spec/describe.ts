@@ -55,6 +55,8 @@ export function describe(action: Action): string {
       return `write ${JSON.stringify(action.text)} to ${action.path}`;
     case "openTerminal":
       return "open a terminal";
+    case "joinKeyring":
+      return "leave the caller's keyring for an empty one";
     case "nonDumpable":
       return "make the init untraceable";
     case "setrlimit":

@@ -141,6 +141,8 @@ export type Action =
   | { readonly kind: "sethostname"; readonly name: string }
   | { readonly kind: "setdomainname"; readonly name: string }
   | { readonly kind: "loopbackUp" }
+  /** An empty session keyring, in place of the caller's with the keys in it: keyrings(7). */
+  | { readonly kind: "joinKeyring" }
   /** Nobody inside can trace the process or read its memory. */
   | { readonly kind: "nonDumpable" }
   | { readonly kind: "writeFile"; readonly path: string; readonly text: string }

@@ -23,7 +23,7 @@ import {
 } from "./filesystem.js";
 import { cloneInit, mapIds } from "./handshake.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
-import { dropBounding, setCapabilities } from "./privileges.js";
+import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { openTerminal } from "./terminal.js";
 
 const fd = slot("fd");
@@ -105,6 +105,8 @@ function lowerAction(c: Context, action: Action) {
       return b.must(action.kind, [b.text(action.name), Buffer.byteLength(action.name)]);
     case "loopbackUp":
       return loopbackUp(c);
+    case "joinKeyring":
+      return joinKeyring(c);
     case "nonDumpable":
       return b.must("prctl", [k("PR_SET_DUMPABLE"), 0, 0, 0, 0]);
     case "writeFile":

@@ -1,4 +1,4 @@
-/** Capabilities, set by set. */
+/** Capabilities, set by set, and keys. */
 import { capabilityMask, capabilityNames } from "../../spec/capabilities.js";
 import type { CapabilitySets } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
@@ -57,4 +57,18 @@ export function setCapabilities({ b, memory }: Context, sets: CapabilitySets): v
       0,
     ]);
   }
+}
+
+/**
+ * Without a name this gives no EPERM of its own: a seccomp filter around us does, as in a container,
+ * and it holds for the payload just so. ENOSYS is a kernel without keyrings.
+ */
+export function joinKeyring({ b }: Context): void {
+  const joined = b.fresh("keyring");
+  b.attempt("keyctl", [k("KEYCTL_JOIN_SESSION_KEYRING"), 0, 0, 0, 0], s.result);
+  b.branch(s.result, "ge", 0, joined);
+  b.branch(s.result, "eq", minus("ENOSYS"), joined);
+  b.branch(s.result, "eq", minus("EPERM"), joined);
+  failWithResult(b);
+  b.label(joined);
 }

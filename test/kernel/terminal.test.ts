@@ -96,7 +96,9 @@ test.needs(plain, "^C ends a command, ^\\ too, ^D ends its input", async () => {
       await terminal.waitFor(`end ${code}`);
       await terminal.enter("clear");
     }
-    await terminal.enter('$sbx run $R cat; echo "end $?"');
+    // An end of input that is typed before raw mode is a NUL after it: termios(3).
+    await terminal.enter(`$sbx run $R sh -c 'echo re''ady; cat'; echo "end $?"`);
+    await terminal.waitFor("ready");
     await terminal.enter("some text");
     await terminal.press("C-d");
     const screen = await terminal.waitFor("end 0");
@@ -240,8 +242,8 @@ test.needs(debian, "nothing can be typed into the caller's terminal (TIOCSTI)", 
        push @seen, push_into($fh);
        if (!fork) {
          POSIX::setsid(); ioctl($fh, 0x540e, 0); my $direct = push_into($fh);
-         open my $again, "+<", "/proc/self/fd/$fd"; my $opened = $again ? push_into($again) : "closed";
-         open my $tty, "+<", "/dev/tty"; my $dev = $tty ? push_into($tty) : "none";
+         my $opened = open(my $again, "+<", "/proc/self/fd/$fd") ? push_into($again) : "closed";
+         my $dev = open(my $tty, "+<", "/dev/tty") ? push_into($tty) : "none";
          syswrite STDERR, "child$fd=$direct,$opened,$dev;"; POSIX::_exit(0);
        }
        wait;
@@ -280,7 +282,7 @@ test.needs(debian, "nothing can be typed into the caller's terminal (TIOCSTI)", 
 test.needs(plain, "a terminal that goes away takes the sandbox along", async () => {
   const marker = `77${process.pid}.5`;
   await busybox(async (terminal) => {
-    await terminal.enter(`$sbx run $R sh -c "trap '' HUP; sleep ${marker} & sleep ${marker}"`);
+    await terminal.enter(`$sbx run $R sh -c "setsid sleep ${marker} & sleep ${marker}"`);
     const deadline = performance.now() + 5000;
     while (processesNaming(`sleep ${marker}`).length < 3 && performance.now() < deadline) {
       await new Promise((done) => setTimeout(done, 20));

@@ -1,0 +1,36 @@
+/** The caller's session keyring, and the keys in it, stay outside. */
+import * as assert from "uvu/assert";
+import { command, start } from "../support/sandbox.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("keyring");
+
+/** keyctl(2) and add_key(2) of x86-64, which have no functions in the C library. */
+const calls = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    result = libc.syscall(*arguments)
+    return result if result >= 0 else -ctypes.get_errno()
+def find(): return call(250, 10, -3, b"user", b"sbx-secret", 0)
+`;
+
+test.needs(
+  ["user namespaces", "python3", "overlay"],
+  "a key of the caller's is not found inside",
+  async () => {
+    const outside = `${calls}
+assert call(250, 1, None) > 0
+assert call(248, b"user", b"sbx-secret", b"x", 1, -3) > 0
+assert find() > 0
+os.execv(sys.argv[1], sys.argv[1:])
+`;
+    const inside = `${calls}\nprint(-find())`;
+    const words = [command, "run", "/", "python3", "-c", inside];
+    const { stdout, stderr } = await start(["python3", "-c", outside, ...words]);
+    const ENOKEY = 126;
+    assert.is(stdout, `${ENOKEY}\n`, stderr);
+  },
+);
+
+test.run();
