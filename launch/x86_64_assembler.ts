@@ -4,8 +4,9 @@
  */
 import type { Encoded, Relocation } from "./encoder.js";
 import { isSlot } from "./flow.js";
-import type { Address, Slot, Value } from "./ir.js";
+import type { Slot, Value } from "./ir.js";
 import { call, type Jump, type Mark, relax } from "./relax.js";
+import { constantOf, type Immediate, isByte, isSame, type Place } from "./x86_64_operand.js";
 
 /** Registers by their numbers in an encoding. */
 export const rax = 0;
@@ -20,39 +21,6 @@ export const slotBases = [rbx, 14, 15] as const;
 export const slotBias = 128;
 /** How much of the slot area an 8-bit displacement from one base reaches, in bytes. */
 export const slotReach = 256;
-
-/** An operand in memory: a displacement from a register, or an address known only after layout. */
-export type Place = { readonly base: number; readonly offset: number } | Address;
-
-/** What a sign-extended immediate of 32 bits can be: a number, or an address, which is below 2^31. */
-export type Immediate = number | Address;
-
-/** The value as a signed 64-bit number where it is known now, else null. */
-export function constantOf(value: Value): number | bigint | null {
-  if (typeof value === "number") return value;
-  if (value.kind !== "constant") return null;
-  const number = Number(value.value);
-  if (Number.isSafeInteger(number)) return number;
-  const signed = BigInt.asIntN(64, value.value);
-  return Number.isSafeInteger(Number(signed)) ? Number(signed) : signed;
-}
-
-/** The value where an instruction can hold it. */
-export function immediateOf(value: Value): Immediate | null {
-  if (typeof value === "object" && value.kind === "address") return value;
-  const constant = constantOf(value);
-  return typeof constant === "number" && constant === (constant | 0) ? constant : null;
-}
-
-/** Whether 8 bits are enough for it. */
-export const isByte = (value: Immediate): value is number =>
-  typeof value === "number" && value >= -128 && value <= 127;
-
-function isSame(a: Value | bigint, b: Value | bigint): boolean {
-  if (typeof a !== "object" || typeof b !== "object") return a === b;
-  if (a.kind === "slot") return b.kind === "slot" && a.name === b.name;
-  return a.kind === "address" && b.kind === "address" && a.of === b.of && a.offset === b.offset;
-}
 
 /** Machine code in the making. Registers are numbers 0 to 15, labels those that `newLabel` gave. */
 export interface Assembler {

@@ -52,7 +52,13 @@ export function planRoot(spec: Spec, host: Host, rootIsCaller = true): RootPlan 
   mounts.push(tmpfs(base));
   if (onDisk) {
     prepare.push(monitor({ kind: "mkdir", path: host.upperStore, mode: 0o700 }));
-    prepare.push(monitor({ kind: "makeUpperStore", parent: host.upperStore, mode: rootIsCaller ? 0o700 : 0o777 }));
+    prepare.push(
+      monitor({
+        kind: "makeUpperStore",
+        parent: host.upperStore,
+        mode: rootIsCaller ? 0o700 : 0o777,
+      }),
+    );
     mounts.push(
       init({ kind: "mkdir", path: store, mode: 0o700 }),
       init({ kind: "bindUpperStore", target: store }),

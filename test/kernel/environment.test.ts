@@ -30,7 +30,16 @@ test.needs(needs, "is clean: PATH, HOME, TERM, HOSTNAME", async () => {
 });
 
 test.needs(needs, "-e K=V sets, -e K takes the caller's, the last one counts", async () => {
-  const options = ["-e", "A=1", "-e", "SBX_TEST_OTHER", "--env=A=2", "-eB=", "-e", "NOT_SET_AT_ALL"];
+  const options = [
+    "-e",
+    "A=1",
+    "-e",
+    "SBX_TEST_OTHER",
+    "--env=A=2",
+    "-eB=",
+    "-e",
+    "NOT_SET_AT_ALL",
+  ];
   const own = ["A=2", "B=", `SBX_TEST_OTHER=${caller.SBX_TEST_OTHER}`];
   assert.equal(await env(options), [...own, ...plain].sort());
   assert.equal(await env(["-e", "HOME=/x", "-e", "TERM=", "-e", "HOSTNAME=y", "-e", "PATH=/bin"]), [
@@ -43,7 +52,10 @@ test.needs(needs, "-e K=V sets, -e K takes the caller's, the last one counts", a
 
 test.needs(needs, "--env-file: settings and names, --env before it", async () => {
   const file = join(temporaryDirectory("environment"), "my env");
-  writeFileSync(file, `# a comment\n\nA=from file = "1"\r\n  C=3\nSBX_TEST_SECRET\nNOT_SET_AT_ALL\n`);
+  writeFileSync(
+    file,
+    `# a comment\n\nA=from file = "1"\r\n  C=3\nSBX_TEST_SECRET\nNOT_SET_AT_ALL\n`,
+  );
   const expected = ["A=over", "C=3", "SBX_TEST_SECRET=s3cret", ...plain].sort();
   assert.equal(await env(["--env", "A=over", "--env-file", file]), expected);
   const { line, code } = await refusal(["--env-file", `${file}x`], [busyboxRootfs(), "true"]);
@@ -61,16 +73,23 @@ test.needs(needs, "--env-host takes all, settings win over it", async () => {
   assert.equal(names.length, new Set(names).size);
 });
 
-test.needs(needs, "the environment is the caller's of now, not that of the compilation", async () => {
-  for (const value of ["one", "two"]) {
-    const seen = await env(["-e", "SBX_TEST_SECRET"], { SBX_TEST_SECRET: value });
-    assert.ok(seen.includes(`SBX_TEST_SECRET=${value}`));
-  }
-});
+test.needs(
+  needs,
+  "the environment is the caller's of now, not that of the compilation",
+  async () => {
+    for (const value of ["one", "two"]) {
+      const seen = await env(["-e", "SBX_TEST_SECRET"], { SBX_TEST_SECRET: value });
+      assert.ok(seen.includes(`SBX_TEST_SECRET=${value}`));
+    }
+  },
+);
 
 test.needs(needs, "-w: the directory that the command starts in", async () => {
   assert.is(await inside([], "pwd"), "/\n");
-  assert.is(await inside(["-w", "/home/alice"], "pwd; readlink /proc/self/cwd"), "/home/alice\n/home/alice\n");
+  assert.is(
+    await inside(["-w", "/home/alice"], "pwd; readlink /proc/self/cwd"),
+    "/home/alice\n/home/alice\n",
+  );
   const cases: [string, RegExp][] = [
     ["/nowhere", /^sbx: .*\/nowhere: No such file or directory \(ENOENT\)\. .*--workdir/],
     ["/etc/passwd", /^sbx: .*\/etc\/passwd: Not a directory \(ENOTDIR\)\. .*--workdir/],
@@ -116,7 +135,20 @@ test.needs(needs, "without a command there is a shell", async () => {
 });
 
 test.needs(needs, "words reach the payload as they are", async () => {
-  const words = ["", " ", "*", "$HOME", "'", '"', "\\", "\n", "-x", "--", "ü€😀", "a".repeat(100_000)];
+  const words = [
+    "",
+    " ",
+    "*",
+    "$HOME",
+    "'",
+    '"',
+    "\\",
+    "\n",
+    "-x",
+    "--",
+    "ü€😀",
+    "a".repeat(100_000),
+  ];
   assert.is(await output([], "printf", "%s|", ...words), `${words.join("|")}|`);
   assert.is(await output(["--"], "echo", "--no-init"), "--no-init\n");
 });

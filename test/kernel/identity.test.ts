@@ -88,7 +88,10 @@ test.needs(full, "--userns=keep-id: the caller has its own ids, or those asked f
 test.needs(full, "--userns=nomap: the caller has no id inside", async () => {
   assert.equal(await mapsOf("--userns=nomap"), { ...bothMaps(null, null), ids: "0:0" });
   // 65534 is what stands for ids without one: user_namespaces(7).
-  assert.is(await inside(["--userns=nomap"], "stat -c %u:%g /bin; touch /x; stat -c %u:%g /x"), "65534:65534\n0:0\n");
+  assert.is(
+    await inside(["--userns=nomap"], "stat -c %u:%g /bin; touch /x; stat -c %u:%g /x"),
+    "65534:65534\n0:0\n",
+  );
 });
 
 test.needs(full, "--uidmap and --gidmap are the maps, in any order", async () => {
@@ -114,7 +117,8 @@ test.needs(full, "--uidmap and --gidmap are the maps, in any order", async () =>
 test.needs(full, "maps without a root inside", async () => {
   const [[firstUid]] = subids("/etc/subuid") as [[number, number]];
   const [[firstGid]] = subids("/etc/subgid") as [[number, number]];
-  const script = "id -u; id -g; touch /x /dev/x; stat -c %u:%g /x /dev /dev/x; grep CapEff /proc/self/status";
+  const script =
+    "id -u; id -g; touch /x /dev/x; stat -c %u:%g /x /dev /dev/x; grep CapEff /proc/self/status";
   const expected = `5\n6\n5:6\n5:6\n5:6\nCapEff:\t${"0".repeat(16)}\n`;
   for (const [uids, gids] of [
     [`5:${firstUid}:2`, `6:${firstGid}:2`],
@@ -122,7 +126,10 @@ test.needs(full, "maps without a root inside", async () => {
   ] as const) {
     const options = ["--uidmap", uids, "--gidmap", gids];
     assert.is(await inside([...options, "--user=5:6"], script), expected);
-    assert.match((await refusal(options, [busyboxRootfs(), "true"])).line, "run as uid 0: it is not mapped");
+    assert.match(
+      (await refusal(options, [busyboxRootfs(), "true"])).line,
+      "run as uid 0: it is not mapped",
+    );
   }
 });
 
@@ -174,27 +181,33 @@ test.needs(plain, "users that cannot be are refused in one line", async () => {
 });
 
 test.needs(plain, "a single id cannot have supplementary groups", async () => {
-  const { Groups, Uid } = fields(await inside(["--userns=single", "--user=0"], "cat /proc/self/status"));
+  const { Groups, Uid } = fields(
+    await inside(["--userns=single", "--user=0"], "cat /proc/self/status"),
+  );
   assert.is(Uid, "0\t0\t0\t0");
   // The caller's own groups cannot be dropped: without setgroups(2) they stay, as ids without a name.
   const own = process.getgroups?.().map((each) => (each === gid ? "0" : "65534")) ?? [];
   assert.equal(Groups?.split(" ").sort(), [...new Set(own)].sort());
 });
 
-test.needs([...full, "debian"], "users of a Debian rootfs, and its own tools to make more", async () => {
-  const rootfs = await debianRootfs();
-  const script =
-    "set -e; useradd -m -G tty,staff carol; su carol -c 'id; touch ~/x'; stat -c %U:%G ~carol/x; passwd -S carol | cut -d' ' -f1,2";
-  assert.is(
-    await inside([], script, { rootfs }),
-    "uid=1000(carol) gid=1000(carol) groups=1000(carol),5(tty),50(staff)\ncarol:carol\ncarol L\n",
-  );
-  const look = "id; cd; pwd; stat -c %U /etc/shadow; cat /etc/shadow 2>&1 | head -c 44";
-  assert.is(
-    await inside(["--user=games"], look, { rootfs }),
-    "uid=5(games) gid=60(games) groups=60(games)\n/usr/games\nroot\ncat: /etc/shadow: Permission denied\n",
-  );
-});
+test.needs(
+  [...full, "debian"],
+  "users of a Debian rootfs, and its own tools to make more",
+  async () => {
+    const rootfs = await debianRootfs();
+    const script =
+      "set -e; useradd -m -G tty,staff carol; su carol -c 'id; touch ~/x'; stat -c %U:%G ~carol/x; passwd -S carol | cut -d' ' -f1,2";
+    assert.is(
+      await inside([], script, { rootfs }),
+      "uid=1000(carol) gid=1000(carol) groups=1000(carol),5(tty),50(staff)\ncarol:carol\ncarol L\n",
+    );
+    const look = "id; cd; pwd; stat -c %U /etc/shadow; cat /etc/shadow 2>&1 | head -c 44";
+    assert.is(
+      await inside(["--user=games"], look, { rootfs }),
+      "uid=5(games) gid=60(games) groups=60(games)\n/usr/games\nroot\ncat: /etc/shadow: Permission denied\n",
+    );
+  },
+);
 
 test.needs(full, "--in-place: who owns the files outside", async () => {
   const rootfs = join(temporaryDirectory("identity"), "rootfs");

@@ -77,7 +77,13 @@ function parseMounts(text: string): MountLine[] {
     .map((line) => {
       const [before = "", after = ""] = line.split(" - ");
       const [, , , root = "", point = "", options = "", ...optional] = before.split(" ");
-      return { root, point, options: options.split(","), optional, type: after.split(" ")[0] ?? "" };
+      return {
+        root,
+        point,
+        options: options.split(","),
+        optional,
+        type: after.split(" ")[0] ?? "",
+      };
     });
 }
 
@@ -123,21 +129,27 @@ test.needs(needs, "mounts: those of the sandbox, none of the host's, all private
 });
 
 test.needs(needs, "the root is pivoted to: nothing of the host is above it", async () => {
-  const script = "cd /; cd ../../..; pwd; ls /.. | sort; ls -d /proc/self/root/../bin; readlink /proc/self/root";
+  const script =
+    "cd /; cd ../../..; pwd; ls /.. | sort; ls -d /proc/self/root/../bin; readlink /proc/self/root";
   const [first, ...rest] = (await inside([], script)).trim().split("\n");
   assert.is(first, "/");
   assert.ok(!rest.includes("lost+found") && !rest.includes("boot"), rest.join());
   assert.is(rest.at(-1), "/");
 });
 
-test.needs([...needs, "debian"], "the classic way out of a chroot ends at the sandbox's root", async () => {
-  const rootfs = await debianRootfs();
-  const script = `touch /here; perl -e 'mkdir "/jail"; chroot "/jail" or die; chdir ".." for 1 .. 64; chroot "." or die; print join " ", glob "/here /etc/os-releas[e] /tmp/*/x"'`;
-  assert.is(await inside(["--cap-add=ALL"], script, { rootfs }), "/here /etc/os-release");
-});
+test.needs(
+  [...needs, "debian"],
+  "the classic way out of a chroot ends at the sandbox's root",
+  async () => {
+    const rootfs = await debianRootfs();
+    const script = `touch /here; perl -e 'mkdir "/jail"; chroot "/jail" or die; chdir ".." for 1 .. 64; chroot "." or die; print join " ", glob "/here /etc/os-releas[e] /tmp/*/x"'`;
+    assert.is(await inside(["--cap-add=ALL"], script, { rootfs }), "/here /etc/os-release");
+  },
+);
 
 test.needs(needs, "a rootfs with mounts below it: they are not the host's to change", async () => {
-  const script = "mount -t tmpfs none /mnt && touch /mnt/x && grep -c ' /mnt ' /proc/self/mountinfo";
+  const script =
+    "mount -t tmpfs none /mnt && touch /mnt/x && grep -c ' /mnt ' /proc/self/mountinfo";
   const before = fs.readFileSync("/proc/self/mountinfo", "utf8");
   for (const options of [[], ["--in-place"], ["--read-only"]]) {
     assert.is(await inside(["--cap-add=SYS_ADMIN", ...options], script), "1\n");
@@ -172,36 +184,49 @@ test.needs(needs, "/dev: the devices by number, that work; links; nothing else",
     head -c 9 /dev/urandom | wc -c && head -c 9 /dev/random | wc -c &&
     echo x >/dev/shm/x && cat /dev/shm/x && (echo out >/dev/stdout) | cat && touch /dev/new`;
   assert.is(await inside([], script), " 00 00 00 00\n9\n9\nx\nout\n");
-  assert.is(await inside(["--user=alice"], "echo y >/dev/null; echo x >/dev/shm/x; ls /dev/shm"), "x\n");
+  assert.is(
+    await inside(["--user=alice"], "echo y >/dev/null; echo x >/dev/shm/x; ls /dev/shm"),
+    "x\n",
+  );
   assert.match((await attempt([], "echo x >/dev/full")).stderr, "No space left");
   assert.match((await attempt(["--user=alice"], "touch /dev/new")).stderr, "Permission denied");
   assert.match((await attempt([], "mknod /dev/kmsg2 c 1 11 && cat /dev/kmsg2")).stderr, "ermi");
 });
 
-test.needs([...needs, "debian"], "message queues and shared memory are the sandbox's own", async () => {
-  const rootfs = await debianRootfs();
-  const script = `ipcmk -M 4096 >/dev/null && ipcs -m | grep -c 0x; touch /dev/mqueue/own && ls /dev/mqueue; ls -a /dev/shm | wc -l`;
-  assert.is(await inside([], script, { rootfs }), "1\nown\n2\n");
-  const segments = (await start(["cat", "/proc/sysvipc/shm"])).stdout.split("\n").length;
-  const within = await inside(["--ipc=host"], "cat /proc/sysvipc/shm", { rootfs });
-  assert.is(within.split("\n").length, segments);
-  if (fs.existsSync("/dev/shm")) {
-    const name = `sbx-test-${process.pid}`;
-    fs.writeFileSync(`/dev/shm/${name}`, "");
-    const [own, hosts] = await Promise.all([
-      inside([], "ls /dev/shm"),
-      inside(["--ipc=host"], "ls /dev/shm"),
-    ]).finally(() => fs.rmSync(`/dev/shm/${name}`));
-    assert.is(own, "");
-    assert.match(hosts, name);
-  }
-});
+test.needs(
+  [...needs, "debian"],
+  "message queues and shared memory are the sandbox's own",
+  async () => {
+    const rootfs = await debianRootfs();
+    const script = `ipcmk -M 4096 >/dev/null && ipcs -m | grep -c 0x; touch /dev/mqueue/own && ls /dev/mqueue; ls -a /dev/shm | wc -l`;
+    assert.is(await inside([], script, { rootfs }), "1\nown\n2\n");
+    const segments = (await start(["cat", "/proc/sysvipc/shm"])).stdout.split("\n").length;
+    const within = await inside(["--ipc=host"], "cat /proc/sysvipc/shm", { rootfs });
+    assert.is(within.split("\n").length, segments);
+    if (fs.existsSync("/dev/shm")) {
+      const name = `sbx-test-${process.pid}`;
+      fs.writeFileSync(`/dev/shm/${name}`, "");
+      const [own, hosts] = await Promise.all([
+        inside([], "ls /dev/shm"),
+        inside(["--ipc=host"], "ls /dev/shm"),
+      ]).finally(() => fs.rmSync(`/dev/shm/${name}`));
+      assert.is(own, "");
+      assert.match(hosts, name);
+    }
+  },
+);
 
 test.needs(needs, "sysfs is read-only, also to who holds every capability", async () => {
   for (const options of [[], ["--cap-add=ALL"], ["--network=host"]]) {
-    const { stderr, code } = await attempt(options, "echo 1 >/sys/kernel/mm/ksm/run; mkdir /sys/fs/cgroup/x");
+    const { stderr, code } = await attempt(
+      options,
+      "echo 1 >/sys/kernel/mm/ksm/run; mkdir /sys/fs/cgroup/x",
+    );
     assert.is(code, 1);
-    assert.match(stderr, /^sh: .*(Read-only file system|nonexistent directory)[^]*mkdir: .*(Read-only file system|No such file or directory)/);
+    assert.match(
+      stderr,
+      /^sh: .*(Read-only file system|nonexistent directory)[^]*mkdir: .*(Read-only file system|No such file or directory)/,
+    );
   }
   // It shows the devices of its own network namespace.
   assert.is(await inside([], "ls /sys/class/net"), "lo\n");
@@ -223,11 +248,17 @@ test.needs(needs, "masked paths are /dev/null or empty, read-only ones give EROF
 });
 
 test.needs(needs, "--security-opt masks and unmasks", async () => {
-  assert.is(await inside(["--security-opt=mask=/etc/passwd:/usr"], "wc -c </etc/passwd; ls -A /usr"), "0\n");
+  assert.is(
+    await inside(["--security-opt=mask=/etc/passwd:/usr"], "wc -c </etc/passwd; ls -A /usr"),
+    "0\n",
+  );
   const unmasked = await inside(["--security-opt=unmask=ALL"], "cat /proc/self/mountinfo");
   assert.is(parseMounts(unmasked).filter(({ point }) => /^\/(proc|sys)\//.test(point)).length, 0);
   const timers = ["--security-opt=unmask=/proc/timer*"];
-  assert.is(await inside(timers, "grep -c ' /proc/timer_list ' /proc/self/mountinfo || true"), "0\n");
+  assert.is(
+    await inside(timers, "grep -c ' /proc/timer_list ' /proc/self/mountinfo || true"),
+    "0\n",
+  );
 });
 
 test.needs(needs, "host and domain name", async () => {
@@ -245,7 +276,10 @@ test.needs(needs, "loopback is up, and there is no way out", async () => {
   for (const options of [[], ["--userns=single"], ["--user=alice"]]) {
     assert.is(await inside(options, talk), "pong\nping\n");
   }
-  assert.is(await inside([], "ping -c 1 -W 1 ::1 >/dev/null; ls /sys/class/net; ip route | wc -l"), "lo\n0\n");
+  assert.is(
+    await inside([], "ping -c 1 -W 1 ::1 >/dev/null; ls /sys/class/net; ip route | wc -l"),
+    "lo\n0\n",
+  );
   const { stderr } = await attempt([], "nc -w 1 192.0.2.1 9");
   assert.match(stderr, "Network is unreachable");
 });
@@ -254,7 +288,9 @@ test.needs(needs, "--time-offset: the clocks inside are ahead", async () => {
   const uptime = () => Number(fs.readFileSync("/proc/uptime", "utf8").split(" ")[0]);
   const ahead = async (offset: string) => {
     const before = uptime();
-    const seen = Number((await inside(["--time-offset", offset], "cat /proc/uptime")).split(" ")[0]);
+    const seen = Number(
+      (await inside(["--time-offset", offset], "cat /proc/uptime")).split(" ")[0],
+    );
     return [seen - before, seen - uptime()] as const;
   };
   const [atMost, atLeast] = await ahead("3d");

@@ -73,7 +73,10 @@ for (const [name, needs, options] of [
 ] as const) {
   test.needs(needs, `SIGKILL of the monitor at random moments: ${name}`, async () => {
     const mounts = mountPoints();
-    const program = await compileTo(join(directory, name.replace(/\W/g, "-")), [...options, busyboxRootfs()]);
+    const program = await compileTo(join(directory, name.replace(/\W/g, "-")), [
+      ...options,
+      busyboxRootfs(),
+    ]);
     await killAtRandom(program, 100, 25);
     await assertGone(program, mounts);
   });
@@ -93,14 +96,19 @@ test.needs(plain, "SIGKILL of the init ends the sandbox, with 137", async () => 
 
 // Kernels before 6.6: the throw-away layer is a directory on disk.
 
-const oldKernel: Partial<Host> = { kernel: { release: "6.1.0", major: 6, minor: 1 }, upperStore: uppers };
+const oldKernel: Partial<Host> = {
+  kernel: { release: "6.1.0", major: 6, minor: 1 },
+  upperStore: uppers,
+};
 const compileOld = (name: string, ...words: string[]) =>
   compileTo(join(directory, name), words, oldKernel);
 
 /** Files in each of thirty nested directories with long names: the path is beyond PATH_MAX. */
 const deepTree = `d=$(head -c 200 /dev/zero | tr '\\0' d); mkdir $d; for i in $(seq 30); do mkdir new; : >new/1; : >new/2; mv $d new; mv new $d; done`;
-const manyFiles = "mkdir /many; cd /many; for i in $(seq 2000); do : >a-rather-long-name-for-a-file-$i; done";
-const oddFiles = "mkdir /odd; cd /odd; mkfifo fifo; ln -s / link; ln -s /nowhere dead; : >'..x'; : >...; mkdir -p .a/.b; chmod 0 .a; : >ro; chmod 0 ro; rm -r /var /etc/passwd; mkdir /var";
+const manyFiles =
+  "mkdir /many; cd /many; for i in $(seq 2000); do : >a-rather-long-name-for-a-file-$i; done";
+const oddFiles =
+  "mkdir /odd; cd /odd; mkfifo fifo; ln -s / link; ln -s /nowhere dead; : >'..x'; : >...; mkdir -p .a/.b; chmod 0 .a; : >ro; chmod 0 ro; rm -r /var /etc/passwd; mkdir /var";
 
 test.needs(plain, "an upper on disk: writes vanish, and nothing is left", async () => {
   const rootfs = join(directory, "on-disk");
@@ -137,10 +145,21 @@ test.needs(full, "an upper on disk with files of other users", async () => {
 });
 
 test.needs(plain, "an upper on disk: a set-up that fails leaves nothing", async () => {
-  const program = await compileOld("disk-fails", "--userns=single", "--sysctl=net.ipv4.nosuch=1", busyboxRootfs());
+  const program = await compileOld(
+    "disk-fails",
+    "--userns=single",
+    "--sysctl=net.ipv4.nosuch=1",
+    busyboxRootfs(),
+  );
   assert.is((await start([program, "true"])).code, 125);
   assert.equal(entriesOf(uppers), []);
-  const clone = await compileOld("disk-workdir", "--userns=single", "-w", "/nosuch", busyboxRootfs());
+  const clone = await compileOld(
+    "disk-workdir",
+    "--userns=single",
+    "-w",
+    "/nosuch",
+    busyboxRootfs(),
+  );
   assert.is((await start([clone, "true"])).code, 125);
   assert.equal(entriesOf(uppers), []);
 });
@@ -151,7 +170,11 @@ for (const [name, needs, options] of [
 ] as const) {
   test.needs(needs, `an upper on disk, SIGKILL of the monitor: ${name}`, async () => {
     const mounts = mountPoints();
-    const program = await compileOld(`disk-kill-${name.replace(/\W/g, "-")}`, ...options, busyboxRootfs());
+    const program = await compileOld(
+      `disk-kill-${name.replace(/\W/g, "-")}`,
+      ...options,
+      busyboxRootfs(),
+    );
     await killAtRandom(program, 60, 25);
     await assertGone(program, mounts);
     const child = monitor(program, `cd /tmp; ${deepTree}; ${manyFiles}; exec sleep ${marker}`);

@@ -60,23 +60,34 @@ test.needs(full, "another user holds what was added by name, ambient too", async
   assert.equal(await sets("--user=alice", "--cap-drop=ALL"), other([], []));
 });
 
-test.needs(full, "capabilities count: what they allow works, what is missing is refused", async () => {
-  const script = "chown alice /tmp && ip link set lo down";
-  assert.match((await attempt([], script)).stderr, "Operation not permitted");
-  assert.is(await inside(["--cap-add=NET_ADMIN"], script), "");
-  assert.match((await attempt(["--cap-drop=CHOWN"], "chown alice /tmp")).stderr, "not permitted");
-  assert.is(await inside(["--user=alice", "--cap-add=CHOWN"], "chown root /home/alice"), "");
-  assert.match((await attempt([], "mount -t tmpfs x /mnt")).stderr, /permission denied|not permitted/);
-});
+test.needs(
+  full,
+  "capabilities count: what they allow works, what is missing is refused",
+  async () => {
+    const script = "chown alice /tmp && ip link set lo down";
+    assert.match((await attempt([], script)).stderr, "Operation not permitted");
+    assert.is(await inside(["--cap-add=NET_ADMIN"], script), "");
+    assert.match((await attempt(["--cap-drop=CHOWN"], "chown alice /tmp")).stderr, "not permitted");
+    assert.is(await inside(["--user=alice", "--cap-add=CHOWN"], "chown root /home/alice"), "");
+    assert.match(
+      (await attempt([], "mount -t tmpfs x /mnt")).stderr,
+      /permission denied|not permitted/,
+    );
+  },
+);
 
-test.needs([...full, "debian"], "no_new_privs is set, and a set-user-ID file gives nothing", async () => {
-  const rootfs = await debianRootfs();
-  const script =
-    "cp /usr/bin/id /tmp/id; chmod 4755 /tmp/id; su -s /bin/sh games -c '/tmp/id -u; grep NoNewPrivs /proc/self/status'";
-  assert.is(await inside([], script, { rootfs }), "5\nNoNewPrivs:\t1\n");
-  const allowed = ["--security-opt=no-new-privileges=false"];
-  assert.is(await inside(allowed, script, { rootfs }), "0\nNoNewPrivs:\t0\n");
-});
+test.needs(
+  [...full, "debian"],
+  "no_new_privs is set, and a set-user-ID file gives nothing",
+  async () => {
+    const rootfs = await debianRootfs();
+    const script =
+      "cp /usr/bin/id /tmp/id; chmod 4755 /tmp/id; su -s /bin/sh games -c '/tmp/id -u; grep NoNewPrivs /proc/self/status'";
+    assert.is(await inside([], script, { rootfs }), "5\nNoNewPrivs:\t1\n");
+    const allowed = ["--security-opt=no-new-privileges=false"];
+    assert.is(await inside(allowed, script, { rootfs }), "0\nNoNewPrivs:\t0\n");
+  },
+);
 
 test.needs(plain, "--ulimit sets soft and hard limits, all others are the caller's", async () => {
   const limits = (text: string) =>
@@ -84,7 +95,10 @@ test.needs(plain, "--ulimit sets soft and hard limits, all others are the caller
       text
         .trim()
         .split("\n")
-        .map((line) => [line.slice(0, 26).trim(), line.slice(26, 68).trim().split(/\s+/).join(" ")]),
+        .map((line) => [
+          line.slice(0, 26).trim(),
+          line.slice(26, 68).trim().split(/\s+/).join(" "),
+        ]),
     );
   const outside = limits((await start(["cat", "/proc/self/limits"])).stdout);
   assert.equal(limits(await inside([], "cat /proc/self/limits")), outside);
@@ -95,7 +109,13 @@ test.needs(plain, "--ulimit sets soft and hard limits, all others are the caller
     "Max core file size": "0 0",
     "Max cpu time": "7 unlimited",
   });
-  const low = await start(["sh", "-c", 'ulimit -n 99; exec "$@"', "0", ...run("cat /proc/self/limits")]);
+  const low = await start([
+    "sh",
+    "-c",
+    'ulimit -n 99; exec "$@"',
+    "0",
+    ...run("cat /proc/self/limits"),
+  ]);
   assert.is(limits(low.stdout)["Max open files"], "99 99");
   const above = ["sh", "-c", 'ulimit -n 99; exec "$@"', "0", ...run("true", "--ulimit=nofile=100")];
   const { code, stderr } = await start(above);
@@ -109,15 +129,25 @@ function run(script: string, ...options: string[]): string[] {
 
 test.needs(plain, "--umask, else the caller's", async () => {
   assert.is(await inside(["--umask=027"], "umask; touch /x; stat -c %a /x"), "0027\n640\n");
-  const caller = await start(["sh", "-c", 'umask 077; exec "$@"', "0", ...run("umask; touch /x; stat -c %a /x")]);
+  const caller = await start([
+    "sh",
+    "-c",
+    'umask 077; exec "$@"',
+    "0",
+    ...run("umask; touch /x; stat -c %a /x"),
+  ]);
   assert.is(caller.stdout, "0077\n600\n");
 });
 
-test.needs(plain, "a strict umask of the caller's does not spoil the sandbox's own directories", async () => {
-  const script = "stat -c '%a %n' /dev /dev/shm /proc /sys / /dev/null";
-  const look = ["sh", "-c", 'umask 077; exec "$@"', "0", ...run(script)];
-  assert.is((await start(look)).stdout, await inside([], script));
-});
+test.needs(
+  plain,
+  "a strict umask of the caller's does not spoil the sandbox's own directories",
+  async () => {
+    const script = "stat -c '%a %n' /dev /dev/shm /proc /sys / /dev/null";
+    const look = ["sh", "-c", 'umask 077; exec "$@"', "0", ...run(script)];
+    assert.is((await start(look)).stdout, await inside([], script));
+  },
+);
 
 test.needs(plain, "--oom-score-adj", async () => {
   const own = Number(fs.readFileSync("/proc/self/oom_score_adj", "utf8"));
@@ -125,7 +155,10 @@ test.needs(plain, "--oom-score-adj", async () => {
   assert.is(await inside(["--oom-score-adj=900"], "cat /proc/self/oom_score_adj"), "900\n");
   const { code, line } = await refusal(["--oom-score-adj=-900"], [busyboxRootfs(), "true"]);
   assert.is(code, 125);
-  assert.match(line, /^sbx: write "-900" to \/proc\/self\/oom_score_adj: Permission denied \(EACCES\)\. /);
+  assert.match(
+    line,
+    /^sbx: write "-900" to \/proc\/self\/oom_score_adj: Permission denied \(EACCES\)\. /,
+  );
 });
 
 test.needs(plain, "--sysctl sets those of the sandbox's namespaces", async () => {
@@ -134,7 +167,10 @@ test.needs(plain, "--sysctl sets those of the sandbox's namespaces", async () =>
   const script = "cd /proc/sys; cat net/ipv4/ip_forward kernel/shmmax fs/mqueue/msg_max";
   assert.is(await inside(settings, script), "1\n1000000\n7\n");
   const cases: [string, RegExp][] = [
-    ["net.ipv4.nosuch=1", /^sbx: write .*nosuch: No such file or directory \(ENOENT\)\. .*no setting/],
+    [
+      "net.ipv4.nosuch=1",
+      /^sbx: write .*nosuch: No such file or directory \(ENOENT\)\. .*no setting/,
+    ],
     ["net.ipv4.ip_forward=many", /Invalid argument \(EINVAL\)\. .*does not take this value/],
     ["vm.swappiness=1", /setting of the whole host/],
   ];

@@ -20,11 +20,16 @@ function after(before: string, ...words: string[]) {
 }
 
 test.needs(needs, "PID 1 is the init, which nobody inside can look into", async () => {
-  const text = await inside([], "echo $$ $PPID; grep -E '^(PPid|Uid|NSsid)' /proc/1/status; cat /proc/1/environ /proc/1/maps | wc -c; ls -l /proc/1/exe /proc/1/cwd /proc/1/fd; true").catch(
-    (error: Error) => error.message,
-  );
+  const text = await inside(
+    [],
+    "echo $$ $PPID; grep -E '^(PPid|Uid|NSsid)' /proc/1/status; cat /proc/1/environ /proc/1/maps | wc -c; ls -l /proc/1/exe /proc/1/cwd /proc/1/fd; true",
+  ).catch((error: Error) => error.message);
   assert.match(text, "2 1\nPPid:\t0\nUid:\t0\t0\t0\t0\n");
-  assert.is(text.match(/'?\/proc\/1\/\w+'?: (cannot read link: )?Permission denied/g)?.length, 5, text);
+  assert.is(
+    text.match(/'?\/proc\/1\/\w+'?: (cannot read link: )?Permission denied/g)?.length,
+    5,
+    text,
+  );
 });
 
 test.needs(needs, "--no-init: the command itself is PID 1", async () => {
@@ -33,7 +38,8 @@ test.needs(needs, "--no-init: the command itself is PID 1", async () => {
 });
 
 test.needs(needs, "the init reaps what is orphaned", async () => {
-  const script = "for i in 1 2 3 4 5; do (true & sleep 0.05; (sleep 0.01 &) ); done; sleep 0.3; ps -o stat,pid,args | grep -c '^Z' || true; ps | wc -l";
+  const script =
+    "for i in 1 2 3 4 5; do (true & sleep 0.05; (sleep 0.01 &) ); done; sleep 0.3; ps -o stat,pid,args | grep -c '^Z' || true; ps | wc -l";
   const [zombies, count] = (await inside([], script)).trim().split("\n");
   assert.is(zombies, "0");
   // The heading, the init, the shell, ps and wc.
@@ -131,13 +137,21 @@ test.needs(needs, "signals to sbx reach the payload", async () => {
 
 test.needs(needs, "a signal that the payload does not handle ends it", async () => {
   for (const options of [[], ["--pid=host"]]) {
-    const end = await started(options, "echo ready; sleep 20", (pid) => void process.kill(pid, "SIGTERM"));
+    const end = await started(
+      options,
+      "echo ready; sleep 20",
+      (pid) => void process.kill(pid, "SIGTERM"),
+    );
     assert.equal([end.code, end.signal], [143, null]);
   }
   // PID 1 ignores signals without a handler, as pid_namespaces(7) says: so does a bare command.
-  const bare = await started(["--no-init"], "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done", (pid) => {
-    process.kill(pid, "SIGTERM");
-  });
+  const bare = await started(
+    ["--no-init"],
+    "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done",
+    (pid) => {
+      process.kill(pid, "SIGTERM");
+    },
+  );
   assert.is(bare.code, 9);
 });
 
@@ -179,9 +193,13 @@ test.needs(needs, "signal dispositions of the caller's stay: nohup", async () =>
   const mask = BigInt(`0x${fields(ignored.stdout).SigIgn}`);
   assert.is(mask & 0b10_0000_0001n, 0b10_0000_0001n);
   assert.is(fields(ignored.stdout).SigBlk, fields(outside.stdout).SigBlk);
-  const child = spawn("nohup", [command, "run", busyboxRootfs(), "sh", "-c", "echo ready; sleep 0.4; echo done"], {
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const child = spawn(
+    "nohup",
+    [command, "run", busyboxRootfs(), "sh", "-c", "echo ready; sleep 0.4; echo done"],
+    {
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
   let out = "";
   child.stdout.on("data", (chunk) => {
     out += chunk;
@@ -217,7 +235,9 @@ test.needs(needs, "8 MiB of binary data pass unharmed, both ways", async () => {
 
 test.needs(needs, "a reader that goes early ends it, quietly", async () => {
   const script = '"$0" run "$1" sh -c "yes; echo \\$? >&2" | head -n 1';
-  const { stdout, stderr } = await start(["sh", "-c", script, command, busyboxRootfs()], { timeoutMs: 10_000 });
+  const { stdout, stderr } = await start(["sh", "-c", script, command, busyboxRootfs()], {
+    timeoutMs: 10_000,
+  });
   assert.is(stdout, "y\n");
   assert.is(stderr, "141\n");
 });
@@ -232,7 +252,9 @@ test.needs(needs, "what is in the background dies with the payload", async () =>
 });
 
 test.needs(needs, "the payload's session is its own, and it leads its process group", async () => {
-  const [pid, , group, session] = (await inside([], "cut -d' ' -f1,4,5,6 /proc/$$/stat")).trim().split(" ");
+  const [pid, , group, session] = (await inside([], "cut -d' ' -f1,4,5,6 /proc/$$/stat"))
+    .trim()
+    .split(" ");
   assert.equal([group, session], [pid, "1"]);
 });
 
@@ -255,19 +277,23 @@ test.needs([...needs, "debian"], "a Debian bash: pipes, subshells, traps and wai
   assert.equal([result.stdout, result.code], ["100000\n3\n", 137]);
 });
 
-test.needs(needs, "a payload that is a link to /proc/self/exe finds no sandbox to break", async () => {
-  // CVE-2019-5736: what is executed then is the program itself, a file of the host's.
-  const rootfs = join(temporaryDirectory("process"), "rootfs");
-  copyBusyboxRootfs(rootfs);
-  fs.symlinkSync("/proc/self/exe", join(rootfs, "link"));
-  fs.writeFileSync(join(rootfs, "script"), "#!/proc/self/exe\n", { mode: 0o755 });
-  for (const name of ["/link", "/script", "/proc/self/exe"]) {
-    for (const options of [[], ["--no-init"]]) {
-      const { code, line } = await refusal(options, [rootfs, name, "sh", "-c", "echo inside"]);
-      assert.is(code, 125);
-      assert.match(line, /^sbx: change to the directory .*\(ENOENT\)$/);
+test.needs(
+  needs,
+  "a payload that is a link to /proc/self/exe finds no sandbox to break",
+  async () => {
+    // CVE-2019-5736: what is executed then is the program itself, a file of the host's.
+    const rootfs = join(temporaryDirectory("process"), "rootfs");
+    copyBusyboxRootfs(rootfs);
+    fs.symlinkSync("/proc/self/exe", join(rootfs, "link"));
+    fs.writeFileSync(join(rootfs, "script"), "#!/proc/self/exe\n", { mode: 0o755 });
+    for (const name of ["/link", "/script", "/proc/self/exe"]) {
+      for (const options of [[], ["--no-init"]]) {
+        const { code, line } = await refusal(options, [rootfs, name, "sh", "-c", "echo inside"]);
+        assert.is(code, 125);
+        assert.match(line, /^sbx: change to the directory .*\(ENOENT\)$/);
+      }
     }
-  }
-});
+  },
+);
 
 test.run();

@@ -75,7 +75,10 @@ test.needs(needs, "--read-only refuses writes with EROFS, but for /dev", async (
   assert.is(stdout, "x\n");
   const lines = stderr.trim().split("\n");
   assert.is(lines.length, 6, stderr);
-  assert.equal(lines.filter((line) => !line.includes("Read-only file system")), []);
+  assert.equal(
+    lines.filter((line) => !line.includes("Read-only file system")),
+    [],
+  );
   const remount = "mount -o remount,rw / || mount -o remount,bind,rw /; touch /x";
   const { code } = await attempt(["--read-only"], remount, { rootfs });
   assert.is(code, 1);
@@ -88,7 +91,10 @@ test.needs(needs, "a read-only rootfs that lacks the mount points says which", a
   assert.is(await inside([], "ls -d /sys", { rootfs }), "/sys\n");
   const { line, code } = await refusal(["--read-only"], [rootfs, "true"]);
   assert.is(code, 125);
-  assert.match(line, /^sbx: .*\/sys.*Read-only file system \(EROFS\)\. .*directory \/sys in the rootfs/);
+  assert.match(
+    line,
+    /^sbx: .*\/sys.*Read-only file system \(EROFS\)\. .*directory \/sys in the rootfs/,
+  );
 });
 
 for (const name of [
@@ -118,16 +124,20 @@ for (const name of [
   });
 }
 
-test.needs(needs, "a rootfs by relative path, through links, below /tmp and as a file", async () => {
-  const rootfs = copy("real");
-  fs.symlinkSync("real", join(root, "link"));
-  for (const path of ["real", "./real/", "link", "link/../real/."]) {
-    const result = await sbx(["run", path, "cat", "/etc/hostname"], { cwd: root });
-    assert.is(result.stdout, "busybox\n", path);
-  }
-  const here = await sbx(["run", ".", "cat", "/etc/hostname"], { cwd: rootfs });
-  assert.is(here.stdout, "busybox\n");
-});
+test.needs(
+  needs,
+  "a rootfs by relative path, through links, below /tmp and as a file",
+  async () => {
+    const rootfs = copy("real");
+    fs.symlinkSync("real", join(root, "link"));
+    for (const path of ["real", "./real/", "link", "link/../real/."]) {
+      const result = await sbx(["run", path, "cat", "/etc/hostname"], { cwd: root });
+      assert.is(result.stdout, "busybox\n", path);
+    }
+    const here = await sbx(["run", ".", "cat", "/etc/hostname"], { cwd: rootfs });
+    assert.is(here.stdout, "busybox\n");
+  },
+);
 
 test.needs(needs, "links of a hostile rootfs do not lead out of it", async () => {
   const rootfs = copy();
@@ -148,27 +158,40 @@ test.needs(needs, "links of a hostile rootfs do not lead out of it", async () =>
 
 test.needs(needs, "/ is a copy: what is written is seen inside alone", async () => {
   const name = `sbx-test-${process.pid}`;
-  const paths = [`/${name}`, `/etc/${name}`, `/usr/${name}`, `${homedir()}/${name}`, `/tmp/${name}`];
+  const paths = [
+    `/${name}`,
+    `/etc/${name}`,
+    `/usr/${name}`,
+    `${homedir()}/${name}`,
+    `/tmp/${name}`,
+  ];
   const before = mountPoints();
   const script = `for p in ${paths.join(" ")}; do echo x >$p && cat $p; done | wc -l; test -x /bin/sh && id -u; ls /tmp`;
   const seen = await inside([], script, { rootfs: "/" });
   assert.is(seen, `${paths.length}\n0\n${name}\n`);
-  assert.equal(paths.filter((path) => fs.existsSync(path)), []);
+  assert.equal(
+    paths.filter((path) => fs.existsSync(path)),
+    [],
+  );
   assert.equal(mountPoints(), before);
 });
 
-test.needs(needs, "/ with files of the caller's: they can be changed, and stay as they were", async () => {
-  const own = fs.mkdtempSync(join(homedir(), ".sbx-test-"));
-  try {
-    fs.mkdirSync(join(own, "a/b"), { recursive: true });
-    fs.writeFileSync(join(own, "a/b/file"), "before");
-    const script = `set -e; cd ${own}; cat a/b/file; echo changed >a/b/file; mv a/b/file a/moved; cat a/moved; rm -r a; ls`;
-    assert.is(await inside([], script, { rootfs: "/" }), "beforechanged\n");
-    assert.is(fs.readFileSync(join(own, "a/b/file"), "utf8"), "before");
-  } finally {
-    fs.rmSync(own, { recursive: true });
-  }
-});
+test.needs(
+  needs,
+  "/ with files of the caller's: they can be changed, and stay as they were",
+  async () => {
+    const own = fs.mkdtempSync(join(homedir(), ".sbx-test-"));
+    try {
+      fs.mkdirSync(join(own, "a/b"), { recursive: true });
+      fs.writeFileSync(join(own, "a/b/file"), "before");
+      const script = `set -e; cd ${own}; cat a/b/file; echo changed >a/b/file; mv a/b/file a/moved; cat a/moved; rm -r a; ls`;
+      assert.is(await inside([], script, { rootfs: "/" }), "beforechanged\n");
+      assert.is(fs.readFileSync(join(own, "a/b/file"), "utf8"), "before");
+    } finally {
+      fs.rmSync(own, { recursive: true });
+    }
+  },
+);
 
 test.needs(needs, "/ hides what the caller may not read, and /run and /tmp", async () => {
   const { directories } = probe("/", process.env).rootfs;
@@ -181,7 +204,8 @@ test.needs(needs, "/ hides what the caller may not read, and /run and /tmp", asy
 test.needs(needs, "/ --read-only, and the host's devices and processes are not there", async () => {
   const { stderr } = await attempt(["--read-only"], "touch /x /etc/x /usr/x", { rootfs: "/" });
   assert.is(stderr.match(/Read-only file system/g)?.length, 3, stderr);
-  const script = "ls /dev | tr '\\n' ' '; ls /proc | grep -c '^[0-9]'; grep -c ' /home ' /proc/mounts || true";
+  const script =
+    "ls /dev | tr '\\n' ' '; ls /proc | grep -c '^[0-9]'; grep -c ' /home ' /proc/mounts || true";
   const [devices = "", processes] = (await inside([], script, { rootfs: "/" })).split(/ (?=\d+\n)/);
   assert.not.match(devices, /sd|vd|kvm|kmsg|mem/);
   assert.ok(Number(processes?.split("\n")[0]) < 9);
