@@ -10,6 +10,7 @@ import { asksForHelp } from "./parse.js";
 
 /** Carries the command line out, and gives the exit status. */
 export async function cli(argv: readonly string[]): Promise<number> {
+  process.stdout.on("error", stopAtClosedPipe);
   // The options of a run are not left to yargs: what follows ROOTFS is the command's.
   if (argv[0] === "explain" && argv[1] === "run" && !asksForHelp(argv.slice(2), explainOptions)) {
     const { explain } = await import("./explain.js");
@@ -101,6 +102,12 @@ function refuse([word]: readonly string[], message: string): never {
     message.replace(/\s*\n\s*/g, ", "),
     `See sbx ${word in commands ? `${word} ` : ""}--help`,
   );
+}
+
+/** As other programs do by SIGPIPE, which Node ignores: `sbx explain run / | head` is no failure. */
+function stopAtClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
 }
 
 function print(text: string): void {

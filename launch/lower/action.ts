@@ -13,16 +13,15 @@ import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
 import {
   makeDirectories,
-  mask,
   overlay,
   pivotRoot,
-  readonlyPath,
   remount,
   unlessThere,
   writeFile,
 } from "./filesystem.js";
 import { cloneInit, mapIds } from "./handshake.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
+import { mask, readonlyPath } from "./masks.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { openTerminal } from "./terminal.js";
 
@@ -82,7 +81,7 @@ function lowerAction(c: Context, action: Action) {
       return b.must("mount_setattr", [k("AT_FDCWD"), b.text(action.target), flags, attributes, 32]);
     }
     case "remount":
-      return remount(c, action.target, action.flags);
+      return remount(c, b.text(action.target), action.flags);
     case "mkdir":
       return makeDirectories(c, action.path, action.mode);
     case "touch":

@@ -41,17 +41,17 @@ export function escapeOverlayPath(path: string): string {
  * remove those that are locked (mount_namespaces(7)). statfs(2) tells them, its ST_RELATIME being
  * MS_RELATIME shifted right by 9.
  */
-export function remount({ b, memory }: Context, target: string, flags: readonly MountFlag[]): void {
+export function remount({ b, memory }: Context, target: Value, flags: readonly MountFlag[]): void {
   const flagsOffset = 80;
   const relatime = 4096;
-  b.must("statfs", [b.text(target), memory.scratch]);
+  b.must("statfs", [target, memory.scratch]);
   b.load(8, bits, memory.scratch, flagsOffset);
   b.alu("and", index, bits, relatime);
   b.alu("shl", index, index, 9);
   b.alu("and", bits, bits, k("MS_NOSUID", "MS_NODEV", "MS_NOEXEC", "MS_NOATIME", "MS_NODIRATIME"));
   b.alu("or", bits, bits, index);
   b.alu("or", bits, bits, k("MS_REMOUNT", "MS_BIND", ...flags));
-  b.must("mount", [0, b.text(target), 0, bits, 0]);
+  b.must("mount", [0, target, 0, bits, 0]);
 }
 
 /** Parents that a step before has made or mounted are not tried again. */
@@ -91,46 +91,6 @@ export function pivotRoot({ b }: Context, newRoot: string): void {
   b.must("pivot_root", [b.text("."), b.text(".")]);
   b.must("fchdir", [fd]);
   b.must("close", [fd]);
-}
-
-export function mask(c: Context, path: string): void {
-  const { b } = c;
-  const end = b.fresh("masked");
-  b.attempt("mount", [b.text("/dev/null"), b.text(path), 0, k("MS_BIND"), 0], s.result);
-  b.branch(s.result, "eq", 0, end);
-  b.branch(s.result, "eq", minus("ENOENT"), end);
-  const directory = b.fresh("mask");
-  b.branch(s.result, "eq", minus("ENOTDIR"), directory);
-  failWithResult(b);
-  b.label(directory);
-  b.attempt(
-    "mount",
-    [
-      b.text("tmpfs"),
-      b.text(path),
-      b.text("tmpfs"),
-      k("MS_RDONLY", "MS_NOSUID", "MS_NODEV", "MS_NOEXEC"),
-      b.text("size=4k,mode=555"),
-    ],
-    s.result,
-  );
-  b.branch(s.result, "eq", 0, end);
-  b.branch(s.result, "eq", minus("ENOTDIR"), end);
-  failWithResult(b);
-  b.label(end);
-}
-
-export function readonlyPath(c: Context, path: string): void {
-  const { b } = c;
-  const end = b.fresh("readonly");
-  const bound = b.fresh("readonly");
-  b.attempt("mount", [b.text(path), b.text(path), 0, k("MS_BIND", "MS_REC"), 0], s.result);
-  b.branch(s.result, "eq", 0, bound);
-  b.branch(s.result, "eq", minus("ENOENT"), end);
-  failWithResult(b);
-  b.label(bound);
-  remount(c, path, ["MS_RDONLY"]);
-  b.label(end);
 }
 
 export function writeFile({ b }: Context, path: string, text: string): void {

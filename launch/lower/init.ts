@@ -5,6 +5,7 @@ import { type Context, preservedFds, s, tell } from "./context.js";
 import { executeSubroutines } from "./execute.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
+import { maskSubroutines } from "./masks.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -55,6 +56,7 @@ export function lowerInit(c: Context): void {
   b.label("inside.fail");
   tell(c, "failed", s.step, s.errno);
   b.exit(125);
+  maskSubroutines(c);
   executeSubroutines(c);
 }
 

@@ -3,35 +3,17 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { temporaryDirectory } from "../support/inside.js";
+import { outerShell } from "../support/outer-shell.js";
 import { busyboxRootfs, debianRootfs } from "../support/rootfs.js";
-import { command, processesNaming } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
-import { openTerminal, type Terminal } from "../support/terminal.js";
+import type { Terminal } from "../support/terminal.js";
 
 const test = suite("terminal");
 const plain = ["unprivileged", "user namespaces", "busybox", "tmux"] as const;
 const debian = [...plain, "subids", "debian", "bash"] as const;
 const directory = temporaryDirectory("terminal");
 
-/** An interactive shell of the caller's, with `sbx` in it and the rootfs in $R. */
-async function shell(rootfs: string, act: (terminal: Terminal) => Promise<void>): Promise<void> {
-  fs.writeFileSync(join(directory, "bashrc"), "PS1='outer> '\nPROMPT_COMMAND=\nHISTFILE=\n");
-  const terminal = await openTerminal("bash --noprofile --rcfile bashrc -i", {
-    cwd: directory,
-    env: { R: rootfs, sbx: command },
-  });
-  try {
-    await terminal.waitFor("outer>");
-    await act(terminal);
-  } finally {
-    await terminal.close();
-  }
-}
-
-const busybox = (act: (terminal: Terminal) => Promise<void>) => shell(busyboxRootfs(), act);
-
-/** How often a text is on the screen. */
-const count = (screen: string, text: string) => screen.split(text).length - 1;
+const busybox = (act: (terminal: Terminal) => Promise<void>) => outerShell(busyboxRootfs(), act);
 
 test.needs(plain, "is a pty of the sandbox's own, on all three fds", async () => {
   await busybox(async (terminal) => {
@@ -45,34 +27,6 @@ test.needs(plain, "is a pty of the sandbox's own, on all three fds", async () =>
   });
 });
 
-test.needs(debian, "bash -i has job control: ^C, ^Z, fg, bg, jobs, ^D", async () => {
-  await shell(await debianRootfs(), async (terminal) => {
-    await terminal.enter("$sbx run --hostname box $R bash --norc -i; echo end $?");
-    const start = await terminal.waitFor("bash-5");
-    assert.not.match(start, /no job control|cannot set terminal/);
-    await terminal.enter("sleep 100");
-    await terminal.press("C-c");
-    await terminal.enter("echo code $?");
-    await terminal.waitFor("code 130");
-    await terminal.enter("sleep 100");
-    await new Promise((done) => setTimeout(done, 200));
-    await terminal.press("C-z");
-    await terminal.waitFor(/\[1\]\+ +Stopped +sleep 100/);
-    await terminal.enter("bg");
-    await terminal.waitFor("sleep 100 &");
-    await terminal.enter("jobs");
-    await terminal.waitFor(/\[1\]\+ +Running +sleep 100 &/);
-    await terminal.enter("fg");
-    await new Promise((done) => setTimeout(done, 200));
-    await terminal.press("C-c");
-    await terminal.enter("echo again $?");
-    await terminal.waitFor("again 130");
-    await terminal.enter("(exit 7)");
-    await terminal.press("C-d");
-    await terminal.waitFor("end 7");
-  });
-});
-
 test.needs(plain, "has the size of the caller's window, and follows it", async () => {
   await busybox(async (terminal) => {
     await terminal.enter(
@@ -83,98 +37,6 @@ test.needs(plain, "has the size of the caller's window, and follows it", async (
     await terminal.waitFor(/23 71\n23 71/);
   });
 });
-
-test.needs(plain, "^C ends a command, ^\\ too, ^D ends its input", async () => {
-  await busybox(async (terminal) => {
-    for (const [key, code] of [
-      ["C-c", 130],
-      ["C-\\", 131],
-    ] as const) {
-      // No shell: busybox's handles SIGQUIT.
-      await terminal.enter(
-        `$sbx run --ulimit core=0 $R sed 's/^/rea/' /etc/hostname -; echo "end $?"`,
-      );
-      await terminal.waitFor("reabusybox");
-      await terminal.press(key);
-      await terminal.waitFor(`end ${code}`);
-      await terminal.enter("clear");
-    }
-    // An end of input that is typed before raw mode is a NUL after it: termios(3).
-    await terminal.enter(`$sbx run $R sh -c 'echo re''ady; cat'; echo "end $?"`);
-    await terminal.waitFor("ready");
-    await terminal.enter("some text");
-    await terminal.press("C-d");
-    const screen = await terminal.waitFor("end 0");
-    assert.is(count(screen, "some text"), 2, screen);
-  });
-});
-
-test.needs(
-  plain,
-  "^Z stops the whole of it, as any job of the caller's shell; fg goes on",
-  async () => {
-    await busybox(async (terminal) => {
-      await terminal.enter(
-        `$sbx run $R sh -c 'echo re''ady; read x; echo "got $x"; sleep 100'; echo "end $?"`,
-      );
-      await terminal.waitFor("ready");
-      await terminal.press("C-z");
-      await terminal.waitFor(/\[1\]\+ +Stopped/);
-      await terminal.enter("echo calc $((6 * 7))");
-      await terminal.waitFor("calc 42");
-      await terminal.enter("fg");
-      await terminal.enter("a line");
-      await terminal.waitFor("got a line");
-      await terminal.press("C-z");
-      await terminal.waitFor(/Stopped[^]*Stopped/);
-      await terminal.enter("fg");
-      await new Promise((done) => setTimeout(done, 200));
-      await terminal.press("C-c");
-      // bash gives a stopped command up, and does not run what comes after it.
-      await terminal.enter('echo "end $?"');
-      await terminal.waitFor("end 130");
-    });
-  },
-);
-
-test.needs(plain, "^Z of a program that has set the terminal to its own mode", async () => {
-  await busybox(async (terminal) => {
-    await terminal.enter("$sbx run $R vi /etc/passwd");
-    await terminal.waitFor("nobody:x:65534");
-    await terminal.press("C-z");
-    await terminal.waitFor(/Stopped/);
-    await terminal.enter("stty -a | grep -o ' icanon' && echo sane");
-    await terminal.waitFor("sane");
-    await terminal.enter("fg");
-    await terminal.waitFor("nobody:x:65534");
-    await terminal.type(":q!");
-    await terminal.press("Enter");
-    await terminal.enter("echo vi ended $?");
-    await terminal.waitFor("vi ended 0");
-  });
-});
-
-test.needs(
-  plain,
-  "a stopped sandbox in a pipeline, whose terminal is the caller's stdin",
-  async () => {
-    await busybox(async (terminal) => {
-      await terminal.enter("$sbx run $R sh -c 'echo re''ady; sleep 0.6; echo do''ne' | cat");
-      await terminal.waitFor("ready");
-      await terminal.press("C-z");
-      await terminal.waitFor(/\[1\]\+ +Stopped/);
-      await new Promise((done) => setTimeout(done, 900));
-      assert.not.match(await terminal.screen(), "done");
-      await terminal.enter("fg");
-      await terminal.waitFor("done");
-      await terminal.enter("$sbx run $R sleep 100 | cat");
-      await new Promise((done) => setTimeout(done, 400));
-      await terminal.press("C-c");
-      await terminal.enter('echo "end ${PIPESTATUS[0]}"');
-      await terminal.waitFor("end 130");
-    });
-  },
-);
 
 test.needs(plain, "the caller's modes come back on every way out", async () => {
   const own = join(directory, "modes");
@@ -197,7 +59,7 @@ test.needs(plain, "the caller's modes come back on every way out", async () => {
 });
 
 test.needs(debian, "the payload's terminal has the modes of the caller's", async () => {
-  await shell(await debianRootfs(), async (terminal) => {
+  await outerShell(await debianRootfs(), async (terminal) => {
     const [outside, inside] = [join(directory, "outside"), join(directory, "inside")];
     await terminal.enter(
       `stty intr ^T -echoe; stty -a >${outside}; $sbx run --preserve-fds 1 $R sh -c 'stty -a >&3' 3>${inside}; echo en''d`,
@@ -235,7 +97,7 @@ test.needs(plain, "much output, and input of every kind, pass the relay unharmed
       "$sbx run $R sh -c 'seq 1 50000 | cksum; seq 1 50000' | (read -r s; cksum; echo $s) ; seq 1 50000 | cksum",
     );
     await terminal.enter("$sbx run $R seq 1 50000 >/dev/tty; echo en''d");
-    const screen = await terminal.waitFor(/49999\n50000\n[^]*end/, 20_000);
+    const screen = await terminal.waitFor(/49999\n50000\n[\s\S]*end/, 20_000);
     assert.match(screen, "49990\n49991\n");
     await terminal.enter(
       "clear; $sbx run $R sh -c 'stty raw -echo; echo re''ady; dd bs=1 count=8 2>/dev/null | od -An -tx1'",
@@ -279,7 +141,7 @@ test.needs(debian, "nothing can be typed into the caller's terminal (TIOCSTI)", 
     'true | $sbx run --no-init $R perl -e "$P" | cat',
     'true | $sbx run --cap-add ALL $R perl -e "$P" | cat',
   ]) {
-    await shell(rootfs, async (terminal) => {
+    await outerShell(rootfs, async (terminal) => {
       await terminal.enter(`P=$(cat ${script}); clear`);
       await terminal.enter(`${run}; echo en''d`);
       const screen = await terminal.waitFor(/^end/m);
@@ -289,44 +151,12 @@ test.needs(debian, "nothing can be typed into the caller's terminal (TIOCSTI)", 
     });
   }
   // With a terminal of its own it can type into that one, where it reads it itself.
-  await shell(rootfs, async (terminal) => {
+  await outerShell(rootfs, async (terminal) => {
     await terminal.enter(`P=$(cat ${script}); clear`);
     await terminal.enter("$sbx run $R perl -e \"$P\"; echo en''d");
     await terminal.waitFor(/^end/m);
     await terminal.enter("echo after");
     assert.not.match(await terminal.waitFor("\nafter"), /^OWNED/m);
-  });
-});
-
-test.needs(plain, "a terminal that goes away takes the sandbox along", async () => {
-  const marker = `77${process.pid}.5`;
-  await busybox(async (terminal) => {
-    await terminal.enter(`$sbx run $R sh -c "setsid sleep ${marker} & sleep ${marker}"`);
-    const deadline = performance.now() + 5000;
-    while (processesNaming(`sleep ${marker}`).length < 3 && performance.now() < deadline) {
-      await new Promise((done) => setTimeout(done, 20));
-    }
-    assert.ok(processesNaming(`sleep ${marker}`).length >= 3);
-  });
-  const deadline = performance.now() + 5000;
-  while (processesNaming(marker).length > 0 && performance.now() < deadline) {
-    await new Promise((done) => setTimeout(done, 20));
-  }
-  assert.equal(processesNaming(marker), []);
-});
-
-test.needs(plain, "in the background it writes, and stops when it reads", async () => {
-  await busybox(async (terminal) => {
-    await terminal.enter("$sbx run $R sh -c 'sleep 0.3; echo from be''hind' &");
-    await terminal.waitFor("from behind");
-    await terminal.enter("wait; clear");
-    await terminal.enter("$sbx run $R sh -c 'read x; echo \"got $x\"' &");
-    await new Promise((done) => setTimeout(done, 500));
-    await terminal.enter("echo in front");
-    await terminal.waitFor("\nin front");
-    await terminal.enter("fg");
-    await terminal.enter("for it");
-    await terminal.waitFor("got for it");
   });
 });
 
