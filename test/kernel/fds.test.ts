@@ -122,7 +122,7 @@ test.needs(
   "--status-fd: the pid is that of the sandbox's PID 1, seen from outside",
   async () => {
     const { stdout } = await outside(
-      `run --status-fd 3 $R sh -c 'read x' 3>&1 <&0 | { read -r line; pid=$(echo "$line" | tr -dc 0-9); grep NSpid /proc/$pid/status; }`,
+      `run --status-fd 3 $R sleep 1 3>&1 | { read -r line; pid=$(echo "$line" | tr -dc 0-9); grep NSpid /proc/$pid/status; }`,
     );
     assert.match(stdout, /^NSpid:\t\d+\t1\n$/);
   },

@@ -11,6 +11,9 @@ const plain = ["unprivileged", "user namespaces", "busybox", "tmux"] as const;
 const debian = [...plain, "subids", "debian", "bash"] as const;
 const busybox = (act: (terminal: Terminal) => Promise<void>) => outerShell(busyboxRootfs(), act);
 
+/** A job is in the foreground some time after it was asked for: a key before that is for the shell. */
+const settle = () => new Promise((done) => setTimeout(done, 700));
+
 /** How often a text is on the screen. */
 const count = (screen: string, text: string) => screen.split(text).length - 1;
 
@@ -20,11 +23,13 @@ test.needs(debian, "bash -i has job control: ^C, ^Z, fg, bg, jobs, ^D", async ()
     const start = await terminal.waitFor("bash-5");
     assert.not.match(start, /no job control|cannot set terminal/);
     await terminal.enter("sleep 100");
+    await settle();
     await terminal.press("C-c");
+    await terminal.waitFor(/\^C\s+bash-5\S+$/);
     await terminal.enter("echo code $?");
     await terminal.waitFor("code 130");
     await terminal.enter("sleep 100");
-    await new Promise((done) => setTimeout(done, 200));
+    await settle();
     await terminal.press("C-z");
     await terminal.waitFor(/\[1\]\+ +Stopped +sleep 100/);
     await terminal.enter("bg");
@@ -32,8 +37,9 @@ test.needs(debian, "bash -i has job control: ^C, ^Z, fg, bg, jobs, ^D", async ()
     await terminal.enter("jobs");
     await terminal.waitFor(/\[1\]\+ +Running +sleep 100 &/);
     await terminal.enter("fg");
-    await new Promise((done) => setTimeout(done, 200));
+    await settle();
     await terminal.press("C-c");
+    await terminal.waitFor(/\^C\s+bash-5\S+$/);
     await terminal.enter("echo again $?");
     await terminal.waitFor("again 130");
     await terminal.enter("(exit 7)");
@@ -49,9 +55,7 @@ test.needs(plain, "^C ends a command, ^\\ too, ^D ends its input", async () => {
       ["C-\\", 131],
     ] as const) {
       // No shell: busybox's handles SIGQUIT.
-      await terminal.enter(
-        `$sbx run --ulimit core=0 $R cat /etc/hostname -; echo "end $?"`,
-      );
+      await terminal.enter(`$sbx run --ulimit core=0 $R cat /etc/hostname -; echo "end $?"`);
       await terminal.waitFor("busybox");
       await terminal.press(key);
       await terminal.waitFor(`end ${code}`);
@@ -86,7 +90,7 @@ test.needs(
       await terminal.press("C-z");
       await terminal.waitFor(/Stopped[\s\S]*Stopped/);
       await terminal.enter("fg");
-      await new Promise((done) => setTimeout(done, 200));
+      await settle();
       await terminal.press("C-c");
       // bash gives a stopped command up, and does not run what comes after it.
       await terminal.enter('echo "end $?"');
@@ -126,9 +130,9 @@ test.needs(
       await terminal.enter("fg");
       await terminal.waitFor("done");
       await terminal.enter("$sbx run $R sleep 100 | cat");
-      await new Promise((done) => setTimeout(done, 400));
+      await settle();
       await terminal.press("C-c");
-      await terminal.enter('echo "end ${PIPESTATUS[0]}"');
+      await terminal.enter('echo "end $PIPESTATUS"');
       await terminal.waitFor("end 130");
     });
   },
@@ -157,7 +161,7 @@ test.needs(plain, "in the background it writes, and stops when it reads", async 
     await terminal.waitFor("from behind");
     await terminal.enter("wait; clear");
     await terminal.enter("$sbx run $R sh -c 'read x; echo \"got $x\"' &");
-    await new Promise((done) => setTimeout(done, 500));
+    await settle();
     await terminal.enter("echo in front");
     await terminal.waitFor("\nin front");
     await terminal.enter("fg");

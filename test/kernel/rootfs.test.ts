@@ -109,7 +109,7 @@ for (const name of [
   "tab\tand 'quotes\"",
   "%s%n$HOME`id`",
   "line\nbreak",
-  "deep/".repeat(60) + "end",
+  `${"deep/".repeat(60)}end`,
 ]) {
   test.needs(needs, `a rootfs at ${JSON.stringify(name).slice(0, 40)}`, async () => {
     const base = fs.mkdtempSync(join(root, "odd-"));

@@ -34,7 +34,7 @@ test.needs("tmux", "a resize reaches the command, a signal is 128 and more", asy
   } finally {
     await terminal.close();
   }
-  const killed = await openTerminal("kill -KILL $$");
+  const killed = await openTerminal("sleep 0.3; kill -KILL $$");
   try {
     assert.is(await killed.waitForExit(), 137);
   } finally {
