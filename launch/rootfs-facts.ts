@@ -26,6 +26,7 @@ export function readRootfs(path: string, mounts: readonly HostMount[]): RootfsFa
     passwd: readInRoot(real, "etc/passwd"),
     group: readInRoot(real, "etc/group"),
     directories: real === "/" ? readDirectories(directoriesAbove(mounts)) : {},
+    scratch: real === "/" ? ["/var/tmp"].filter(isDirectory) : [],
   };
 }
 
@@ -76,6 +77,13 @@ function directoriesAbove(mounts: readonly HostMount[]): string[] {
     for (let path = dirname(mountPoint); !found.has(path); path = dirname(path)) found.add(path);
   }
   return [...found].sort();
+}
+
+/** Of its own: a link would lead to what is shown elsewhere. */
+function isDirectory(path: string): boolean {
+  return (
+    attempt(() => lstatSync(path))?.isDirectory() === true && realpathSync.native(path) === path
+  );
 }
 
 function readDirectories(paths: readonly string[]): Record<string, readonly DirectoryEntry[]> {

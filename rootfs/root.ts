@@ -150,8 +150,25 @@ function copyOfHostRoot(host: Host, uppers: Uppers | null): { steps: Step[]; not
     fail("copy the host's root", "its top-level directories could not be read");
   }
   fill("/", top);
+  // Their owner, the host's root, has no id inside: nothing could be made in them.
+  const scratch = uppers === null ? [] : host.rootfs.scratch;
+  for (const [number, path] of scratch.entries()) {
+    const source = `${uppers?.uppers}/scratch-${number}`;
+    steps.push(
+      init({ kind: "mkdir", path: source, mode: 0o1777 }),
+      init({
+        kind: "mount",
+        source,
+        target: newRoot + path,
+        type: null,
+        flags: ["MS_BIND"],
+        data: "",
+      }),
+    );
+  }
 
-  const notes = ["/tmp and /run are empty: the host's hold sockets and files of others"];
+  const empty = [...Object.keys(ephemeral), ...scratch].join(", ");
+  const notes = [`empty: ${empty}, since the host's hold sockets and files of others`];
   if (uppers !== null) {
     notes.push(
       "files that the host's root owns show as nobody: they can be read, and replaced directly below a top-level directory, but not be changed in place, since their owner has no id in the sandbox",

@@ -53,6 +53,8 @@ export interface RootfsFacts {
    * `/` and every directory with a mount below it, by absolute path. Empty for any other rootfs.
    */
   readonly directories: Readonly<Record<string, readonly DirectoryEntry[]>>;
+  /** Directories of the host's root that anyone may write to, besides /tmp. Empty for any other rootfs. */
+  readonly scratch: readonly string[];
 }
 
 /** Everything a plan depends on besides the spec. */

@@ -30,6 +30,7 @@ const ownRoot: Host["rootfs"] = {
   mode: 0o755,
   passwd: "root:x:0:0:root:/root:/bin/bash\n",
   group: "root:x:0:\n",
+  scratch: ["/var/tmp"],
   directories: {
     "/": [
       entry("bin", { type: "symlink", target: "usr/bin" }),

@@ -20,7 +20,8 @@ const programFor = (rootfs: string, options: readonly string[] = [], host: Parti
   compileTo(join(root, `program-${++programs}`), [...options, rootfs], host);
 
 test.needs(full, "newuidmap: missing, without its bit, and a range refused", async () => {
-  const missing: Partial<Host> = { newuidmap: null, newgidmap: null };
+  const subuids = [{ start: 100_000, size: 65_536 }];
+  const missing: Partial<Host> = { newuidmap: null, newgidmap: null, subuids };
   const { uid } = userInfo();
   await programFor(busyboxRootfs(), [], missing);
   const wanted = ["--uidmap", `0:${uid}:1`, "--uidmap", "1:100000:2"];
@@ -54,7 +55,7 @@ test.needs(full, "newuidmap: missing, without its bit, and a range refused", asy
   );
 });
 
-test.needs(plain, "no user namespaces, for each of the three reasons", async () => {
+test.needs(plain, "no user namespaces, for the reasons that can be read, and for a limit that is reached", async () => {
   const cases: [Partial<Host["userNamespaces"]>, RegExp][] = [
     [{ max: 0 }, /max_user_namespaces.*sysctl/],
     [{ unprivilegedClone: false }, /unprivileged_userns_clone.*sysctl/],

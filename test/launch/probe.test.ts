@@ -101,6 +101,7 @@ test("a host from the files of a machine", () => {
       passwd: "root:x:0:0::/root:\n",
       group: null,
       directories: {},
+      scratch: [],
     },
   );
 });

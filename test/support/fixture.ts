@@ -21,7 +21,14 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     newgidmap: { path: "/usr/bin/newgidmap", setuidRoot: true },
     userNamespaces: { max: 63000, unprivilegedClone: null, apparmorRestricted: null },
     mounts: [],
-    rootfs: { path: "/srv/debian", mode: 0o755, passwd: null, group: null, directories: {} },
+    rootfs: {
+      path: "/srv/debian",
+      mode: 0o755,
+      passwd: null,
+      group: null,
+      directories: {},
+      scratch: [],
+    },
     upperStore: "/home/alice/.cache/sbx/uppers",
     ...overrides,
   };
