@@ -37,16 +37,21 @@ const numbers = {
   // linux/fcntl.h, asm-generic/fcntl.h
   AT_FDCWD: -100,
   AT_REMOVEDIR: 0x200,
+  AT_SYMLINK_NOFOLLOW: 0x100,
   O_RDONLY: 0,
   O_WRONLY: 1,
   O_RDWR: 2,
   O_CREAT: 0o100,
   O_NOCTTY: 0o400,
   O_NONBLOCK: 0o4000,
+  O_ASYNC: 0o20000,
   O_CLOEXEC: 0o2000000,
   F_GETFD: 1,
   F_SETFD: 2,
   F_SETFL: 4,
+  F_SETOWN: 8,
+  F_SETSIG: 10,
+  F_GET_SEALS: 1034,
   FD_CLOEXEC: 1,
   SEEK_SET: 0,
   // linux/prctl.h
@@ -85,6 +90,7 @@ const numbers = {
   // linux/wait.h
   WNOHANG: 1,
   WUNTRACED: 2,
+  WCONTINUED: 8,
   // asm-generic/signal.h
   SIG_UNBLOCK: 1,
   SIG_SETMASK: 2,

@@ -4,7 +4,7 @@ import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import type { Host, IdHelper, IdRange } from "../spec/host.js";
-import { parseGetsubids, parseSubids, type SubidOwner } from "../userns/subid.js";
+import { firstFreeSubid, parseGetsubids, parseSubids, type SubidOwner } from "../userns/subid.js";
 import { isSystemError } from "./in-root.js";
 
 /** Where the machine tells about itself; other places are for tests. */
@@ -73,6 +73,11 @@ export function readSubids(
     timeout: 2000,
   });
   return status === 0 ? parseGetsubids(stdout) : [];
+}
+
+/** Where a range of ids for one more user can begin: `Host.freeSubids`. */
+export function readFreeSubid(kind: "uid" | "gid", files: MachineFiles): number {
+  return firstFreeSubid(readOptional(join(files.etc, `sub${kind}`)) ?? "");
 }
 
 /**

@@ -10,7 +10,7 @@ import { newRoot, planRoot } from "../rootfs/root.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { NamespaceType, Spec } from "../spec/spec.js";
-import type { NamespaceFlag, Plan, Step } from "../spec/step.js";
+import type { CapabilitySets, NamespaceFlag, Plan, Step } from "../spec/step.js";
 import { capabilitySets } from "../userns/capabilities.js";
 import { hostIdOf, planIdMaps } from "../userns/idmap.js";
 import { requireMapped } from "../userns/mapped.js";
@@ -27,6 +27,7 @@ import {
   terminalSteps,
   timeSteps,
   umaskSteps,
+  within,
 } from "./steps.js";
 
 /** Throws an `SbxError` for what can be seen to be impossible on this host. */
@@ -47,6 +48,7 @@ export function plan(spec: Spec, host: Host): Plan {
   };
   const root = planRoot(spec, host, hostIdOf(maps.uidMappings, 0) === host.user.uid);
   const mounts = planMounts(spec, host, (gid) => hostIdOf(maps.gidMappings, gid) !== null);
+  const masks = planMasks(spec);
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
 
   const steps: Step[] = [
@@ -95,11 +97,10 @@ export function plan(spec: Spec, host: Host): Plan {
 
     ...nameSteps(spec),
     ...planLoopback(spec),
-    // Writes below /proc/sys come before it is made read-only.
-    ...sysctlSteps(spec),
-    ...oomSteps(spec),
-    // Over the mounts they protect.
-    ...planMasks(spec),
+    // Over the mounts they protect; writes below /proc/sys come before it is made read-only.
+    ...within("/proc", [...sysctlSteps(spec), ...oomSteps(spec), ...masks.proc]),
+    ...within("/sys", masks.sys),
+    ...masks.others,
     ...terminalSteps(spec, user),
     ...umaskSteps(spec),
     step(
@@ -138,7 +139,14 @@ export function plan(spec: Spec, host: Host): Plan {
 
   return {
     steps,
-    notes: [...maps.notes, ...userNotes, ...root.notes, ...mounts.notes, ...sharingNotes(own)],
+    notes: [
+      ...maps.notes,
+      ...userNotes,
+      ...root.notes,
+      ...mounts.notes,
+      ...sharingNotes(own),
+      ...adminNotes(sets),
+    ],
     init: spec.sbx.init,
     statusFd,
   };
@@ -174,4 +182,10 @@ function namespaceFlags(own: (type: NamespaceType) => boolean): NamespaceFlag[] 
 function sharingNotes(own: (type: NamespaceType) => boolean): string[] {
   if (own("pid")) return [];
   return ["the pid namespace is the host's: what the command leaves in the background outlives it"];
+}
+
+/** What one capability undoes of the rest. */
+function adminNotes({ bounding }: CapabilitySets): string[] {
+  if (!bounding.includes("CAP_SYS_ADMIN")) return [];
+  return ["CAP_SYS_ADMIN: the command can remount what is read-only, and uncover what is masked"];
 }

@@ -44,7 +44,7 @@ export function sysctlSteps({ linux }: Spec): Step[] {
     step(
       "init",
       "network",
-      { kind: "writeFile", path: `/proc/sys/${key.replaceAll(".", "/")}`, text },
+      { kind: "writeFile", path: `/proc/sys/${key.replaceAll(".", "/")}`, inside: "/proc", text },
       {
         ENOENT: `The kernel has no setting ${key}`,
         EACCES: `The kernel does not let a user namespace set ${key}`,
@@ -61,7 +61,12 @@ export function oomSteps({ process }: Spec): Step[] {
     step(
       "init",
       "identity",
-      { kind: "writeFile", path: "/proc/self/oom_score_adj", text: `${process.oomScoreAdj}` },
+      {
+        kind: "writeFile",
+        path: "/proc/self/oom_score_adj",
+        inside: "/proc",
+        text: `${process.oomScoreAdj}`,
+      },
       {
         EACCES:
           "Without privileges it can only be raised above what it is (/proc/self/oom_score_adj)",
@@ -109,4 +114,15 @@ export function executeAction({ process, sbx, hostname }: Spec, home: string): A
     inherited: sbx.inheritEnv,
     inheritAll: sbx.inheritAllEnv,
   };
+}
+
+/** Steps made from within a filesystem of the sandbox's own, and back to its root. */
+export function within(path: "/proc" | "/sys", steps: readonly Step[]): Step[] {
+  if (steps.length === 0) return [];
+  const filesystem = path === "/proc" ? "proc" : "sysfs";
+  return [
+    step("init", "masks", { kind: "enter", path, filesystem }),
+    ...steps,
+    step("init", "masks", { kind: "chdir", path: "/" }),
+  ];
 }

@@ -31,8 +31,16 @@ export interface RootPlan {
   readonly notes: readonly string[];
 }
 
-/** `rootIsCaller`: uid 0 inside is the caller, so that a directory of the caller's is root's inside. */
-export function planRoot(spec: Spec, host: Host, rootIsCaller = true): RootPlan {
+/**
+ * `rootIsCaller`: uid 0 inside is the caller, so that a directory of the caller's is root's inside.
+ * `hostRootMapped`: uid 0 of the host, who owns the files of its system, has an id inside.
+ */
+export function planRoot(
+  spec: Spec,
+  host: Host,
+  rootIsCaller = true,
+  hostRootMapped = false,
+): RootPlan {
   const { path } = host.rootfs;
   const prepare = [monitor({ kind: "chdir", path })];
   const mounts = [
@@ -72,7 +80,11 @@ export function planRoot(spec: Spec, host: Host, rootIsCaller = true): RootPlan 
 
   if (path === "/" && (throwAway || spec.root.readonly === true)) {
     mounts.push(init({ kind: "mkdir", path: newRoot, mode: 0o755 }), tmpfs(newRoot));
-    const copy = copyOfHostRoot(host, throwAway ? { uppers, volatile: onDisk } : null);
+    const copy = copyOfHostRoot(
+      host,
+      throwAway ? { uppers, volatile: onDisk } : null,
+      hostRootMapped,
+    );
     mounts.push(...copy.steps);
     if (spec.root.readonly === true) {
       mounts.push(...restrict(host, newRoot, ["MS_RDONLY"]));
@@ -104,7 +116,7 @@ interface Uppers {
  * to it: so each directory that has no mounts below it gets an overlay of its own, and those that
  * have are made anew and filled entry by entry. Without `uppers` all is bound read-only.
  */
-function copyOfHostRoot(host: Host, uppers: Uppers | null): { steps: Step[]; notes: string[] } {
+function copyOfHostRoot(host: Host, uppers: Uppers | null, hostRootMapped: boolean): { steps: Step[]; notes: string[] } {
   const steps: Step[] = [];
   const hidden: string[] = [];
   const fixed: string[] = [];
@@ -169,7 +181,7 @@ function copyOfHostRoot(host: Host, uppers: Uppers | null): { steps: Step[]; not
 
   const empty = [...Object.keys(ephemeral), ...scratch].join(", ");
   const notes = [`empty: ${empty}, since the host's hold sockets and files of others`];
-  if (uppers !== null) {
+  if (uppers !== null && !hostRootMapped) {
     notes.push(
       "files that the host's root owns show as nobody: they can be read, and replaced directly below a top-level directory, but not be changed in place, since their owner has no id in the sandbox",
     );

@@ -4,9 +4,7 @@ import { type Action, assertNever, type MountFlag } from "./step.js";
 export function describe(action: Action): string {
   switch (action.kind) {
     case "tidyFds":
-      return action.preserved === 0
-        ? "close all file descriptors but 0 to 2"
-        : `keep file descriptors 0 to ${2 + action.preserved}, close all others`;
+      return describeTidyFds(action);
     case "chdir":
       return `change to the directory ${action.path}`;
     case "makeUpperStore":
@@ -41,6 +39,8 @@ export function describe(action: Action): string {
       return `make ${action.newRoot} the root`;
     case "detachOldRoot":
       return "detach the old root";
+    case "enter":
+      return `enter the ${action.filesystem} on ${action.path}`;
     case "mask":
       return `mask ${action.path}`;
     case "readonlyPath":
@@ -78,6 +78,12 @@ export function describe(action: Action): string {
     default:
       return assertNever(action);
   }
+}
+
+function describeTidyFds({ preserved, statusFd }: Extract<Action, { kind: "tidyFds" }>): string {
+  if (preserved === 0 && statusFd === null) return "close all file descriptors but 0 to 2";
+  const status = statusFd === null ? "" : ` and ${statusFd}`;
+  return `keep file descriptors 0 to ${2 + preserved}${status}, close all others`;
 }
 
 function describeMount({

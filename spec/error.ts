@@ -26,6 +26,15 @@ export function fail(what: string, why: string, hint?: string): never {
   throw new SbxError([hint === undefined ? { what, why } : { what, why, hint }]);
 }
 
+/** One line. Names that a rootfs chose may be in it, so that nothing in it steers a terminal. */
 export function renderProblem({ what, why, hint }: Problem): string {
-  return `sbx: ${what}: ${why}${hint === undefined ? "" : `. ${hint}`}`;
+  return visible(`sbx: ${what}: ${why}${hint === undefined ? "" : `. ${hint}`}`);
+}
+
+/** The text with its control characters (C0, DEL and C1 of Unicode) written as `\x1b`. */
+export function visible(text: string): string {
+  return text.replace(
+    /\p{Cc}/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }

@@ -74,6 +74,11 @@ export interface Host {
   /** The subordinate ids of the caller, in file order, without overlaps. */
   readonly subuids: readonly IdRange[];
   readonly subgids: readonly IdRange[];
+  /**
+   * The first id from 100000 on that is above every range of /etc/subuid, or of /etc/subgid, whoever
+   * has it: where a range for one more user can begin.
+   */
+  readonly freeSubids: { readonly uid: number; readonly gid: number };
   /** The ids that exist in the caller's own user namespace: /proc/self/uid_map and gid_map. */
   readonly namespaceIds: { readonly uids: readonly IdRange[]; readonly gids: readonly IdRange[] };
   /** setgroups(2) is given up in the caller's own user namespace, and so in every one below it. */

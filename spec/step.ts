@@ -65,6 +65,12 @@ export interface CapabilitySets {
   readonly ambient: readonly Capability[];
 }
 
+/** An absolute path, looked up from the filesystem that the step before has entered, if any is named. */
+export interface Located {
+  readonly path: string;
+  readonly inside: "/proc" | "/sys" | null;
+}
+
 export type Action =
   /** Makes fds 0 to 2 open and closes all others but the first `preserved` after them and `statusFd`. */
   | { readonly kind: "tidyFds"; readonly preserved: number; readonly statusFd: number | null }
@@ -134,10 +140,12 @@ export type Action =
   | { readonly kind: "symlink"; readonly target: string; readonly path: string }
   | { readonly kind: "pivotRoot"; readonly newRoot: string }
   | { readonly kind: "detachOldRoot" }
+  /** chdir(2) to what must be the root of this filesystem, whatever a rootfs makes of the path meanwhile. */
+  | { readonly kind: "enter"; readonly path: string; readonly filesystem: "proc" | "sysfs" }
   /** Hides a file behind /dev/null and a directory behind an empty tmpfs; what is absent is passed over. */
-  | { readonly kind: "mask"; readonly path: string }
+  | ({ readonly kind: "mask"; readonly required: boolean } & Located)
   /** Makes what lies at the path read-only, as it is; what is absent is passed over. */
-  | { readonly kind: "readonlyPath"; readonly path: string }
+  | ({ readonly kind: "readonlyPath" } & Located)
   | { readonly kind: "sethostname"; readonly name: string }
   | { readonly kind: "setdomainname"; readonly name: string }
   | { readonly kind: "loopbackUp" }
@@ -145,7 +153,7 @@ export type Action =
   | { readonly kind: "joinKeyring" }
   /** Nobody inside can trace the process or read its memory. */
   | { readonly kind: "nonDumpable" }
-  | { readonly kind: "writeFile"; readonly path: string; readonly text: string }
+  | ({ readonly kind: "writeFile"; readonly text: string } & Located)
   /** A pty from the sandbox's devpts, owned by `uid`; `auto`: where stdin and stdout are terminals. */
   | { readonly kind: "openTerminal"; readonly when: "auto" | "always"; readonly uid: number }
   | {

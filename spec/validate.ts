@@ -2,6 +2,7 @@
 import { posix } from "node:path";
 import { capabilityNames } from "./capabilities.js";
 import { type Problem, SbxError } from "./error.js";
+import { maskRefusal } from "./masked.js";
 import { checkRelations, sysctlNamespace } from "./relations.js";
 import {
   type Check,
@@ -43,6 +44,14 @@ const path: Check<string> = (value, at, report) => {
   if (given === undefined) return undefined;
   const normal = posix.normalize(given);
   return normal === "/" ? normal : normal.replace(/\/$/, "");
+};
+
+const maskedPath: Check<string> = (value, at, report) => {
+  const normal = path(value, at, report);
+  const refusal = normal === undefined ? null : maskRefusal(normal);
+  if (refusal === null) return normal;
+  report(at, refusal, "Leave it out");
+  return undefined;
 };
 
 const envSetting = textThat("have the form NAME=VALUE", (word) => word.indexOf("=") > 0);
@@ -137,8 +146,8 @@ const linux = object<Linux>({
       boottime: optional(timeOffset),
     }),
   ),
-  sysctl: optional(record(sysctlName, text)),
-  maskedPaths: optional(list(path)),
+  sysctl: optional(record(sysctlName, nonEmptyText)),
+  maskedPaths: optional(list(maskedPath)),
   readonlyPaths: optional(list(path)),
 });
 
@@ -161,7 +170,7 @@ const userns: Check<UsernsMode> = (value, at, report) => {
 
 const sbxKeys = object<SbxKeys>({
   userns,
-  user: optional(nonEmptyText),
+  user: optional(textThat("name a user", (word) => word !== "" && word !== ":")),
   umask: optional(umask),
   capAdd: optional(list<string>(capabilityOrAll)),
   capDrop: optional(list<string>(capabilityOrAll)),

@@ -9,6 +9,12 @@ import { addSubids, describeLack, type IdKind, type Lack, lacks } from "./mend.j
 import { type Side, sideOf } from "./pool.js";
 import { maxId, rangeTo } from "./ranges.js";
 
+/** What to say where an id is missing inside; `why` where there is more to say than that. */
+export interface Shortage {
+  readonly why: string | null;
+  readonly hint: string;
+}
+
 /** The maps of a sandbox, and how they come to be written. */
 export interface IdMaps {
   /** In the order of the ids inside. */
@@ -20,6 +26,8 @@ export interface IdMaps {
   readonly denySetgroups: boolean;
   /** Uid 0 and gid 0 exist inside. */
   readonly rootMapped: boolean;
+  /** Why there are not more ids inside, and how to get them. */
+  readonly shortages: Readonly<Record<IdKind, Shortage>>;
   /** What the user ought to know: rungs taken, and how to get a better one. */
   readonly notes: readonly string[];
 }
@@ -53,6 +61,15 @@ export function planIdMaps(spec: Spec, host: Host): IdMaps {
     rootMapped: hostIdOf(uids, 0) !== null && hostIdOf(gids, 0) !== null,
     notes: mode.mode === "single" ? [] : notesOn(implied, mode, host),
   };
+}
+
+function shortageOf(side: Side, isExplicit: boolean, mode: UsernsMode, host: Host): Shortage {
+  const map = `Map it with --${side.kind}map`;
+  if (isExplicit) return { why: null, hint: `${map}.` };
+  if (mode.mode === "single") return { why: null, hint: "Leave out --userns=single." };
+  if (side.lack !== null) return describeLack(side.lack, [side.kind], host);
+  if (side.isHostIds) return { why: null, hint: `${map}.` };
+  return { why: null, hint: `${map}, or get more ids. ${addSubids([side.kind], host)}` };
 }
 
 /** The id outside that `containerID` stands for; null where it is not mapped. */

@@ -1,7 +1,7 @@
 /** Why the ids of a user do not suffice, and what an administrator can do about it. */
 import type { Host } from "../spec/host.js";
 import { assertNever } from "../spec/step.js";
-import { renderRanges } from "./ranges.js";
+import { maxId, renderRanges } from "./ranges.js";
 
 export type IdKind = "uid" | "gid";
 
@@ -38,7 +38,8 @@ export function describeLack(lack: Lack, kinds: readonly IdKind[], host: Host): 
     case "helpers":
       return {
         why: `${missingHelpers(host)} not found in PATH or /usr/bin`,
-        hint: "Install it: sudo apt install uidmap (Debian, Ubuntu), sudo dnf install shadow-utils (Fedora).",
+        // One package has both.
+        hint: "Install the package: sudo apt install uidmap (Debian, Ubuntu), sudo dnf install shadow-utils (Fedora).",
       };
     case "privileges":
       return {
@@ -50,11 +51,32 @@ export function describeLack(lack: Lack, kinds: readonly IdKind[], host: Host): 
   }
 }
 
-/** How to get subordinate ids, or more of them: usermod(8) of shadow 4.2 and later. */
-export function addSubids(kinds: readonly IdKind[], { user }: Pick<Host, "user">): string {
-  if (user.name === null) return `Have the line ${user.uid}:100000:65536 added to ${files(kinds)}.`;
-  const flags = kinds.map((kind) => `--add-sub${kind}s 100000-165535`).join(" ");
-  return `An administrator gives them with: sudo usermod ${flags} ${user.name}`;
+/** As many as a distribution's useradd(8) gives, and its images expect: login.defs(5). */
+const usualSize = 65_536;
+
+/**
+ * How to get subordinate ids, or more of them: usermod(8) of shadow 4.2 and later. The ids are such
+ * as no other user has: whoever has those of another could enter that one's sandboxes.
+ */
+export function addSubids(
+  kinds: readonly IdKind[],
+  { user, freeSubids }: Pick<Host, "user" | "freeSubids">,
+): string {
+  const full = kinds.find((kind) => freeSubids[kind] + usualSize - 1 > maxId);
+  if (full !== undefined) {
+    return `An administrator gives them in ${files(kinds)}; above the ranges of other users none are left in /etc/sub${full}.`;
+  }
+  if (user.name === null) {
+    const lines = kinds.map(
+      (kind) => `${user.uid}:${freeSubids[kind]}:${usualSize} added to /etc/sub${kind}`,
+    );
+    return `Have the line ${lines.join(", and ")}.`;
+  }
+  const flags = kinds.map((kind) => {
+    const first = freeSubids[kind];
+    return `--add-sub${kind}s ${first}-${first + usualSize - 1}`;
+  });
+  return `An administrator gives them with: sudo usermod ${flags.join(" ")} ${user.name}`;
 }
 
 function files(kinds: readonly IdKind[]): string {
@@ -62,6 +84,6 @@ function files(kinds: readonly IdKind[]): string {
 }
 
 function missingHelpers({ newuidmap, newgidmap }: Host): string {
-  if (newuidmap === null) return newgidmap === null ? "newuidmap and newgidmap" : "newuidmap";
-  return "newgidmap";
+  if (newuidmap === null) return newgidmap === null ? "newuidmap and newgidmap were" : "newuidmap was";
+  return "newgidmap was";
 }

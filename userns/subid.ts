@@ -26,8 +26,20 @@ export function parseSubids(text: string, owner: SubidOwner): IdRange[] {
   return withoutOverlaps(ranges);
 }
 
+/** useradd(8) begins here as well: SUB_UID_MIN of login.defs(5). */
+const firstSubid = 100_000;
+
+/** The first id from 100000 on above all ranges that the file gives to anyone; see `Host.freeSubids`. */
+export function firstFreeSubid(text: string): number {
+  const ends = text.split("\n").flatMap((line) => {
+    const [, start, size] = line.trim().split(":");
+    return parseRange(start, size).map((range) => range.start + range.size);
+  });
+  return ends.reduce((free, end) => Math.max(free, end), firstSubid);
+}
+
 /**
- * The same from what getsubids(1) of shadow 4.11 and later prints, which also asks the sources of
+ * What `parseSubids` gives, from what getsubids(1) of shadow 4.11 and later prints, which also asks the sources of
  * the `subid` line in nsswitch.conf(5): `INDEX: OWNER FIRST COUNT`, one range a line.
  */
 export function parseGetsubids(text: string): IdRange[] {

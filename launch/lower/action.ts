@@ -12,6 +12,7 @@ import { type Context, octal, s, words32, words64 } from "./context.js";
 import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
 import {
+  enter,
   makeDirectories,
   overlay,
   pivotRoot,
@@ -95,10 +96,12 @@ function lowerAction(c: Context, action: Action) {
     case "detachOldRoot":
       b.must("umount2", [b.text("."), k("MNT_DETACH")]);
       return b.must("chdir", [b.text("/")]);
+    case "enter":
+      return enter(c, action);
     case "mask":
-      return mask(c, action.path);
+      return mask(c, action);
     case "readonlyPath":
-      return readonlyPath(c, action.path);
+      return readonlyPath(c, action);
     case "sethostname":
     case "setdomainname":
       return b.must(action.kind, [b.text(action.name), Buffer.byteLength(action.name)]);
@@ -109,7 +112,7 @@ function lowerAction(c: Context, action: Action) {
     case "nonDumpable":
       return b.must("prctl", [k("PR_SET_DUMPABLE"), 0, 0, 0, 0]);
     case "writeFile":
-      return writeFile(c, action.path, action.text);
+      return writeFile(c, action, action.text);
     case "openTerminal":
       return openTerminal(c, action);
     case "setrlimit":
@@ -167,7 +170,8 @@ function unshareTime(
   c.b.must("unshare", [k("CLONE_NEWTIME")]);
   writeFile(
     c,
-    "/proc/self/timens_offsets",
+    // Of the host's proc, the sandbox having none yet.
+    { path: "/proc/self/timens_offsets", inside: null },
     `monotonic ${monotonic.secs} ${monotonic.nanosecs}\nboottime ${boottime.secs} ${boottime.nanosecs}\n`,
   );
 }

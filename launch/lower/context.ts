@@ -82,6 +82,8 @@ export const message = {
   exited: 4,
   /** The pty's outer side comes with it, as SCM_RIGHTS. */
   terminal: 5,
+  /** The payload goes on after a stop; says no more than that the monitor must not sleep. */
+  continued: 6,
 } as const;
 
 /** Bytes of a control message: three words. */
@@ -93,6 +95,8 @@ export const pseudoErrno = {
   helperFailed: 1000,
   /** The file is there, what should interpret it is not. */
   noInterpreter: 1001,
+  /** A path leads elsewhere than to what was mounted there a moment ago. */
+  otherFilesystem: 1002,
 } as const;
 
 export function context(plan: Plan): Context {

@@ -1,6 +1,7 @@
 /** What the inside tells the monitor, and what the monitor does about it. */
-import { slot } from "../builder.js";
+import { at, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
+import type { Slot } from "../ir.js";
 import { type Context, message, recordSize, s } from "./context.js";
 import { failure, tellStatus } from "./report.js";
 import { messageHeader, receivedFd, t, takeTerminal } from "./terminal.js";
@@ -85,6 +86,7 @@ function suspendSubroutine(c: Context): void {
   b.label("monitor.suspend");
   if (c.terminal) b.call("terminal.leave");
   b.ignore("getpid(2) always succeeds", "getpid", [], own);
+  wakeOnMessage(c, own);
   b.ignore("a signal to oneself arrives", "kill", [own, signo("SIGTSTP")]);
   b.ignore("a valid mask is never refused", "rt_sigprocmask", [
     k("SIG_UNBLOCK"),
@@ -98,8 +100,27 @@ function suspendSubroutine(c: Context): void {
     0,
     8,
   ]);
+  b.label("monitor.awake");
+  b.ignore("no more signals than before", "fcntl", [s.controlOutside, k("F_SETFL"), k()]);
   if (c.terminal) resumeUnstopped(c);
   b.return();
+}
+
+/**
+ * A payload that someone inside continues, or that dies, must not find the monitor asleep: the next
+ * message on the socket continues it. One that is there already leaves it awake.
+ */
+function wakeOnMessage({ b, memory }: Context, own: Slot): void {
+  const because = "without it the monitor waits to be continued by hand";
+  b.ignore(because, "fcntl", [s.controlOutside, k("F_SETOWN"), own]);
+  b.ignore(because, "fcntl", [s.controlOutside, k("F_SETSIG"), signo("SIGCONT")]);
+  b.ignore(because, "fcntl", [s.controlOutside, k("F_SETFL"), k("O_ASYNC")]);
+  b.store(4, memory.scratch, 0, s.controlOutside);
+  b.store(4, memory.scratch, 4, k("POLLIN"));
+  b.store(8, memory.scratch, 16, 0);
+  b.store(8, memory.scratch, 24, 0);
+  b.attempt("ppoll", [memory.scratch, 1, at(memory.scratch, 16), 0, 8], s.result);
+  b.branch(s.result, "gt", 0, "monitor.awake");
 }
 
 /**

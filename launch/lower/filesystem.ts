@@ -1,9 +1,9 @@
 /** Steps that change what the sandbox sees of files. */
-import type { Action, MountFlag } from "../../spec/step.js";
-import { slot } from "../builder.js";
+import type { Action, Located, MountFlag } from "../../spec/step.js";
+import { constant, slot } from "../builder.js";
 import { k, minus } from "../constants.js";
 import type { Value } from "../ir.js";
-import { type Context, failWithResult, octal, s } from "./context.js";
+import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
 
 const fd = slot("fd");
 const index = slot("index");
@@ -93,8 +93,34 @@ export function pivotRoot({ b }: Context, newRoot: string): void {
   b.must("close", [fd]);
 }
 
-export function writeFile({ b }: Context, path: string, text: string): void {
-  b.must("openat", [k("AT_FDCWD"), b.text(path), k("O_WRONLY", "O_CLOEXEC"), 0], fd);
+/** A path as it is looked up from the working directory that an `enter` has set. */
+export function lookupPath({ path, inside }: Located): string {
+  return inside === null ? path : path.slice(inside.length + 1);
+}
+
+export function writeFile({ b }: Context, where: Located, text: string): void {
+  const path = b.text(lookupPath(where));
+  b.must("openat", [k("AT_FDCWD"), path, k("O_WRONLY", "O_CLOEXEC"), 0], fd);
   b.must("write", [fd, b.text(text), Buffer.byteLength(text)]);
   b.must("close", [fd]);
+}
+
+/** f_type of statfs(2), linux/magic.h. */
+const magic = {
+  proc: constant("PROC_SUPER_MAGIC", 0x9fa0),
+  sysfs: constant("SYSFS_MAGIC", 0x62656572),
+} as const;
+
+export function enter(
+  { b, memory }: Context,
+  { path, filesystem }: Extract<Action, { kind: "enter" }>,
+): void {
+  const entered = b.fresh("entered");
+  b.must("chdir", [b.text(path)]);
+  b.must("statfs", [b.text("."), memory.scratch]);
+  b.load(8, bits, memory.scratch);
+  b.branch(bits, "eq", magic[filesystem], entered);
+  b.set(s.errno, pseudoErrno.otherFilesystem);
+  b.fail();
+  b.label(entered);
 }

@@ -4,6 +4,7 @@ import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Address } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
+import { startGuard, tellGuard } from "./guard.js";
 import { compose } from "./text.js";
 
 const fd = slot("fd");
@@ -11,7 +12,9 @@ const pid = slot("helperPid");
 const otherPid = slot("otherHelperPid");
 
 /** The fds that both sides share come first, so that the init inherits its ends. */
-export function cloneInit({ b, memory }: Context, namespaces: readonly NamespaceFlag[]): void {
+export function cloneInit(c: Context, namespaces: readonly NamespaceFlag[]): void {
+  const { b, memory } = c;
+  startGuard(c);
   b.must("socketpair", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0, memory.pair]);
   b.load(4, s.controlOutside, memory.pair);
   b.load(4, s.controlInside, memory.pair, 4);
@@ -28,6 +31,7 @@ export function cloneInit({ b, memory }: Context, namespaces: readonly Namespace
   b.branch(s.initPid, "eq", 0, "init");
   b.must("close", [s.controlInside]);
   b.must("close", [s.releaseRead]);
+  tellGuard(c);
 }
 
 /** newuidmap and newgidmap run at the same time: they take most of a launch's time. */

@@ -3,6 +3,7 @@ import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
 import { executeSubroutines } from "./execute.js";
+import { leaveGuard } from "./guard.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
 import { maskSubroutines } from "./masks.js";
@@ -15,6 +16,9 @@ const bytes = slot("bytes");
 const signal = slot("signal");
 const pid = slot("reapedPid");
 const target = slot("target");
+
+/** The status that wait4(2) gives of a child that goes on after a stop. */
+const continued = 0xffff;
 
 /** Signals that a terminal sends to a whole job, and that are passed on likewise. */
 const forTheJob = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTSTP", "SIGCONT"];
@@ -29,6 +33,7 @@ export function lowerInit(c: Context): void {
   );
   b.must("close", [s.controlOutside]);
   b.must("close", [s.releaseWrite]);
+  leaveGuard(c);
   b.must("close", [s.signalFd]);
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
   b.comment("wait for the id maps; the end of the pipe means that the monitor is dead");
@@ -93,17 +98,21 @@ function initLoop(c: Context): void {
   b.label("init.reap");
   const status = slot("childStatus");
   const reason = slot("stopReason");
-  b.attempt("wait4", [-1, memory.status, k("WNOHANG", "WUNTRACED"), 0], pid);
+  b.attempt("wait4", [-1, memory.status, k("WNOHANG", "WUNTRACED", "WCONTINUED"), 0], pid);
   b.branch(pid, "le", 0, "init.loop");
   b.branch(pid, "ne", payload, "init.reap");
   b.load(4, status, memory.status);
   b.alu("and", reason, status, 0xff);
   b.branch(reason, "eq", 0x7f, "init.stopped");
+  b.branch(status, "eq", continued, "init.continued");
   tell(c, "exited", status);
   b.exit(0);
   b.label("init.stopped");
   b.alu("shr", reason, status, 8);
   tell(c, "stopped", reason);
+  b.jump("init.reap");
+  b.label("init.continued");
+  tell(c, "continued", 0);
   b.jump("init.reap");
 }
 

@@ -2,17 +2,18 @@
  * Plan → Program. The order on this page is the order in which a sandbox comes to be.
  */
 import type { Plan } from "../../spec/step.js";
-import { slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
-import { type Context, context, preservedFds, s } from "./context.js";
+import { context, preservedFds, s } from "./context.js";
 import { closeFrom } from "./fds.js";
+import { guardState } from "./guard.js";
 import { lowerInit } from "./init.js";
 import { janitorState, startJanitor } from "./janitor.js";
 import { lookupSubroutine } from "./lookup.js";
 import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
 import { tellStatus } from "./report.js";
+import { readArguments, refuseForeignStart } from "./start.js";
 import { detectTerminal, terminalMemory, terminalSubroutines } from "./terminal.js";
 import { textSubroutines } from "./text.js";
 
@@ -24,7 +25,9 @@ export function lower(plan: Plan): Program {
   b.comment("monitor");
   b.failTo("monitor.fail");
   readArguments(c);
+  refuseForeignStart(c);
   initialState(c);
+  guardState(c);
   janitorState(c);
   b.set(s.step, 0);
   b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
@@ -47,15 +50,4 @@ export function lower(plan: Plan): Program {
   textSubroutines(c);
   lookupSubroutine(c);
   return b.finish();
-}
-
-/** The stack at entry: argc, argv, a null pointer, envp; see the System V ABI, "Process Initialization". */
-function readArguments({ b }: Context): void {
-  const stack = slot("stack");
-  b.stackPointer(stack);
-  b.load(8, s.argc, stack);
-  b.alu("add", s.argv, stack, 8);
-  b.alu("shl", s.envp, s.argc, 3);
-  b.alu("add", s.envp, s.envp, s.argv);
-  b.alu("add", s.envp, s.envp, 8);
 }

@@ -1,19 +1,21 @@
 /** Masked and read-only paths: two subroutines, as there are a dozen paths. */
-import type { Plan } from "../../spec/step.js";
+import type { Action, Located, Plan } from "../../spec/step.js";
 import { slot } from "../builder.js";
 import { k, minus } from "../constants.js";
 import { type Context, failWithResult, s } from "./context.js";
-import { remount } from "./filesystem.js";
+import { lookupPath, remount } from "./filesystem.js";
 
 const path = slot("protectedPath");
+const required = slot("protectionRequired");
 
-export function mask({ b }: Context, what: string): void {
-  b.set(path, b.text(what));
+export function mask({ b }: Context, what: Extract<Action, { kind: "mask" }>): void {
+  b.set(path, b.text(lookupPath(what)));
+  b.set(required, what.required ? 1 : 0);
   b.call("path.mask");
 }
 
-export function readonlyPath({ b }: Context, what: string): void {
-  b.set(path, b.text(what));
+export function readonlyPath({ b }: Context, what: Located): void {
+  b.set(path, b.text(lookupPath(what)));
   b.call("path.readonly");
 }
 
@@ -32,7 +34,7 @@ function maskSubroutine(c: Context): void {
   b.label("path.mask");
   b.attempt("mount", [b.text("/dev/null"), path, 0, k("MS_BIND"), 0], s.result);
   b.branch(s.result, "eq", 0, "path.mask.end");
-  b.branch(s.result, "eq", minus("ENOENT"), "path.mask.end");
+  b.branch(s.result, "eq", minus("ENOENT"), "path.mask.absent");
   b.branch(s.result, "eq", minus("ENOTDIR"), "path.mask.directory");
   failWithResult(b);
   b.label("path.mask.directory");
@@ -40,7 +42,10 @@ function maskSubroutine(c: Context): void {
   const tmpfs = b.text("tmpfs");
   b.attempt("mount", [tmpfs, path, tmpfs, flags, b.text("size=4k,mode=555")], s.result);
   b.branch(s.result, "eq", 0, "path.mask.end");
-  b.branch(s.result, "eq", minus("ENOTDIR"), "path.mask.end");
+  b.branch(s.result, "eq", minus("ENOTDIR"), "path.mask.absent");
+  failWithResult(b);
+  b.label("path.mask.absent");
+  b.branch(required, "eq", 0, "path.mask.end");
   failWithResult(b);
   b.label("path.mask.end");
   b.return();

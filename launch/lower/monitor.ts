@@ -7,6 +7,7 @@ import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { type Context, s } from "./context.js";
 import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
+import { dismissGuard } from "./guard.js";
 import { awaitJanitor } from "./janitor.js";
 import { events, pollTable } from "./poll.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
@@ -111,6 +112,7 @@ function finish(c: Context, relay: Relay | null): void {
     drain(c, relay);
     b.call("terminal.leave");
   }
+  dismissGuard(c);
   awaitJanitor(c);
 
   b.branch(failure.happened, "ne", 0, "monitor.report");
@@ -149,6 +151,7 @@ export function monitorFailure(c: Context): void {
   b.label(nobody);
   b.set(failure.step, s.step);
   b.set(failure.errno, s.errno);
+  dismissGuard(c);
   awaitJanitor(c);
   b.label("monitor.report");
   reportFailure(c, code);

@@ -1,6 +1,6 @@
 /** The two directions of bytes between the caller's terminal and the sandbox's. */
 import { slot } from "../builder.js";
-import { k, minus } from "../constants.js";
+import { k, minus, signo } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
 import { type Context, s } from "./context.js";
 import { events, type PollTable } from "./poll.js";
@@ -175,20 +175,41 @@ export function relaySubroutines({ b }: Context, relay: Relay): void {
   write("output", 1, relay.out);
 }
 
-/** All that the payload still wrote to its terminal. */
-export function drain({ b }: Context, { out }: Relay): void {
+/**
+ * All that the payload still wrote to its terminal. Whoever does not read it must not keep us for
+ * ever: a signal that asks us to end does end the wait.
+ */
+export function drain({ b, memory }: Context, { out }: Relay): void {
   const done = b.fresh("drained");
   const more = b.fresh("drain");
   const writing = b.fresh("drain");
-  const room = b.words(b.fresh("untilWritable"), [1 + Number(k("POLLOUT").value) * 2 ** 32], true);
+  const written = b.fresh("drain");
+  const table = b.buffer("drainPoll", 16);
+  const signal = slot("signal");
   b.branch(t.ptyFd, "lt", 0, done);
   b.label(more);
   b.label(writing);
-  const written = b.fresh("drain");
   b.branch(out.length, "eq", 0, written);
+  for (const [place, fd, wanted] of [
+    [0, 1, k("POLLOUT")],
+    [8, s.signalFd, k("POLLIN")],
+  ] as const) {
+    b.store(4, table, place, fd);
+    b.store(4, table, place + 4, wanted);
+  }
+  b.ignore("all signals are blocked, so nothing interrupts it", "ppoll", [table, 2, 0, 0, 8]);
+  b.attempt("read", [s.signalFd, memory.signal, 128], bytes);
+  const noSignal = b.fresh("drain");
+  b.branch(bytes, "lt", 128, noSignal);
+  b.load(4, signal, memory.signal);
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"]) {
+    b.branch(signal, "eq", signo(name), done);
+  }
+  b.label(noSignal);
+  b.load(4, events, table, 4);
+  b.alu("shr", events, events, 16);
+  b.branch(events, "eq", 0, writing);
   b.call("output.write");
-  b.branch(out.length, "eq", 0, written);
-  b.ignore("the write tells", "ppoll", [room, 1, 0, 0, 8]);
   b.jump(writing);
   b.label(written);
   b.call("output.read");

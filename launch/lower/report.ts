@@ -143,6 +143,10 @@ function reportTables({ b, plan }: Context): Tables {
       pseudoErrno.noInterpreter,
       "it is there, but its interpreter or dynamic loader is not (ENOENT)",
     ] as const,
+    [
+      pseudoErrno.otherFilesystem,
+      "something else lies there by now than what has just been mounted",
+    ] as const,
   ];
   const hints = plan.steps.flatMap(({ hints }, index) =>
     Object.entries(hints ?? {}).map(

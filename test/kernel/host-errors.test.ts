@@ -55,38 +55,42 @@ test.needs(full, "newuidmap: missing, without its bit, and a range refused", asy
   );
 });
 
-test.needs(plain, "no user namespaces, for the reasons that can be read, and for a limit that is reached", async () => {
-  const cases: [Partial<Host["userNamespaces"]>, RegExp][] = [
-    [{ max: 0 }, /max_user_namespaces.*sysctl/],
-    [{ unprivilegedClone: false }, /unprivileged_userns_clone.*sysctl/],
-  ];
-  const userNamespaces = { max: 1000, unprivilegedClone: true, apparmorRestricted: null };
-  for (const [reason, expected] of cases) {
-    const host = { userNamespaces: { ...userNamespaces, ...reason } };
-    const problem = await programFor(busyboxRootfs(), [], host).then(
-      () => "none",
-      (error: Error) => error.message,
+test.needs(
+  plain,
+  "no user namespaces, for the reasons that can be read, and for a limit that is reached",
+  async () => {
+    const cases: [Partial<Host["userNamespaces"]>, RegExp][] = [
+      [{ max: 0 }, /max_user_namespaces.*sysctl/],
+      [{ unprivilegedClone: false }, /unprivileged_userns_clone.*sysctl/],
+    ];
+    const userNamespaces = { max: 1000, unprivilegedClone: true, apparmorRestricted: null };
+    for (const [reason, expected] of cases) {
+      const host = { userNamespaces: { ...userNamespaces, ...reason } };
+      const problem = await programFor(busyboxRootfs(), [], host).then(
+        () => "none",
+        (error: Error) => error.message,
+      );
+      assert.match(problem, expected);
+      assert.match(problem, /^sbx: create a user namespace: [^\n]+$/);
+    }
+    const limited = await start([
+      "unshare",
+      "--user",
+      "--map-root-user",
+      "sh",
+      "-c",
+      'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"',
+      "0",
+      await programFor(busyboxRootfs(), ["--userns=single"]),
+      "true",
+    ]);
+    assert.is(limited.code, 125);
+    assert.match(
+      limited.stderr,
+      /^sbx: create namespaces .*No space left on device \(ENOSPC\)\. .*max_.*sysctl/,
     );
-    assert.match(problem, expected);
-    assert.match(problem, /^sbx: create a user namespace: [^\n]+$/);
-  }
-  const limited = await start([
-    "unshare",
-    "--user",
-    "--map-root-user",
-    "sh",
-    "-c",
-    'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"',
-    "0",
-    await programFor(busyboxRootfs(), ["--userns=single"]),
-    "true",
-  ]);
-  assert.is(limited.code, 125);
-  assert.match(
-    limited.stderr,
-    /^sbx: create namespaces .*No space left on device \(ENOSPC\)\. .*max_.*sysctl/,
-  );
-});
+  },
+);
 
 test.needs(plain, "a covered /proc, as in a container, is explained", async () => {
   // An outer namespace whose /proc has a mount on it: the kernel refuses a fresh one to those inside.

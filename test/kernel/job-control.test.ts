@@ -43,6 +43,8 @@ test.needs(debian, "bash -i has job control: ^C, ^Z, fg, bg, jobs, ^D", async ()
     await terminal.enter("echo again $?");
     await terminal.waitFor("again 130");
     await terminal.enter("(exit 7)");
+    // An end of input that is typed before bash reads on is a NUL to it: termios(3).
+    await terminal.waitFor(/\(exit 7\)\s+bash-5\S+$/);
     await terminal.press("C-d");
     await terminal.waitFor("end 7");
   });

@@ -5,8 +5,9 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { homedir, userInfo } from "node:os";
+import { userInfo } from "node:os";
 import { join } from "node:path";
+import { testCache } from "./home.js";
 import { findInPath } from "./skip.js";
 
 const directories = "bin dev etc home/alice mnt opt proc root run srv sys usr var/log".split(" ");
@@ -28,15 +29,6 @@ big:x:4294967294:
 nogroup:x:65534:
 `;
 
-function cache(): string {
-  const home = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
-  const path = join(home, "sbx-test");
-  fs.mkdirSync(path, { recursive: true, mode: 0o700 });
-  // The root directory itself must be searchable for ids other than the caller's.
-  fs.chmodSync(path, 0o711);
-  return path;
-}
-
 /**
  * A rootfs of busybox alone: a static /bin/busybox with a link for each applet, the users root,
  * alice (1000, in audio and staff), bob (1001) and big (4294967294), and empty directories.
@@ -47,7 +39,7 @@ export function busyboxRootfs(): string {
   const bytes = fs.readFileSync(busybox);
   const content = createHash("sha256").update(bytes).update(passwd).update(group);
   for (const directory of directories) content.update(directory);
-  const path = join(cache(), `busybox-${content.digest("hex").slice(0, 12)}`);
+  const path = join(testCache(), `busybox-${content.digest("hex").slice(0, 12)}`);
   if (fs.existsSync(path)) return path;
   const fresh = fs.mkdtempSync(`${path}.`);
   fs.chmodSync(fresh, 0o755);
@@ -101,7 +93,7 @@ export async function debianRootfs(): Promise<string> {
   const release = fs.readFileSync("/etc/os-release", "utf8");
   const suite = /^VERSION_CODENAME=(.+)$/m.exec(release)?.[1];
   if (suite === undefined) throw new Error("/etc/os-release names no release of Debian or Ubuntu");
-  const path = join(cache(), `${suite}-minbase`);
+  const path = join(testCache(), `${suite}-minbase`);
   if (fs.existsSync(path)) return path;
   const unlock = await lock(`${path}.lock`);
   try {

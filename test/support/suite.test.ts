@@ -29,7 +29,7 @@ test.before(() => {
   root = fs.mkdtempSync(join(tmpdir(), "sbx-suite-"));
   fs.symlinkSync(join(project, "node_modules"), join(root, "node_modules"));
   fs.mkdirSync(join(root, "test/support"), { recursive: true });
-  for (const file of ["run.ts", "suite.ts", "skip.ts"]) {
+  for (const file of ["home.ts", "run.ts", "suite.ts", "skip.ts"]) {
     fs.cpSync(join(project, "test/support", file), join(root, "test/support", file));
   }
   // This one has no floor of its own to keep.

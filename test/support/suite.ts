@@ -5,6 +5,7 @@
  */
 import { appendFileSync } from "node:fs";
 import { suite as uvuSuite } from "uvu";
+import { useHome } from "./home.js";
 import { missing, type Requirement } from "./skip.js";
 
 /** What a test file tells `run.ts`, a JSON line each, in the file that SBX_TEST_REPORT names. */
@@ -37,6 +38,7 @@ export interface Suite {
   run(): void;
 }
 
+useHome();
 const report = process.env.SBX_TEST_REPORT;
 // A test may start `run.ts` or a test file of its own.
 delete process.env.SBX_TEST_REPORT;

@@ -5,8 +5,8 @@ import { openTerminal } from "./terminal.js";
 
 const test = suite("terminal");
 
-test.needs("tmux", "types, reads, resizes, and knows how it ended", async () => {
-  const terminal = await openTerminal(`stty size; printf '%s\\n' "$GIVEN"; cat; exit 7`, {
+test.needs("tmux", "types, reads and resizes", async () => {
+  const terminal = await openTerminal(`stty size; printf '%s\\n' "$GIVEN"; cat; stty size`, {
     columns: 80,
     rows: 20,
     env: { GIVEN: "se t" },
@@ -17,13 +17,13 @@ test.needs("tmux", "types, reads, resizes, and knows how it ended", async () => 
     await terminal.waitFor(/^Enter; \$x -l\nEnter; \$x -l$/m);
     await terminal.resize(90, 25);
     await terminal.press("C-d");
-    assert.is(await terminal.waitForExit(), 7);
+    await terminal.waitFor("25 90");
   } finally {
     await terminal.close();
   }
 });
 
-test.needs("tmux", "a resize reaches the command, a signal is 128 and more", async () => {
+test.needs("tmux", "a resize reaches the command", async () => {
   const terminal = await openTerminal(
     `trap 'stty size' WINCH; echo on; while :; do sleep 0.1; done`,
   );
@@ -33,12 +33,6 @@ test.needs("tmux", "a resize reaches the command, a signal is 128 and more", asy
     await terminal.waitFor("25 91");
   } finally {
     await terminal.close();
-  }
-  const killed = await openTerminal("sleep 0.3; kill -KILL $$");
-  try {
-    assert.is(await killed.waitForExit(), 137);
-  } finally {
-    await killed.close();
   }
 });
 

@@ -19,8 +19,6 @@ export interface Terminal {
   screen(): Promise<string>;
   /** Waits for a text on the screen, and gives the screen; fails with the screen after the time. */
   waitFor(text: string | RegExp, timeoutMs?: number): Promise<string>;
-  /** Waits for the command to end, and gives its exit code, 128 and n for signal n. */
-  waitForExit(timeoutMs?: number): Promise<number>;
   /** Ends the server and all that runs in it. */
   close(): Promise<void>;
 }
@@ -86,14 +84,6 @@ export async function openTerminal(
       until(`${text}`, timeoutMs, async () => {
         const now = await screen();
         return (typeof text === "string" ? now.includes(text) : text.test(now)) ? now : null;
-      }),
-    waitForExit: (timeoutMs = 10_000) =>
-      until("the end of the command", timeoutMs, async () => {
-        const format = "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}";
-        const [dead, status, signal] = (await tmux("display-message", "-p", format)).split(/[ \n]/);
-        // The terminal may be seen closed before the command is seen ended.
-        if (dead !== "1" || (!status && !signal)) return null;
-        return signal ? 128 + Number(signal) : Number(status);
       }),
     close: async () => {
       await tmux("kill-server");

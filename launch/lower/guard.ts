@@ -1,0 +1,89 @@
+/**
+ * The guard: where there is no init of ours between monitor and payload, the payload itself could
+ * take back the request to die with the monitor. So a process outside, which nobody inside sees,
+ * waits for the monitor's end and kills PID 1 then, and with it all that is inside.
+ */
+import { slot } from "../builder.js";
+import { k, signo } from "../constants.js";
+import { type Context, preservedFds, s } from "./context.js";
+import { closeFrom } from "./fds.js";
+
+const guardPid = slot("guardPid");
+const guardRead = slot("guardRead");
+const guardWrite = slot("guardWrite");
+const target = slot("guardedPid");
+const bytes = slot("bytes");
+const fd = slot("fd");
+
+const needed = ({ plan }: Context) => !plan.init;
+
+export function guardState(c: Context): void {
+  if (needed(c)) c.b.set(guardPid, 0);
+}
+
+/**
+ * In the monitor, before the fds that it shares with the inside are open: the guard holds none whose end someone waits
+ * for. The monitor keeps the write end of the pipe for life.
+ */
+export function startGuard(c: Context): void {
+  if (!needed(c)) return;
+  const { b, memory, plan } = c;
+  const monitor = b.fresh("guard");
+  b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
+  b.load(4, guardRead, memory.pair);
+  b.load(4, guardWrite, memory.pair, 4);
+  b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], guardPid);
+  b.branch(guardPid, "ne", 0, monitor);
+
+  b.comment("the guard: out of reach of the terminal's signals, all of which are blocked anyway");
+  b.failTo("guard.end");
+  b.must("close", [guardWrite]);
+  b.must("setsid", []);
+  b.must("openat", [k("AT_FDCWD"), b.text("/dev/null"), k("O_RDWR", "O_CLOEXEC"), 0], fd);
+  for (const standard of [0, 1, 2]) b.must("dup3", [fd, standard, 0]);
+  if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
+  if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
+  b.comment("first the pid of PID 1, as the monitor sees it; then the pipe's end");
+  b.must("read", [guardRead, memory.scratch, 8], bytes);
+  b.branch(bytes, "ne", 8, "guard.end");
+  b.load(8, target, memory.scratch);
+  // From here on the number stands for that process, whoever gets it next.
+  b.attempt("pidfd_open", [target, 0], fd);
+  b.must("read", [guardRead, memory.scratch, 8], bytes);
+  const byPid = b.fresh("guard");
+  b.branch(fd, "lt", 0, byPid);
+  b.must("pidfd_send_signal", [fd, signo("SIGKILL"), 0, 0]);
+  b.exit(0);
+  b.comment("before Linux 5.3 there are no pidfds");
+  b.label(byPid);
+  b.must("kill", [target, signo("SIGKILL")]);
+  b.label("guard.end");
+  b.exit(0);
+  b.label(monitor);
+  b.failTo("monitor.fail");
+  b.must("close", [guardRead]);
+}
+
+/** In the monitor, after the clone and before PID 1 is released. */
+export function tellGuard(c: Context): void {
+  if (!needed(c)) return;
+  const { b, memory } = c;
+  b.store(8, memory.scratch, 0, s.initPid);
+  b.must("write", [guardWrite, memory.scratch, 8]);
+}
+
+/** In PID 1 to be: the pipe must end with the monitor alone. */
+export function leaveGuard(c: Context): void {
+  if (needed(c)) c.b.must("close", [guardWrite]);
+}
+
+/** In the monitor, once the sandbox is gone. */
+export function dismissGuard(c: Context): void {
+  if (!needed(c)) return;
+  const { b, memory } = c;
+  const none = b.fresh("guard");
+  b.branch(guardPid, "eq", 0, none);
+  b.ignore("it may have been killed", "kill", [guardPid, signo("SIGKILL")]);
+  b.ignore("it is our child", "wait4", [guardPid, memory.status, 0, 0]);
+  b.label(none);
+}
