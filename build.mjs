@@ -7,12 +7,13 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 
-/** Node 12 and later can read this, to say in words that it is too old for the rest. */
-const entry = `if (Number.parseInt(process.versions.node, 10) >= 20) {
+/** Node 12 and later can read this, to say in words that it is too old for the rest: package.json. */
+const entry = `const [major, minor] = process.versions.node.split(".").map(Number);
+if (major > 20 || (major === 20 && minor >= 19)) {
   import("./main.js");
 } else {
   console.error(
-    "sbx: start: node " + process.versions.node + " is too old. Install Node.js 20 or later",
+    "sbx: start: node " + process.versions.node + " is too old. Install Node.js 20.19 or later",
   );
   process.exitCode = 125;
 }

@@ -8,22 +8,24 @@ import {
   readFileSync,
   readlinkSync,
 } from "node:fs";
+import { fail } from "../spec/error.js";
 
 /** As many symbolic links as the kernel follows: MAXSYMLINKS, path_resolution(7). */
 const maxLinks = 40;
 
 /** The most that is read of a file: a rootfs could hold a sparse one of any size. */
-const maxBytes = 1024 * 1024;
+const maxBytes = 16 * 1024 * 1024;
 
 /**
  * The text of the regular file at `path` inside the directory `root`, symbolic links meaning what
- * they would after pivot_root. Null where there is no such file, or none that can be read, is a
- * regular file and at most 1 MiB: a rootfs is not trusted, and one without user files is a valid one.
+ * they would after pivot_root. Null where there is no such file, or none that can be read and is a
+ * regular file: a rootfs is not trusted, and one without user files is a valid one. Gives up on a
+ * file larger than 16 MiB, whose users would otherwise be passed over in silence.
  */
 export function readInRoot(root: string, path: string): string | null {
   try {
     const resolved = resolveInRoot(root, path);
-    return resolved === null ? null : readRegular(resolved);
+    return resolved === null ? null : readRegular(resolved, path);
   } catch (error) {
     if (isSystemError(error)) return null;
     throw error;
@@ -59,13 +61,21 @@ function join(root: string, names: readonly string[]): string {
   return `${root === "/" ? "" : root}/${names.join("/")}`;
 }
 
-function readRegular(path: string): string | null {
+function readRegular(path: string, shown: string): string | null {
   // Not to be led astray by a link made meanwhile, nor held up by a fifo.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const fd = openSync(path, flags);
   try {
     const stats = fstatSync(fd);
-    return stats.isFile() && stats.size <= maxBytes ? readFileSync(fd, "utf8") : null;
+    if (!stats.isFile()) return null;
+    if (stats.size > maxBytes) {
+      fail(
+        `read /${shown} of the rootfs`,
+        `it has ${stats.size} bytes, and at most ${maxBytes} are read`,
+        "Make it smaller: only its lines of users or groups count.",
+      );
+    }
+    return readFileSync(fd, "utf8");
   } finally {
     closeSync(fd);
   }

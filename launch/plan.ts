@@ -46,7 +46,12 @@ export function plan(spec: Spec, host: Host): Plan {
     ...capabilitySets({ add: spec.sbx.capAdd ?? [], drop: spec.sbx.capDrop ?? [], uid: user.uid }),
     ...spec.process.capabilities,
   };
-  const root = planRoot(spec, host, hostIdOf(maps.uidMappings, 0) === host.user.uid);
+  const root = planRoot(
+    spec,
+    host,
+    hostIdOf(maps.uidMappings, 0) === host.user.uid,
+    maps.uidMappings.some(({ hostID }) => hostID === 0),
+  );
   const mounts = planMounts(spec, host, (gid) => hostIdOf(maps.gidMappings, gid) !== null);
   const masks = planMasks(spec);
   const { preserveFds: preserved, statusFd = null } = spec.sbx;

@@ -48,7 +48,7 @@ function requireDirectory(path: string): string {
         return fail(
           what,
           "there is no such directory (ENOENT)",
-          "Give a directory, or / for the host's own root.",
+          hintForAbsent(path),
         );
       case "ENOTDIR":
         return fail(what, "a part of its path is not a directory (ENOTDIR)");
@@ -64,6 +64,14 @@ function requireDirectory(path: string): string {
         return fail(what, `${error.syscall} failed (${error.code})`);
     }
   }
+}
+
+/** `debian:12` and `docker.io/library/alpine` are what podman and docker take in this place. */
+function hintForAbsent(path: string): string {
+  const isNameLike = !/^[./]/.test(path);
+  return isNameLike
+    ? "Images are not supported: give a directory that one is unpacked in, or / for the host's own root."
+    : "Give a directory, or / for the host's own root.";
 }
 
 /** These have mounts of their own inside a sandbox: what the host has there is not copied. */

@@ -208,7 +208,7 @@ test("the bundle says so where Node is too old for it", () => {
   const entry = /const entry = `([\s\S]*?)`;/.exec(text)?.[1] ?? "";
   const old = `Object.defineProperty(process, "versions", { value: { node: "18.20.0" } });`;
   const { status, stderr } = spawnSync(process.execPath, ["-e", old + entry], { encoding: "utf8" });
-  assert.is(stderr, "sbx: start: node 18.20.0 is too old. Install Node.js 20 or later\n");
+  assert.is(stderr, "sbx: start: node 18.20.0 is too old. Install Node.js 20.19 or later\n");
   assert.is(status, 125);
 });
 

@@ -59,6 +59,10 @@ export function planIdMaps(spec: Spec, host: Host): IdMaps {
     // writes it too where no subordinate gid is in the map (CVE-2018-7169).
     denySetgroups: host.setgroupsDenied || (isGidDirect && !host.mapsAnyId),
     rootMapped: hostIdOf(uids, 0) !== null && hostIdOf(gids, 0) !== null,
+    shortages: {
+      uid: shortageOf(sides[0], uidMappings.length > 0, mode, host),
+      gid: shortageOf(sides[1], gidMappings.length > 0, mode, host),
+    },
     notes: mode.mode === "single" ? [] : notesOn(implied, mode, host),
   };
 }

@@ -2,7 +2,7 @@
 import { fail } from "../spec/error.js";
 import type { Mapping } from "../spec/spec.js";
 import { insideOf } from "./explicit.js";
-import { hostIdOf, type IdMaps } from "./idmap.js";
+import { hostIdOf, type IdMaps, type Shortage } from "./idmap.js";
 import type { ResolvedUser } from "./passwd.js";
 import { renderRanges } from "./ranges.js";
 
@@ -13,28 +13,36 @@ import { renderRanges } from "./ranges.js";
  */
 export function requireMapped(
   user: ResolvedUser,
-  maps: Pick<IdMaps, "uidMappings" | "gidMappings" | "denySetgroups">,
+  maps: Pick<IdMaps, "uidMappings" | "gidMappings" | "denySetgroups" | "shortages">,
 ): { readonly user: ResolvedUser; readonly notes: readonly string[] } {
-  const more = "Have subordinate ids added (usermod --add-subuids, --add-subgids), map it";
-  requireId("uid", user.uid, maps.uidMappings, `${more} with --uidmap, or choose another --user.`);
-  requireId("gid", user.gid, maps.gidMappings, `${more} with --gidmap, or choose another --user.`);
+  const { uid, gid } = maps.shortages;
+  const another = "Choose another --user, or:";
+  requireId("uid", user.uid, maps.uidMappings, uid, another);
+  requireId("gid", user.gid, maps.gidMappings, gid, another);
   if (user.additionalGids.length === 0) return { user, notes: [] };
   if (maps.denySetgroups) {
     const note = `supplementary groups are left out (${user.additionalGids.join(", ")}): with a single gid mapped the kernel denies setgroups`;
     return { user: { ...user, additionalGids: [] }, notes: [note] };
   }
-  for (const gid of user.additionalGids)
-    requireId(
-      "supplementary gid",
-      gid,
-      maps.gidMappings,
-      `${more} with --gidmap, or name the group (--user ${user.uid}:${user.gid}), which leaves out supplementary ones.`,
-    );
+  const named = `Name the group (--user ${user.uid}:${user.gid}), which leaves out supplementary ones, or:`;
+  for (const each of user.additionalGids)
+    requireId("supplementary gid", each, maps.gidMappings, gid, named);
   return { user, notes: [] };
 }
 
-function requireId(kind: string, id: number, mappings: readonly Mapping[], hint: string): void {
+function requireId(
+  kind: string,
+  id: number,
+  mappings: readonly Mapping[],
+  { why, hint }: Shortage,
+  otherwise: string,
+): void {
   if (hostIdOf(mappings, id) !== null) return;
   const mapped = renderRanges(mappings.map(insideOf));
-  fail(`run as ${kind} ${id}`, `it is not mapped into the sandbox, only ${mapped}`, hint);
+  const because = why === null ? "" : ` (${why})`;
+  fail(
+    `run as ${kind} ${id}`,
+    `it is not mapped into the sandbox, only ${mapped}${because}`,
+    `${otherwise} ${hint}`,
+  );
 }

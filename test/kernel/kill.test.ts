@@ -37,11 +37,15 @@ function left(program: string): string[] {
   return processes.map(({ pid, commandLine }) => `${pid} ${commandLine}`);
 }
 
+async function until(reached: () => boolean): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  while (!reached() && performance.now() < deadline) await sleep(10);
+}
+
 /** Fails where something is still there after a generous time. */
 async function assertGone(program: string, mounts: readonly string[]): Promise<void> {
-  const deadline = performance.now() + 5000;
   const found = () => [...left(program), ...entriesOf(uppers)];
-  while (found().length > 0 && performance.now() < deadline) await sleep(10);
+  await until(() => found().length === 0);
   assert.equal(found(), []);
   assert.equal(mountPoints(), mounts);
 }
@@ -87,7 +91,9 @@ test.needs(plain, "SIGKILL of the init ends the sandbox, with 137", async () => 
   const program = await compileTo(join(directory, "init"), ["--userns=single", busyboxRootfs()]);
   const child = monitor(program, stubborn);
   const end = ended(child);
-  await sleep(100);
+  const sleepers = () =>
+    processesNaming(marker).filter(({ commandLine }) => commandLine === `sleep ${marker}`);
+  await until(() => sleepers().length === 5);
   const init = fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
   process.kill(Number(init), "SIGKILL");
   assert.is(await end, 137);

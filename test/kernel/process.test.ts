@@ -160,8 +160,8 @@ test.needs(
     for (const name of ["/link", "/script", "/proc/self/exe"]) {
       for (const options of [[], ["--no-init"]]) {
         const { code, line } = await refusal(options, [rootfs, name, "sh", "-c", "echo inside"]);
-        assert.is(code, 125);
-        assert.match(line, /^sbx: change to the directory .*\(ENOENT\)$/);
+        assert.is(code, 126);
+        assert.match(line, /^sbx: start: .*through a link or as an interpreter/);
       }
     }
   },

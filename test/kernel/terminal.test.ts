@@ -97,7 +97,7 @@ test.needs(plain, "much output, and input of every kind, pass the relay unharmed
       "$sbx run $R sh -c 'seq 1 50000 | cksum; seq 1 50000' | (read -r s; cksum; echo $s) ; seq 1 50000 | cksum",
     );
     await terminal.enter("$sbx run $R seq 1 50000 >/dev/tty; echo en''d");
-    const screen = await terminal.waitFor(/49999\n50000\n[\s\S]*end/, 20_000);
+    const screen = await terminal.waitFor(/49999\n50000\n[\s\S]*end/, 30_000);
     assert.match(screen, "49990\n49991\n");
     await terminal.enter(
       "clear; $sbx run $R sh -c 'stty raw -echo; echo re''ady; dd bs=1 count=8 2>/dev/null | od -An -tx1'",

@@ -14,6 +14,7 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     mapsAnyId: false,
     subuids: [{ start: 100000, size: 65536 }],
     subgids: [{ start: 200000, size: 65536 }],
+    freeSubids: { uid: 165536, gid: 265536 },
     namespaceIds: { uids: everyId, gids: everyId },
     setgroupsDenied: false,
     noNewPrivileges: false,

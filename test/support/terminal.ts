@@ -80,7 +80,7 @@ export async function openTerminal(
       await tmux("resize-window", "-x", `${toColumns}`, "-y", `${toRows}`);
     },
     screen,
-    waitFor: (text, timeoutMs = 10_000) =>
+    waitFor: (text, timeoutMs = 20_000) =>
       until(`${text}`, timeoutMs, async () => {
         const now = await screen();
         return (typeof text === "string" ? now.includes(text) : text.test(now)) ? now : null;

@@ -1,0 +1,112 @@
+/** Payloads and rootfs that work against the sandbox; each of these has succeeded once. */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { attempt, inside, refusal, temporaryDirectory } from "../support/inside.js";
+import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
+import { command, processesNaming, start } from "../support/sandbox.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("hostile");
+const needs = ["unprivileged", "user namespaces", "busybox"] as const;
+
+test.needs(
+  [...needs, "python3"],
+  "without an init, a payload that takes back its death signal dies with the monitor all the same",
+  async () => {
+    const marker = `sbx-outlives-${process.pid}`;
+    const script =
+      "import ctypes, time; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0); print('on', flush=True); time.sleep(60)";
+    // The shell's own pid is the monitor's: the launcher and the program keep it.
+    const words = [command, "run", "--no-init", "/", "python3", "-c", script, marker];
+    const directory = temporaryDirectory("outlives");
+    const pipe = join(directory, "pipe");
+    await start(["mkfifo", pipe]);
+    await start(
+      ["sh", "-c", `"$@" >"$PIPE" & read -r _ <"$PIPE"; kill -9 $!; wait`, "0", ...words],
+      {
+        env: { PIPE: pipe },
+      },
+    );
+    const deadline = performance.now() + 5000;
+    while (processesNaming(marker).length > 0 && performance.now() < deadline) await sleep(20);
+    assert.equal(processesNaming(marker), []);
+  },
+);
+
+test.needs(
+  [...needs, "bash"],
+  "a payload that continues itself does not leave sbx stopped",
+  async () => {
+    const script = "(sleep 0.5; kill -CONT $$) & kill -STOP $$; exit 5";
+    // In a job of its own, which the kernel does stop; an orphaned process group it would not.
+    const job = 'set -m; "$@" & wait -f $!';
+    const words = [command, "run", busyboxRootfs(), "sh", "-c", script];
+    const { code } = await start(["bash", "-c", job, "0", ...words], { timeoutMs: 10_000 });
+    assert.is(code, 5);
+  },
+);
+
+test.needs(needs, "a path that is to be masked and is not there is an error", async () => {
+  const { code, line } = await refusal(
+    ["--security-opt", "mask=/typo"],
+    [join(temporaryRootfs("typo")), "true"],
+  );
+  assert.is(code, 125);
+  assert.match(line, /^sbx: mask \/typo: .*\(ENOENT\)\. .*nothing to mask/);
+});
+
+test.needs(needs, "a mask that is asked for hides the file", async () => {
+  assert.is(await inside(["--security-opt", "mask=/etc/passwd"], "cat /etc/passwd"), "");
+});
+
+test.needs(
+  needs,
+  "a /proc that is led elsewhere during set-up is never an unmasked one",
+  async () => {
+    const rootfs = temporaryRootfs("flips");
+    fs.rmdirSync(join(rootfs, "proc"));
+    for (const name of ["px", "py"]) fs.mkdirSync(join(rootfs, name));
+    const link = join(rootfs, "proc");
+    fs.symlinkSync("/px", link);
+    let flips = 0;
+    const flip = setInterval(() => {
+      for (let count = 0; count < 20; count++) {
+        const next = `${link}.${flips}`;
+        fs.symlinkSync(flips++ % 2 === 0 ? "/py" : "/px", next);
+        fs.renameSync(next, link);
+      }
+    }, 0);
+    // Whichever of the two is a procfs must have its kernel settings read-only and its keys masked.
+    const script = `for p in /px /py; do
+    [ -e $p/version ] || continue
+    [ -s $p/keys ] && echo keys
+    (: >$p/sys/kernel/printk_ratelimit) 2>/dev/null && echo writable
+    grep -q " $p/sys " /proc/self/mountinfo $p/self/mountinfo 2>/dev/null || echo open
+  done; echo seen`;
+    const seen: string[] = [];
+    try {
+      for (let run = 0; run < 30; run++) {
+        const { stdout, stderr, code } = await attempt(["--in-place"], script, { rootfs });
+        if (code === 0) seen.push(stdout);
+        else assert.match(stderr, /^sbx: /);
+      }
+    } finally {
+      clearInterval(flip);
+    }
+    assert.equal(
+      [...new Set(seen)].filter((text) => text !== "seen\n"),
+      [],
+    );
+    assert.ok(flips > 100);
+  },
+);
+
+function temporaryRootfs(name: string): string {
+  const rootfs = join(temporaryDirectory(`hostile-${name}`), "rootfs");
+  copyBusyboxRootfs(rootfs);
+  return rootfs;
+}
+
+test.run();
