@@ -4,8 +4,7 @@ import yargs from "yargs";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import { commands, completionScript, type Shell, shells } from "./completion.js";
-import { explainOptions } from "./explain.js";
-import { runOptions } from "./options.js";
+import { explainOptions, runOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 
 /** Carries the command line out, and gives the exit status. */
@@ -17,8 +16,8 @@ export async function cli(argv: readonly string[]): Promise<number> {
     print(await explain(argv.slice(2)));
     return 0;
   }
+  const words = understood(argv[0] === "help" ? [...argv.slice(1), "--help"] : argv, argv);
   let status = 0;
-  const words = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
   await yargs()
     .scriptName("sbx")
     .usage("$0 COMMAND\n\nIsolated Linux containers without root.")
@@ -73,7 +72,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
     .demandCommand(1, "")
     .strict()
     .exitProcess(false)
-    .fail((message, error) => {
+    .fail((message: string | null, error) => {
       if (error) throw error;
       refuse(argv, message);
     })
@@ -81,26 +80,48 @@ export async function cli(argv: readonly string[]): Promise<number> {
   return status;
 }
 
-/** What yargs does not understand, in words of ours. */
-function refuse([word]: readonly string[], message: string): never {
+/**
+ * The words for yargs, whose own complaints come in several lines, or are silence. `argv` is what
+ * was given, where `words` say the same in another way.
+ */
+function understood(words: readonly string[], argv: readonly string[]): readonly string[] {
+  const [word, second] = words;
+  const names = Object.keys(commands);
   if (word === undefined) {
+    fail("no command is given", `there are ${names.join(", ")}`, "See sbx --help");
+  }
+  if (word === "--help" || word === "--version") return words;
+  if (word.startsWith("-")) {
+    fail(word, "no such option of sbx itself", "Options follow the command; see sbx --help");
+  }
+  if (!names.includes(word)) {
+    const near = didYouMean(word, names);
+    fail(argv[0] === "help" ? `help ${word}` : word, "no such command", near ?? "See sbx --help");
+  }
+  // Elsewhere what follows a command is its own.
+  if (word !== "run" && words.includes("--help")) return words;
+  if (word === "explain" && second !== "run") {
     fail(
-      "sbx",
-      "no command is given",
-      `There are ${Object.keys(commands).join(", ")}: see sbx --help`,
+      argv.join(" "),
+      "only a run can be explained",
+      "The form is sbx explain run ROOTFS, as in sbx explain run --stage=spec / true",
     );
   }
-  if (!(word in commands) && !word.startsWith("-")) {
-    fail(
-      `sbx ${word}`,
-      "no such command",
-      didYouMean(word, Object.keys(commands)) ?? "See sbx --help",
-    );
+  if (word === "completion" && !(shells as readonly (string | undefined)[]).includes(second)) {
+    const all = `There are ${shells.join(", ")}`;
+    if (second === undefined) fail("completion", "no shell is named", all);
+    fail(`completion ${second}`, "no such shell", didYouMean(second, shells) ?? all);
   }
+  return words;
+}
+
+/** What else yargs does not understand, in one line. */
+function refuse(argv: readonly string[], message: string | null): never {
   fail(
-    `sbx ${word}`,
-    message.replace(/\s*\n\s*/g, ", "),
-    `See sbx ${word in commands ? `${word} ` : ""}--help`,
+    argv.join(" "),
+    // Null for a word that is missing or is too much.
+    message?.replace(/\s*\n\s*/g, ", ") || "is not understood",
+    `See sbx ${argv[0]} --help`,
   );
 }
 

@@ -2,6 +2,7 @@
 import {
   commands,
   entries,
+  explainEntries,
   isToggle,
   negation,
   quoted,
@@ -20,18 +21,23 @@ const bashCompletes = {
   capability: "",
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
+/** Capabilities may be written in any case. */
+function typed({ completes }: RunOption): string {
+  return completes === "capability" ? `"\${cur^^}"` : '"$cur"';
+}
+
 /** Needs bash 4 (mapfile, compopt); no bash-completion package. */
 export function bashScript(): string {
-  const valued = entries.filter(([, option]) => !isToggle(option));
-  const names = entries.flatMap(([name, option]) => [
-    ...spellings(name, option),
-    ...negation(name, option),
-  ]);
+  const valued = [...entries, ...explainEntries].filter(([, option]) => !isToggle(option));
+  const namesOf = (some: typeof entries) =>
+    some.flatMap(([name, option]) => [...spellings(name, option), ...negation(name, option)]);
+  const names = [...namesOf(entries), "--help"].join(" ");
+  const explainNames = [...namesOf(explainEntries), names].join(" ");
   const cases = valued.map(([name, option]) => {
     const words = wordsFor(option);
     const action =
       words.length > 0
-        ? `COMPREPLY=($(compgen -W ${quoted(words.join(" "))} -- "$cur"))`
+        ? `COMPREPLY=($(compgen -W ${quoted(words.join(" "))} -- ${typed(option)}))`
         : option.completes === undefined
           ? "COMPREPLY=()"
           : bashCompletes[option.completes];
@@ -45,8 +51,19 @@ ${cases.join("\n")}
     *) return 1 ;;
   esac
 }
+# What stands before the last : or = of the word is no part of what bash replaces.
+_sbx_trim() {
+  local last=\${cur##*[=:]} i
+  [[ $COMP_WORDBREAKS == *=* ]] || return
+  for i in "\${!COMPREPLY[@]}"; do
+    COMPREPLY[i]=\${COMPREPLY[i]#"\${cur%"$last"}"}
+    [[ -n \${COMPREPLY[i]} ]] || unset "COMPREPLY[i]"
+  done
+  # More is to follow a name such as nofile=.
+  if [[ \${COMPREPLY[*]} == *= ]]; then compopt -o nospace; fi
+}
 _sbx() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} line=\${COMP_LINE:0:COMP_POINT} word prev= i=1
+  local cur=\${COMP_WORDS[COMP_CWORD]} line=\${COMP_LINE:0:COMP_POINT} word prev= i=1 names=${quoted(names)}
   local -a words=()
   # bash splits at = and :, which belong to the words here.
   read -r -a words <<<"$line"
@@ -62,6 +79,7 @@ _sbx() {
     run) i=2 ;;
     explain)
       i=2
+      names=${quoted(explainNames)}
       if ((last == 2)); then
         COMPREPLY=($(compgen -W run -- "$cur"))
         return
@@ -101,7 +119,9 @@ _sbx() {
     esac
   done
   if [[ -n $prev ]]; then
+    cur=$whole
     _sbx_value "$prev"
+    _sbx_trim
   elif ((i < last)); then
     # After ROOTFS come the command, which only the rootfs knows, and its words.
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -109,10 +129,10 @@ _sbx() {
   elif [[ $whole == --*=* ]]; then
     cur=\${whole#*=}
     _sbx_value "\${whole%%=*}"
-    # What stands before the last : or = of the word is no part of what bash replaces.
+    _sbx_trim
     [[ $COMP_WORDBREAKS == *=* ]] || COMPREPLY=("\${COMPREPLY[@]/#/\${whole%%=*}=}")
   elif [[ $whole == -* ]]; then
-    COMPREPLY=($(compgen -W ${quoted([...names, "--help"].join(" "))} -- "$cur"))
+    COMPREPLY=($(compgen -W "$names" -- "$cur"))
   else
     mapfile -t COMPREPLY < <(compgen -d -- "$cur")
     compopt -o filenames

@@ -2,6 +2,7 @@
 import {
   commands,
   entries,
+  explainEntries,
   isToggle,
   negation,
   shells,
@@ -21,23 +22,31 @@ const fishCompletes = {
 /** Made for fish 3. */
 export function fishScript(): string {
   const fishQuoted = (text: string) => `'${text.replace(/['\\]/g, "\\$&")}'`;
-  const lines = entries.flatMap(([name, option]) => {
-    const names = [name, ...aliasesOf(option)]
-      .map((each) => (each.length > 1 ? `-l ${each}` : `-s ${each}`))
-      .join(" ");
-    const start = `complete -c sbx -n __sbx_options ${names} -d ${fishQuoted(option.describe)}`;
-    if (isToggle(option)) {
-      const negated = negation(name, option).map(
-        (each) =>
-          `complete -c sbx -n __sbx_options -l ${each.slice(2)} -d ${fishQuoted(`Not: ${option.describe}`)}`,
-      );
-      return [start, ...negated];
-    }
-    const words = wordsFor(option);
-    if (words.length > 0) return [`${start} -xa ${fishQuoted(words.join(" "))}`];
-    return [`${start} ${option.completes === undefined ? "-x" : fishCompletes[option.completes]}`];
-  });
-  const valued = entries
+  const linesFor =
+    (condition: string) =>
+    ([name, option]: (typeof entries)[number]) => {
+      const names = [name, ...aliasesOf(option)]
+        .map((each) => (each.length > 1 ? `-l ${each}` : `-s ${each}`))
+        .join(" ");
+      const start = `complete -c sbx -n ${condition} ${names} -d ${fishQuoted(option.describe)}`;
+      if (isToggle(option)) {
+        const negated = negation(name, option).map(
+          (each) =>
+            `complete -c sbx -n ${condition} -l ${each.slice(2)} -d ${fishQuoted(`Not: ${option.describe}`)}`,
+        );
+        return [start, ...negated];
+      }
+      const words = wordsFor(option);
+      if (words.length > 0) return [`${start} -xa ${fishQuoted(words.join(" "))}`];
+      return [
+        `${start} ${option.completes === undefined ? "-x" : fishCompletes[option.completes]}`,
+      ];
+    };
+  const lines = [
+    ...entries.flatMap(linesFor("__sbx_options")),
+    ...explainEntries.flatMap(linesFor("'__sbx_options; and __fish_seen_subcommand_from explain'")),
+  ];
+  const valued = [...entries, ...explainEntries]
     .filter(([, option]) => !isToggle(option))
     .flatMap(([name, option]) => spellings(name, option));
   const start = "complete -c sbx -n __fish_use_subcommand";

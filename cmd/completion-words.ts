@@ -1,6 +1,6 @@
 /** What completions offer, whatever the shell: commands, options and the words of their values. */
 import { capabilityNames } from "../spec/capabilities.js";
-import { aliasesOf, type RunOption, runOptions } from "./options.js";
+import { aliasesOf, explainOptions, type RunOption, runOptions } from "./options.js";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
@@ -29,6 +29,10 @@ export function spellings(name: string, option: RunOption): string[] {
 
 /** The options in the order of the table. */
 export const entries = Object.entries<RunOption>(runOptions);
+/** The options that only `explain run` has. */
+export const explainEntries = Object.entries<RunOption>(explainOptions).filter(
+  ([name]) => !Object.hasOwn(runOptions, name),
+);
 export const isToggle = (option: RunOption) => option.type === "boolean";
 
 /** A word of sh, bash or zsh that stands for the text as it is. */

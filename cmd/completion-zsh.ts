@@ -2,6 +2,7 @@
 import {
   commands,
   entries,
+  explainEntries,
   isToggle,
   negation,
   quoted,
@@ -26,7 +27,7 @@ const zshCompletes = {
 
 /** Made for zsh 5. */
 export function zshScript(): string {
-  const specs = entries.flatMap(([name, option]) => {
+  const specs = ([name, option]: (typeof entries)[number]) => {
     const all = spellings(name, option);
     const description = `[${zshText(option.describe)}]`;
     if (isToggle(option)) {
@@ -50,13 +51,14 @@ export function zshScript(): string {
       const attach = each.startsWith("--") ? "=" : "+";
       return quoted(`${before}${each}${attach}${description}:${name}:${action}`);
     });
-  });
+  };
   const described = Object.entries(commands).map(([name, text]) => quoted(`${name}:${text}`));
   return `#compdef sbx
 # zsh completion for sbx; install it as _sbx in a directory of $fpath
 _sbx_run() {
   _arguments -s -S -A '-*' \\
-    ${specs.join(" \\\n    ")} \\
+    "$@" \\
+    ${entries.flatMap(specs).join(" \\\n    ")} \\
     '--help[Show help]' \\
     '1:rootfs:_directories' \\
     '*:::command:_normal'
@@ -80,7 +82,7 @@ _sbx() {
       else
         shift words
         ((CURRENT--))
-        _sbx_run
+        _sbx_run ${explainEntries.flatMap(specs).join(" ")}
       fi
       ;;
     completion) compadd ${shells.join(" ")} ;;

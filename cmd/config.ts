@@ -20,8 +20,8 @@ export interface ConfigEnvironment {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Home directory, absolute. */
   readonly home: string;
-  /** The text of a file, null where it does not exist; fails where it cannot be read. */
-  readonly readFile: (path: string) => string | null;
+  /** The text of a file, null where it does not exist; fails, naming `at`, where it cannot be read. */
+  readonly readFile: (path: string, at: string) => string | null;
 }
 
 /** The sections of one file. */
@@ -47,12 +47,13 @@ export function userConfig({ variables, home }: ConfigEnvironment): string {
  */
 export async function withConfig(flags: Flags, environment: ConfigEnvironment): Promise<Flags> {
   const texts = [siteConfig, userConfig(environment)].flatMap((file) => {
-    const text = environment.readFile(file);
+    const text = environment.readFile(file, `read ${file}`);
     return text === null ? [] : [{ file, text }];
   });
   if (flags.config !== undefined) {
-    const text = environment.readFile(flags.config);
-    if (text === null) fail(`--config ${flags.config}`, "No such file or directory (ENOENT)");
+    const at = `--config ${flags.config}`;
+    const text = environment.readFile(flags.config, at);
+    if (text === null) fail(at, "No such file or directory (ENOENT)");
     texts.push({ file: flags.config, text });
   }
   if (texts.length === 0) return combine([], flags);

@@ -2,32 +2,28 @@
 import { compileSandbox } from "../launch/compile.js";
 import { explainPlan } from "../launch/explain.js";
 import { listing } from "../launch/listing.js";
+import { visible } from "../spec/error.js";
+import type { Host } from "../spec/host.js";
+import type { Spec } from "../spec/spec.js";
 import { assertNever } from "../spec/step.js";
-import { runOptions } from "./options.js";
+import { explainOptions, type Stage } from "./options.js";
 import { parseRun } from "./parse.js";
 import { readRequest } from "./run.js";
 
-const stages = ["spec", "plan", "program"] as const;
-type Stage = (typeof stages)[number];
-
-export const explainOptions = {
-  stage: {
-    type: "string",
-    nargs: 1,
-    choices: stages,
-    defaultDescription: "plan",
-    group: "Explaining:",
-    describe: "What to show: the checked spec, the plan of steps, or the program's operations",
-  },
-  ...runOptions,
-} as const;
-
-/** `argv` is what follows `explain run`. Returns the text. */
+/**
+ * `argv` is what follows `explain run`. Returns the text, whose lines a terminal takes for no more
+ * than text, whatever names the rootfs has.
+ */
 export async function explain(argv: readonly string[]): Promise<string> {
   const parsed = parseRun(argv, explainOptions);
   const { stage = "plan", ...flags } = parsed.flags;
   const { spec, host } = await readRequest({ ...parsed, flags });
-  switch (stage as Stage) {
+  const text = render(stage as Stage, spec, host);
+  return text.split("\n").map(visible).join("\n");
+}
+
+function render(stage: Stage, spec: Spec, host: Host): string {
+  switch (stage) {
     case "spec":
       return `${JSON.stringify(spec, null, 2)}\n`;
     case "plan":
@@ -35,6 +31,6 @@ export async function explain(argv: readonly string[]): Promise<string> {
     case "program":
       return listing(compileSandbox(spec, host).program);
     default:
-      return assertNever(stage as never);
+      return assertNever(stage);
   }
 }

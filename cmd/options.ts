@@ -2,6 +2,7 @@
  * The one table of the options of `sbx run`. The parser, the help that yargs prints, the
  * completions and the keys of configuration files are all made from it.
  */
+import { rlimitNames } from "../spec/spec.js";
 
 /** The keys that yargs knows, plus those that completions and parsing need. */
 export interface RunOption {
@@ -149,6 +150,7 @@ export const runOptions = {
   ulimit: {
     ...values,
     group: privileges,
+    suggestions: rlimitNames.map((name) => `${name.slice("RLIMIT_".length).toLowerCase()}=`),
     describe: "Resource limit as TYPE=SOFT[:HARD], such as nofile=1024:4096 (repeatable)",
   },
   "oom-score-adj": {
@@ -253,6 +255,22 @@ export const runOptions = {
     configurable: false,
     describe: "Take a [profile NAME] of the configuration files (repeatable)",
   },
+} as const satisfies OptionTable;
+
+/** The stages of the compiler that `explain` can show. */
+export const stages = ["spec", "plan", "program"] as const;
+export type Stage = (typeof stages)[number];
+
+/** What `sbx explain run` takes. */
+export const explainOptions = {
+  stage: {
+    ...value,
+    choices: stages,
+    defaultDescription: "plan",
+    group: "Explaining:",
+    describe: "What to show: the checked spec, the plan of steps, or the program's operations",
+  },
+  ...runOptions,
 } as const satisfies OptionTable;
 
 /** What is given for each option of a table, as it was written; what was not given is absent. */

@@ -12,6 +12,7 @@ import {
   longNames,
   type OptionTable,
   optionNamed,
+  type RunOption,
   runOptions,
 } from "./options.js";
 import { checkValue } from "./values.js";
@@ -47,9 +48,16 @@ export function parseRun(argv: readonly string[], table: OptionTable = runOption
   const rootfs = argv[count];
   if (rootfs === undefined) {
     fail(
-      "sbx run",
+      "run",
       "no ROOTFS is given",
       "Name a directory, or / for a copy of this machine's own root: sbx run / sh",
+    );
+  }
+  if (rootfs === "") {
+    fail(
+      "ROOTFS",
+      "must not be empty",
+      "Name a directory, or / for a copy of this machine's own root",
     );
   }
   return {
@@ -157,6 +165,11 @@ function readCluster(
   }
 }
 
+/** -h is help to many: here it is the host name, as it is to podman and docker. */
+function whatItTakes(shown: string, option: RunOption | undefined): string | undefined {
+  return shown === "-h" ? `${option?.describe}; for help, sbx run --help` : option?.describe;
+}
+
 /** Sets one option, from the value attached to its name or the word that follows. */
 function take(
   name: string,
@@ -175,7 +188,7 @@ function take(
     return;
   }
   const value = attached ?? argv[options.count];
-  if (value === undefined) fail(shown, "needs a value", option?.describe);
+  if (value === undefined) fail(shown, "needs a value", whatItTakes(shown, option));
   if (attached === null) options.count++;
   checkValue(name, value, `${shown} ${value}`.trimEnd(), table);
   const before = options.flags[name];

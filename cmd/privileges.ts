@@ -1,15 +1,19 @@
 /** Values of the options for privileges, limits and numbers, read into what the spec holds. Pure. */
 import { capabilityNames } from "../spec/capabilities.js";
 import { fail } from "../spec/error.js";
+import { maskRefusal } from "../spec/masked.js";
 import { didYouMean, nearest } from "../spec/nearest.js";
 import { type Rlimit, type RlimitName, rlimitNames } from "../spec/spec.js";
 
 /** Reads a value or fails; `at` names what it belongs to, such as `--umask 9`. */
 export type Reader<T> = (text: string, at: string) => T;
 
-/** A whole number written in decimal; anything else, 1e3 and 0x10 too, is refused. */
+/**
+ * A whole number written in decimal digits, after a minus sign where it may be negative; anything
+ * else, +5, 1e3 and 0x10 too, is refused.
+ */
 export function wholeNumber(text: string, least: number, most: number): number | null {
-  if (!/^[-+]?[0-9]+$/.test(text)) return null;
+  if (!(least < 0 ? /^-?[0-9]+$/ : /^[0-9]+$/).test(text)) return null;
   const number = Number(text);
   return number >= least && number <= most ? number : null;
 }
@@ -59,7 +63,7 @@ export const readSecurityOption: Reader<SecurityOption> = (text, at) => {
       if (setting === "false") return { kind: key, on: false };
       return fail(at, "no-new-privileges takes true or false");
     case "mask":
-      return { kind: key, paths: paths(key) };
+      return { kind: key, paths: paths(key).map((path) => requireMaskable(path, at)) };
     case "unmask":
       return { kind: key, paths: setting === "ALL" ? setting : paths(key) };
     default:
@@ -70,6 +74,11 @@ export const readSecurityOption: Reader<SecurityOption> = (text, at) => {
       );
   }
 };
+
+function requireMaskable(path: string, at: string): string {
+  const refusal = maskRefusal(path);
+  return refusal === null ? path : fail(at, refusal);
+}
 
 /** `nofile` for `RLIMIT_NOFILE`, as docker and ulimit(1) users know them. */
 export const ulimitNames: ReadonlyMap<string, RlimitName> = new Map(
@@ -106,7 +115,11 @@ export const readUlimit: Reader<Rlimit> = (text, at) => {
 export const readSysctl: Reader<[string, string]> = (text, at) => {
   const equals = text.indexOf("=");
   if (equals < 1) fail(at, "must be NAME=VALUE", "As in net.ipv4.ip_forward=1");
-  return [text.slice(0, equals).trim(), text.slice(equals + 1)];
+  const [name, setting] = [text.slice(0, equals).trim(), text.slice(equals + 1)];
+  if (setting.trim() === "") fail(at, "the value is empty", "The form is NAME=VALUE");
+  const option = /^kernel[./](hostname|domainname)$/.exec(name)?.[1];
+  if (option !== undefined) fail(at, "has an option of its own", `Use --${option}=${setting}`);
+  return [name, setting];
 };
 
 export const readUmask: Reader<number> = (text, at) => {

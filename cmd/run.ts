@@ -2,7 +2,7 @@
  * `sbx run`: compiles the sandbox, and leaves it to the launcher to become it. Loads nothing that
  * a plain run does not need.
  */
-import { readFileSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { compileSandbox } from "../launch/compile.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
@@ -10,6 +10,7 @@ import { fail, SbxError } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
+import { type Reading, readText } from "./files.js";
 import { specFromFlags } from "./flags.js";
 import { type ParsedRun, parseRun } from "./parse.js";
 import { statusFdOf } from "./status.js";
@@ -21,30 +22,23 @@ export interface Request {
 }
 
 /** From a parsed command line; fails with an `SbxError` on anything wrong with it. */
-export async function readRequest({ flags, rootfs, command }: ParsedRun): Promise<Request> {
+export async function readRequest(
+  { flags, rootfs, command }: ParsedRun,
+  reading: Reading = { pipes: true },
+): Promise<Request> {
+  const readFile = (path: string, at: string) => readText(path, at, reading);
   const merged = await withConfig(flags, {
     variables: process.env,
     home: process.env.HOME ?? "/",
-    readFile: readIfThere,
+    readFile,
   });
-  const spec = specFromFlags(merged, rootfs, command, {
-    readFile: (path) => readFileSync(path, "utf8"),
-  });
+  const spec = specFromFlags(merged, rootfs, command, { readFile });
   return { spec, host: probe(rootfs, process.env) };
-}
-
-function readIfThere(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-    throw error;
-  }
 }
 
 /** Prints for the launcher how to start the program: cmd/sbx says how it understands it. */
 export async function run(argv: readonly string[]): Promise<void> {
-  const { host, bytes, shift } = await compileArguments(argv);
+  const { host, bytes, shift } = await compileArguments(argv, { pipes: true });
   const kept = keep(bytes, {
     env: process.env,
     home: host.user.home,
@@ -59,7 +53,7 @@ export async function runFromMemory(argv: readonly string[]): Promise<void> {
   const memory = await loadMemory();
   const handOver = memory.readHandOver(argv);
   const words = handOver.arguments.slice(1);
-  const { bytes, shift } = await compileArguments(words);
+  const { bytes, shift } = await compileArguments(words, { pipes: false });
   const own = memory.lastArguments(handOver.arguments.length - shift);
   memory.execFromMemory(
     bytes,
@@ -83,11 +77,11 @@ async function loadMemory() {
   }
 }
 
-async function compileArguments(argv: readonly string[]) {
+async function compileArguments(argv: readonly string[], reading: Reading) {
   try {
     const parsed = parseRun(argv);
     // The command reaches the program as its arguments: the same program serves every command.
-    const { spec, host } = await readRequest({ ...parsed, command: [] });
+    const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);
     // The launcher's own words include `run`.
     return { host, shift: parsed.commandIndex + 1, bytes: compileSandbox(spec, host).bytes };
   } catch (error) {

@@ -125,9 +125,16 @@ export const readEntrypoint: Reader<string[]> = (text, at) => {
 const readWorkdir: Reader<string> = (text, at) =>
   text.startsWith("/") ? text : fail(at, "must be an absolute path inside the sandbox");
 
+/** Whom it names, the rootfs's user files say later: userns/passwd.ts. */
+const readUser: Reader<string> = (text, at) =>
+  text === ":"
+    ? fail(at, "names no user", "The form is name|uid[:group|gid], as in 1000:100")
+    : text;
+
 /** Which reader an option's value has to pass; an option that is not named takes any text. */
 const readers: Readonly<Record<string, Reader<unknown>>> = {
   userns: readUserns,
+  user: readUser,
   uidmap: readMapping,
   gidmap: readMapping,
   "time-offset": readTimeOffset,
@@ -157,6 +164,8 @@ export function checkValue(
     fail(at, `must be ${choices.join(" or ")}`, didYouMean(text, choices));
   }
   if (text.includes("\0")) fail(at, "contains a NUL character");
-  if (text === "" && name !== "entrypoint") fail(at, "must not be empty");
+  if (text === "" && name !== "entrypoint") {
+    fail(at, "must not be empty", table[name]?.describe);
+  }
   readers[name]?.(text, at);
 }

@@ -5,8 +5,8 @@ import { readVariable, type Variable } from "./values.js";
 
 /** What building a spec asks of the machine. */
 export interface FlagEnvironment {
-  /** The text of a file, or a thrown error of Node's fs. */
-  readonly readFile: (path: string) => string;
+  /** The text of a file, null where it does not exist; fails, naming `at`, where it cannot be read. */
+  readonly readFile: (path: string, at: string) => string | null;
 }
 
 /** Variables of `--env-file`, then those of `--env`, by name: the last setting counts. */
@@ -19,12 +19,8 @@ export function readVariables(flags: Flags, environment: FlagEnvironment): Map<s
 /** Lines `K=V` or `K`, comments and empty lines aside; values are taken as they stand: podman-run(1). */
 function readEnvFile(path: string, { readFile }: FlagEnvironment): Variable[] {
   const at = `--env-file ${path}`;
-  let text: string;
-  try {
-    text = readFile(path);
-  } catch (error) {
-    fail(at, (error as Error).message, "Give the path of a file that you may read");
-  }
+  const text = readFile(path, at);
+  if (text === null) fail(at, "No such file or directory (ENOENT)");
   return text.split("\n").flatMap((line, index) => {
     const setting = line.trimStart().replace(/\r$/, "");
     if (setting === "" || setting.startsWith("#")) return [];

@@ -45,11 +45,7 @@ function requireDirectory(path: string): string {
     if (!isSystemError(error)) throw error;
     switch (error.code) {
       case "ENOENT":
-        return fail(
-          what,
-          "there is no such directory (ENOENT)",
-          hintForAbsent(path),
-        );
+        return fail(what, "there is no such directory (ENOENT)", hintForAbsent(path));
       case "ENOTDIR":
         return fail(what, "a part of its path is not a directory (ENOTDIR)");
       case "EACCES":

@@ -116,7 +116,11 @@ interface Uppers {
  * to it: so each directory that has no mounts below it gets an overlay of its own, and those that
  * have are made anew and filled entry by entry. Without `uppers` all is bound read-only.
  */
-function copyOfHostRoot(host: Host, uppers: Uppers | null, hostRootMapped: boolean): { steps: Step[]; notes: string[] } {
+function copyOfHostRoot(
+  host: Host,
+  uppers: Uppers | null,
+  hostRootMapped: boolean,
+): { steps: Step[]; notes: string[] } {
   const steps: Step[] = [];
   const hidden: string[] = [];
   const fixed: string[] = [];

@@ -2,8 +2,7 @@
 import * as fs from "node:fs";
 import { dirname, join, relative } from "node:path";
 import * as assert from "uvu/assert";
-import { explainOptions } from "../cmd/explain.js";
-import { aliasesOf, type RunOption, runOptions } from "../cmd/options.js";
+import { aliasesOf, explainOptions, type RunOption, runOptions } from "../cmd/options.js";
 import { asksForHelp, parseRun } from "../cmd/parse.js";
 import { svg } from "../docs/svg.js";
 import { suite } from "./support/suite.js";

@@ -84,6 +84,7 @@ function files(kinds: readonly IdKind[]): string {
 }
 
 function missingHelpers({ newuidmap, newgidmap }: Host): string {
-  if (newuidmap === null) return newgidmap === null ? "newuidmap and newgidmap were" : "newuidmap was";
+  if (newuidmap === null)
+    return newgidmap === null ? "newuidmap and newgidmap were" : "newuidmap was";
   return "newgidmap was";
 }

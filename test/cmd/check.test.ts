@@ -59,6 +59,7 @@ const fullMaps: Facts["maps"] = {
   helpers,
   denySetgroups: false,
   rootMapped: true,
+  shortages: { uid: { why: null, hint: "" }, gid: { why: null, hint: "" } },
   notes: [],
 };
 const singleMaps: Facts["maps"] = {
@@ -202,7 +203,7 @@ test("an HPC login node: old kernel, no subids, no helpers, home on NFS", () => 
   );
   assert.is(report.item("newuidmap").mend, "sudo dnf install shadow-utils");
   assert.is(report.item("pasta").mend, "sudo dnf install passt");
-  assert.match(report.item("subuids").mend ?? "", "usermod --add-subuids 100000-165535 alice");
+  assert.match(report.item("subuids").mend ?? "", "usermod --add-subuids 165536-231071 alice");
   assert.match(report.item("overlay").mend ?? "", "XDG_CACHE_HOME to a directory on a local disk");
   assert.match(report.item("fuse").mend ?? "", "sudo modprobe fuse");
   assert.match(report.item("tun").mend ?? "", "sudo chmod 0666 /dev/net/tun");

@@ -70,6 +70,8 @@ test.needs("bash", "bash completes commands and options", () => {
   assert.equal(bash("sbx run --user"), ["--userns", "--user"]);
   assert.equal(bash("sbx run --no-in"), ["--no-in-place", "--no-init"]);
   assert.equal(bash("sbx explain run --dom"), ["--domainname"]);
+  assert.equal(bash("sbx explain run --st"), ["--stage", "--status-fd"]);
+  assert.equal(bash("sbx run --st"), ["--status-fd"]);
   assert.equal(bash("sbx completion f"), ["fish"]);
 });
 
@@ -78,6 +80,14 @@ test.needs("bash", "bash completes values, attached or not", () => {
   assert.equal(bash("sbx run --pid=h"), ["host"]);
   assert.equal(bash("sbx run --pid="), ["private", "host"]);
   assert.equal(bash("sbx run --cap-add NET_A"), ["NET_ADMIN"]);
+  assert.equal(bash("sbx run --cap-add net_a"), ["NET_ADMIN"]);
+  assert.equal(bash("sbx explain run --stage p"), ["plan", "program"]);
+  assert.equal(bash("sbx explain run --stage=sp"), ["spec"]);
+  assert.equal(bash("sbx explain run --stage plan roo"), ["rootfs dir"]);
+  assert.equal(bash("sbx run --ulimit no"), ["nofile="]);
+  assert.equal(bash("sbx run --ulimit=no"), ["nofile="]);
+  assert.equal(bash("sbx run --ulimit nofile="), []);
+  assert.equal(bash("sbx run --security-opt unmask=A"), ["ALL"]);
   assert.equal(bash("sbx run -e SBX_TEST"), ["SBX_TEST_MARK"]);
   assert.equal(bash("sbx run --env-file r"), ["rootfs dir", "root.env"].sort().reverse());
 });
@@ -100,6 +110,11 @@ test.needs("fish", "fish completes the same", () => {
   assert.equal(fish("sbx run -t -e A=b --user x roo"), ["rootfs dir/"]);
   assert.equal(fish("sbx run / --pi"), []);
   assert.equal(fish("sbx explain run --dom"), ["--domainname"]);
+  assert.equal(fish("sbx explain run --sta"), ["--stage", "--status-fd"]);
+  assert.equal(fish("sbx run --sta"), ["--status-fd"]);
+  assert.equal(fish("sbx explain run --stage plan roo"), ["rootfs dir/"]);
+  assert.equal(fish("sbx run --cap-add net_a"), ["NET_ADMIN"]);
+  assert.equal(fish("sbx run --ulimit nof"), ["nofile="]);
 });
 
 test.run();

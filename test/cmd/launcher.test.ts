@@ -104,6 +104,15 @@ for (const shell of shells) {
     assert.is(signal, "SIGINT");
   });
 
+  test.needs(needs, `${name}: a compiler that is interrupted ends it without a word`, async () => {
+    const sbx = install(`process.kill(process.pid, "SIGINT"); setTimeout(() => {}, 9_000);`);
+    const result = await start([...shell, sbx, "run"]);
+    assert.equal([result.signal, result.stderr], ["SIGINT", ""]);
+    // As a script's background jobs have it, which Node resets, and a shell cannot.
+    const ignoring = await start(["env", "--ignore-signal=INT", ...shell, sbx, "run"]);
+    assert.equal([ignoring.code, ignoring.stderr], [130, ""]);
+  });
+
   test.needs(needs, `${name}: a compiler that was killed`, async () => {
     const sbx = install(`process.kill(process.pid, "SIGKILL"); setTimeout(() => {}, 9_000);`);
     const result = await start([...shell, sbx, "run"]);

@@ -95,7 +95,7 @@ test("knows other names", () => {
 });
 
 const wrong: [string[], RegExp][] = [
-  [[], /^sbx: sbx run: no ROOTFS is given\. .*sbx run \/ sh/],
+  [[], /^sbx: run: no ROOTFS is given\. .*sbx run \/ sh/],
   [["--init", "--"], /no ROOTFS/],
   [["--hostnmae", "x", "/"], /^sbx: --hostnmae: no such option\. Did you mean --hostname\?$/],
   [["--no-inti", "/"], /Did you mean --no-init\?/],

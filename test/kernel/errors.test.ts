@@ -59,7 +59,7 @@ test.needs(plain, "the rootfs: absent, no directory, not to be read, none given"
     await refuses(125, expected, [], [path, "true"]);
   }
   for (const path of [closed, locked]) fs.chmodSync(path, 0o700);
-  await refuses(125, /^sbx: sbx run: no ROOTFS is given\. .*sbx run \/ sh/, [], []);
+  await refuses(125, /^sbx: run: no ROOTFS is given\. .*sbx run \/ sh/, [], []);
 });
 
 test.needs(plain, "the command: absent, not executable, a directory", async () => {

@@ -4,7 +4,7 @@
  * that there is nothing but it to be killed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import * as fs from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
@@ -12,6 +12,7 @@ import type { Host } from "../../spec/host.js";
 import { compileTo, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
 import { entriesOf, mountPoints, processesNaming, start } from "../support/sandbox.js";
+import { childrenOf } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("kill");
@@ -24,22 +25,40 @@ const uppers = join(directory, "uppers");
 /** In the arguments of every process of the sandboxes; part of no other's. */
 const marker = `86${process.pid}.25`;
 /** Children, in sessions of their own, that ignore what can be ignored. */
-const stubborn = `trap '' HUP INT TERM QUIT; (setsid sleep ${marker} &); for i in 1 2 3; do sleep ${marker} & done; : >/left; exec sleep ${marker}`;
+const stubborn = `trap '' HUP INT TERM QUIT; (setsid sleep ${marker} &); for i in 1 2 3; do sleep ${marker} & done; (: >/tmp/left); exec sleep ${marker}`;
 
 const monitor = (program: string, script: string): ChildProcess =>
   spawn(program, ["sh", "-c", script], { stdio: "ignore" });
 const ended = (child: ChildProcess) =>
   new Promise<number | null>((done) => child.on("exit", (code) => done(code)));
 
+/** The inits of what was killed: their arguments tell no more whose they are. */
+const inits = new Set<number>();
+
 /** Monitor, init, payload, its children, and the helpers of the set-up. */
 function left(program: string): string[] {
-  const processes = [...processesNaming(program), ...processesNaming(marker)];
+  const processes = [
+    ...processesNaming(program),
+    ...processesNaming(marker),
+    ...processesNaming("sbx-init").filter(({ pid }) => inits.has(pid)),
+  ];
   return processes.map(({ pid, commandLine }) => `${pid} ${commandLine}`);
 }
 
 async function until(reached: () => boolean): Promise<void> {
   const deadline = performance.now() + 15_000;
   while (!reached() && performance.now() < deadline) await sleep(10);
+}
+
+/**
+ * Whether less than a quarter of the user's quota of keys is used, see keyrings(7): each sandbox has a keyring, and
+ * those of many that are killed at once are there until the kernel gets to collect them.
+ */
+function keysFree(): boolean {
+  const users = readFileSync("/proc/key-users", "utf8");
+  const own = users.split("\n").find((line) => line.trim().startsWith(`${process.getuid?.()}:`));
+  const [used = 0, limit = 1] = (own?.trim().split(/\s+/)[3] ?? "0/1").split("/").map(Number);
+  return used < limit / 4;
 }
 
 /** Fails where something is still there after a generous time. */
@@ -56,9 +75,12 @@ async function assertGone(program: string, mounts: readonly string[]): Promise<v
  */
 async function killAtRandom(program: string, count: number, setUpMs: number): Promise<void> {
   const one = async (index: number) => {
+    await until(keysFree);
     const child = monitor(program, stubborn);
     const end = ended(child);
     await sleep(Math.random() * setUpMs + (index % 2 === 0 ? 0 : setUpMs));
+    // Fails where the monitor has ended by itself: then there was nothing to be killed.
+    for (const pid of childrenOf(child.pid ?? 0)) inits.add(pid);
     child.kill("SIGKILL");
     await end;
   };
@@ -94,8 +116,7 @@ test.needs(plain, "SIGKILL of the init ends the sandbox, with 137", async () => 
   const sleepers = () =>
     processesNaming(marker).filter(({ commandLine }) => commandLine === `sleep ${marker}`);
   await until(() => sleepers().length === 5);
-  const init = fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
-  process.kill(Number(init), "SIGKILL");
+  for (const init of childrenOf(child.pid ?? 0)) process.kill(init, "SIGKILL");
   assert.is(await end, 137);
   await assertGone(program, mounts);
 });

@@ -63,7 +63,7 @@ test("a host from the files of a machine", () => {
   const name = probe("/", process.env).user.name;
   tree({
     "etc/subuid": `${process.getuid?.()}:100000:65536\n`,
-    "etc/subgid": `${name}:200000:65536\n`,
+    "etc/subgid": `${name}:200000:65536\nanother:400000:65536\n`,
     "proc/self/status": "Name:\tnode\nCapEff:\t0000000000000000\n",
     "proc/self/uid_map": "         0       1000          1\n         1     100000      65536\n",
     "proc/self/mountinfo": "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n",
@@ -77,6 +77,7 @@ test("a host from the files of a machine", () => {
   const host = probe(join(top, "home/"), { HOME: "/home/alice", PATH: "" }, machine());
   assert.equal(host.subuids, [{ start: 100000, size: 65536 }]);
   assert.equal(host.subgids, [{ start: 200000, size: 65536 }]);
+  assert.equal(host.freeSubids, { uid: 165536, gid: 465536 });
   assert.is(host.mapsAnyId, false);
   assert.equal(host.namespaceIds.uids, [
     { start: 0, size: 1 },
@@ -151,6 +152,10 @@ test("a rootfs that cannot be used says why", () => {
   assert.match(failure(join(top, "file")), "it is not a directory (ENOTDIR)");
   assert.match(failure(join(top, "file/x")), "a part of its path is not a directory");
   assert.match(failure(join(top, "loop")), "too many symbolic links");
+  for (const image of ["debian:12", "docker.io/library/alpine"]) {
+    assert.match(failure(image), /ENOENT\)\. Images are not supported: give a directory/);
+  }
+  assert.not.match(failure(join(top, "absent")), "Images");
   assert.match(failure("a\0b"), "NUL");
   assert.match(failure(`${top}/${"x".repeat(300)}`), "ENAMETOOLONG");
 });
@@ -218,14 +223,17 @@ test("user files are read through links, inside the rootfs only", () => {
     assert.is(read(path), null, path);
 });
 
-test("what is no plain small file is not read", () => {
+test("what is no plain file is not read, and one too large is an error", () => {
   const root = tree({ "r/big": "", "r/limit": "" });
-  truncateSync(join(root, "r/limit"), 1024 * 1024);
-  truncateSync(join(root, "r/big"), 1024 * 1024 + 1);
+  truncateSync(join(root, "r/limit"), 16 * 1024 * 1024);
+  truncateSync(join(root, "r/big"), 16 * 1024 * 1024 + 1);
   execFileSync("mkfifo", [join(root, "r/fifo")]);
   const read = (path: string) => readInRoot(join(root, "r"), path);
-  assert.is(read("limit")?.length, 1024 * 1024);
-  assert.is(read("big"), null);
+  assert.is(read("limit")?.length, 16 * 1024 * 1024);
+  assert.match(
+    failureOf(() => read("big")),
+    "read /big of the rootfs: it has 16777217 bytes, and at most 16777216 are read",
+  );
   assert.is(read("fifo"), null);
   assert.is(readInRoot("/", "dev/null"), null);
 });

@@ -72,6 +72,14 @@ test("a root of the host's that cannot be listed is an error", () => {
   );
 });
 
+test("the host's files show as nobody only where its root has no id", () => {
+  const rootfs = { ...hostOf().rootfs, path: "/", directories: { "/": [] } };
+  const notes = (hostRootMapped: boolean) =>
+    planRoot(spec, hostOf({ rootfs }), true, hostRootMapped).notes.join();
+  assert.match(notes(false), "show as nobody");
+  assert.not.match(notes(true), "show as nobody");
+});
+
 test("separators in the paths of an overlay are escaped", () => {
   assert.is(escapeOverlayPath("/a,b:c\\d e"), "/a\\,b\\:c\\\\d e");
 });

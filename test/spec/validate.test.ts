@@ -148,6 +148,34 @@ const wrong: [string, (spec: ReturnType<typeof defaultSpec>) => void, RegExp][] 
     /whole host/,
   ],
   [
+    "a sysctl without a value",
+    (s) => {
+      s.linux.sysctl = { "net.ipv4.ip_forward": "" };
+    },
+    /sysctl\["net.ipv4.ip_forward"\]: must not be empty/,
+  ],
+  [
+    "a mask over everything",
+    (s) => {
+      s.linux.maskedPaths = ["/etc/.."];
+    },
+    /maskedPaths\[0\]: the whole root cannot be masked/,
+  ],
+  [
+    "a mask over what each process has its own of",
+    (s) => {
+      s.linux.maskedPaths = ["/proc/kcore", "//proc/./self/environ"];
+    },
+    /maskedPaths\[1\]: \/proc\/self\/environ is another file for each process/,
+  ],
+  [
+    "a user without a name",
+    (s) => {
+      s.sbx.user = ":";
+    },
+    /sbx.user: must name a user/,
+  ],
+  [
     "a sysctl that climbs",
     (s) => {
       s.linux.sysctl = { "net./../vm.swappiness": "1" };

@@ -1,9 +1,7 @@
 /** Runs the installed command as a user would, and looks for what it may have left behind. */
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { homedir } from "node:os";
-import { basename, join, resolve } from "node:path";
-import { programPlaces } from "../../launch/store.js";
+import { join, resolve } from "node:path";
 
 /** The launcher, absolute. */
 export const command = resolve(import.meta.dirname, "../../cmd/sbx");
@@ -94,22 +92,6 @@ function readOrNull(path: string): string | null {
   }
 }
 
-/**
- * The monitors and inits that run now. An init is not dumpable, so that its /proc/PID/exe cannot be
- * read; its name is that of the kept program, cut to 15 bytes (proc_pid_comm(5)).
- */
-export function programProcesses(env: NodeJS.ProcessEnv = process.env): LeftProcess[] {
-  const places = programPlaces({ env, home: homedir() }).filter((place) => fs.existsSync(place));
-  const names = new Set(
-    places.flatMap((place) => fs.readdirSync(place)).map((n) => n.slice(0, 15)),
-  );
-  return processes().filter(({ pid, commandLine }) => {
-    const [first = ""] = commandLine.split(" ", 1);
-    const name = readOrNull(`/proc/${pid}/comm`)?.trim() ?? "";
-    return names.has(name) || (names.has(basename(first).slice(0, 15)) && first.startsWith("/"));
-  });
-}
-
 /** The processes that have the text in their arguments, this one aside. */
 export function processesNaming(text: string): LeftProcess[] {
   return processes().filter(({ pid, commandLine }) => {
@@ -132,16 +114,4 @@ export function entriesOf(...directories: readonly string[]): string[] {
     .filter((directory) => fs.existsSync(directory))
     .flatMap((directory) => fs.readdirSync(directory).map((name) => join(directory, name)))
     .sort();
-}
-
-/**
- * Everything a sandbox may leave behind, as lines: equal before and after it where nothing is left.
- * Other test files run at the same time: give the sandboxes a cache and a store of the test's own.
- */
-export function traces(upperStores: readonly string[], env = process.env): string[] {
-  return [
-    ...programProcesses(env).map(({ pid, commandLine }) => `process ${pid}: ${commandLine}`),
-    ...mountPoints().map((path) => `mount: ${path}`),
-    ...entriesOf(...upperStores).map((path) => `file: ${path}`),
-  ];
 }

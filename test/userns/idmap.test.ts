@@ -30,7 +30,7 @@ test("auto without subordinate ids is a single id, and says how to get more", ()
   assert.is(result.helpers, null);
   assert.is(result.denySetgroups, true);
   assert.equal(result.notes, [
-    "only your own uid and gid exist inside: alice has no subordinate ids in /etc/subuid and /etc/subgid. An administrator gives them with: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 alice",
+    "only your own uid and gid exist inside: alice has no subordinate ids in /etc/subuid and /etc/subgid. An administrator gives them with: sudo usermod --add-subuids 165536-231071 --add-subgids 265536-331071 alice",
   ]);
 });
 
@@ -38,7 +38,19 @@ test("a user without a name is told the line, for usermod knows only names", () 
   const user = { ...poorHost.user, name: null };
   const [note = ""] = plan(auto, { ...poorHost, user }).notes;
   assert.match(note, "uid 1000 has no subordinate ids");
-  assert.match(note, "1000:100000:65536");
+  assert.match(
+    note,
+    "Have the line 1000:165536:65536 added to /etc/subuid, and 1000:265536:65536 added to /etc/subgid.",
+  );
+});
+
+test("where other users have ids up to the end, no range of theirs is offered", () => {
+  const freeSubids = { uid: 165536, gid: 4294967295 - 65535 };
+  const [note = ""] = plan(auto, { ...poorHost, freeSubids }).notes;
+  assert.match(note, "above the ranges of other users none are left in /etc/subgid");
+  assert.not.match(note, "usermod");
+  const last = { ...freeSubids, gid: 4294967295 - 65536 };
+  assert.match(plan(auto, { ...poorHost, freeSubids: last }).notes[0] ?? "", "-4294967294 alice");
 });
 
 test("auto without the helpers is a single id, and says what to install", () => {
@@ -47,7 +59,22 @@ test("auto without the helpers is a single id, and says what to install", () => 
   assert.is(result.helpers, null);
   assert.is(result.denySetgroups, true);
   assert.is(result.notes.length, 1);
-  assert.match(result.notes[0] ?? "", /newgidmap not found.*apt install uidmap.*shadow-utils/);
+  assert.match(result.notes[0] ?? "", /newgidmap was not found.*apt install uidmap.*shadow-utils/);
+});
+
+test("what to do about an id that is missing inside depends on why it is", () => {
+  const shortage = (host: Host, spec = specOf(auto)) => planIdMaps(spec, host).shortages.uid;
+  const noHelpers = shortage(hostOf({ newuidmap: null, newgidmap: null }));
+  assert.match(noHelpers.hint, "apt install uidmap");
+  assert.match(noHelpers.why ?? "", "newuidmap and newgidmap were not found");
+  assert.match(shortage(hostOf({ noNewPrivileges: true })).hint, "login shell");
+  assert.match(shortage(poorHost).hint, "usermod --add-subuids 165536-231071 alice");
+  assert.match(shortage(hostOf()).hint, /--uidmap, or get more ids\. .*--add-subuids 165536-2/);
+  assert.is(shortage(rootHost()).hint, "Map it with --uidmap.");
+  assert.is(shortage(hostOf(), specOf({ mode: "single" })).hint, "Leave out --userns=single.");
+  const given = specOf(auto, maps("0:1000:1"));
+  assert.is(shortage(hostOf(), given).hint, "Map it with --uidmap.");
+  assert.match(planIdMaps(given, hostOf()).shortages.gid.hint, "get more ids");
 });
 
 test("uids and gids may differ in kind", () => {
@@ -57,7 +84,7 @@ test("uids and gids may differ in kind", () => {
   assert.equal(noGids.helpers, helpers);
   assert.is(noGids.denySetgroups, true);
   assert.match(noGids.notes[0] ?? "", "only your own gid exists inside");
-  assert.match(noGids.notes[0] ?? "", "usermod --add-subgids 100000-165535 alice");
+  assert.match(noGids.notes[0] ?? "", "usermod --add-subgids 265536-331071 alice");
   const noUids = plan(auto, hostOf({ subuids: [] }));
   assert.equal(noUids.helpers, helpers);
   assert.is(noUids.denySetgroups, false);
@@ -283,7 +310,7 @@ test("more explicit lines than the kernel takes", () => {
 
 test("an explicit map that needs a missing helper", () => {
   const message = failureOf(() => explicit("0:100000:10", hostOf({ newuidmap: null })));
-  assert.match(message, /^sbx: map subordinate ids: newuidmap not found.*apt install uidmap/);
+  assert.match(message, /^sbx: map subordinate ids: newuidmap was not found.*apt install uidmap/);
 });
 
 test("hostIdOf", () => {

@@ -136,7 +136,12 @@ test("an unknown name comes with a hint", () => {
   );
 });
 
+const shortages = {
+  uid: { why: "newuidmap was not found", hint: "Install it." },
+  gid: { why: null, hint: "Map it with --gidmap." },
+};
 const all = {
+  shortages,
   uidMappings: maps("0:1000:1 1:100000:2000"),
   gidMappings: maps("0:100:1 1:200000:2000"),
 };
@@ -148,17 +153,18 @@ test("a user whose ids are all mapped stays as it is", () => {
 
 test("an id without a mapping is refused, with what there is", () => {
   const single = {
+    shortages,
     uidMappings: maps("0:1000:1"),
     gidMappings: maps("0:100:1"),
     denySetgroups: true,
   };
   assert.match(
     failureOf(() => requireMapped(resolve("alice"), single)),
-    /run as uid 1000: it is not mapped into the sandbox, only 0\. .*--uidmap.*another --user/,
+    /run as uid 1000: it is not mapped into the sandbox, only 0 \(newuidmap was not found\)\. Choose another --user, or: Install it\.$/,
   );
   assert.match(
     failureOf(() => requireMapped(resolve("0:7"), single)),
-    "run as gid 7",
+    /run as gid 7: .*, only 0\. Choose another --user, or: Map it with --gidmap\.$/,
   );
   const few = { ...all, gidMappings: maps("0:100:1 1001:200000:1"), denySetgroups: false };
   assert.match(

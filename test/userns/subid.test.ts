@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { parseGetsubids, parseSubids } from "../../userns/subid.js";
+import { firstFreeSubid, parseGetsubids, parseSubids } from "../../userns/subid.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("userns/subid");
@@ -51,6 +51,13 @@ test("of an overlap the first range has it", () => {
   assert.equal(ranges("alice:150:100\nalice:100:100"), ["150+100", "100+50"]);
   assert.equal(ranges("alice:100:10\nalice:90:30"), ["100+10", "90+10", "110+10"]);
   assert.equal(ranges("alice:100:10\n1000:100:10\nalice:102:3"), ["100+10"]);
+});
+
+test("a range for one more user begins above those of all", () => {
+  assert.is(firstFreeSubid(""), 100000);
+  assert.is(firstFreeSubid("bob:300000:65536\nalice:100000:65536\n1003:165536:65536\n"), 365536);
+  assert.is(firstFreeSubid("bob:1000:500\nbroken:400000\n:x:\nempty:500000:0\n"), 100000);
+  assert.is(firstFreeSubid("greedy:100000:9999999999\n"), 4294967295);
 });
 
 test("what getsubids prints", () => {
