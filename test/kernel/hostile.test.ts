@@ -36,14 +36,15 @@ test.needs(
 );
 
 test.needs(
-  [...needs, "bash"],
+  [...needs, "python3"],
   "a payload that continues itself does not leave sbx stopped",
   async () => {
     const script = "(sleep 0.5; kill -CONT $$) & kill -STOP $$; exit 5";
     // In a job of its own, which the kernel does stop; an orphaned process group it would not.
-    const job = 'set -m; "$@" & wait -f $!';
+    const job =
+      "import os, subprocess, sys; sys.exit(subprocess.Popen(sys.argv[1:], preexec_fn=os.setpgrp).wait())";
     const words = [command, "run", busyboxRootfs(), "sh", "-c", script];
-    const { code } = await start(["bash", "-c", job, "0", ...words], { timeoutMs: 10_000 });
+    const { code } = await start(["python3", "-c", job, ...words], { timeoutMs: 10_000 });
     assert.is(code, 5);
   },
 );
