@@ -113,7 +113,8 @@ export function plan(spec: Spec, host: Host): Plan {
       "identity",
       { kind: "joinKeyring" },
       {
-        EDQUOT: "Your quota of keys is used up: see /proc/key-users",
+        EDQUOT:
+          "Your quota of keys is used up, of which each sandbox takes one (/proc/key-users): end some, or raise kernel.keys.maxkeys with sysctl, as root",
       },
     ),
     // After the last write to /proc/self, whose files then belong to nobody inside.

@@ -94,6 +94,8 @@ test.needs(
       await terminal.enter("fg");
       await settle();
       await terminal.press("C-c");
+      // What is typed before sbx has ended is read by sbx.
+      await terminal.waitFor(/\^C\s*outer>$/);
       // bash gives a stopped command up, and does not run what comes after it.
       await terminal.enter('echo "end $?"');
       await terminal.waitFor("end 130");
@@ -113,6 +115,7 @@ test.needs(plain, "^Z of a program that has set the terminal to its own mode", a
     await terminal.waitFor("nobody:x:65534");
     await terminal.type(":q!");
     await terminal.press("Enter");
+    await terminal.waitFor(/outer>$/);
     await terminal.enter("echo vi ended $?");
     await terminal.waitFor("vi ended 0");
   });
