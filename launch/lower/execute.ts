@@ -1,3 +1,7 @@
+/**
+ * The payload's last steps: its environment and arguments, which are inputs of the program at run
+ * time, the search in PATH, and execve.
+ */
 import type { Action } from "../../spec/step.js";
 import { slot } from "../builder.js";
 import { k, minus } from "../constants.js";

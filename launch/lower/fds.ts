@@ -3,7 +3,7 @@ import { rlimitNames } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, minus } from "../constants.js";
-import { type Context, s } from "./context.js";
+import { type Context, preservedFds, s } from "./context.js";
 
 const index = slot("index");
 const bits = slot("bits");
@@ -55,4 +55,18 @@ export function closeFrom({ b, memory }: Context, first: number, last: number): 
   b.alu("add", index, index, 1);
   b.jump(next);
   b.label(end);
+}
+
+/**
+ * In a process that stays outside beside the monitor: a session of its own, out of reach of the
+ * terminal's signals, and nothing open that someone may wait for the end of.
+ */
+export function leaveCaller(c: Context): void {
+  const { b, plan } = c;
+  const nothing = slot("nothingFd");
+  b.must("setsid", []);
+  b.must("openat", [k("AT_FDCWD"), b.text("/dev/null"), k("O_RDWR", "O_CLOEXEC"), 0], nothing);
+  for (const standard of [0, 1, 2]) b.must("dup3", [nothing, standard, 0]);
+  if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
+  if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
 }

@@ -5,8 +5,8 @@
  */
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
-import { type Context, preservedFds, s } from "./context.js";
-import { closeFrom } from "./fds.js";
+import { type Context, s } from "./context.js";
+import { leaveCaller } from "./fds.js";
 
 const guardPid = slot("guardPid");
 const guardRead = slot("guardRead");
@@ -27,7 +27,7 @@ export function guardState(c: Context): void {
  */
 export function startGuard(c: Context): void {
   if (!needed(c)) return;
-  const { b, memory, plan } = c;
+  const { b, memory } = c;
   const monitor = b.fresh("guard");
   b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
   b.load(4, guardRead, memory.pair);
@@ -35,14 +35,10 @@ export function startGuard(c: Context): void {
   b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], guardPid);
   b.branch(guardPid, "ne", 0, monitor);
 
-  b.comment("the guard: out of reach of the terminal's signals, all of which are blocked anyway");
+  b.comment("the guard");
   b.failTo("guard.end");
   b.must("close", [guardWrite]);
-  b.must("setsid", []);
-  b.must("openat", [k("AT_FDCWD"), b.text("/dev/null"), k("O_RDWR", "O_CLOEXEC"), 0], fd);
-  for (const standard of [0, 1, 2]) b.must("dup3", [fd, standard, 0]);
-  if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
-  if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
+  leaveCaller(c);
   b.comment("first the pid of PID 1, as the monitor sees it; then the pipe's end");
   b.must("read", [guardRead, memory.scratch, 8], bytes);
   b.branch(bytes, "ne", 8, "guard.end");
@@ -72,7 +68,7 @@ export function tellGuard(c: Context): void {
   b.must("write", [guardWrite, memory.scratch, 8]);
 }
 
-/** In PID 1 to be: the pipe must end with the monitor alone. */
+/** In every other process that the monitor makes: the pipe must end with the monitor alone. */
 export function leaveGuard(c: Context): void {
   if (needed(c)) c.b.must("close", [guardWrite]);
 }

@@ -1,3 +1,7 @@
+/**
+ * The monitor's side of making the inside: the clone, the id maps. docs/architecture.md draws the
+ * whole exchange.
+ */
 import type { Mapping } from "../../spec/spec.js";
 import type { Action, NamespaceFlag } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";

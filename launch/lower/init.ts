@@ -1,3 +1,4 @@
+/** The init: PID 1 of the sandbox. Sets it up, starts the payload, then reaps and forwards. */
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";

@@ -1,10 +1,17 @@
+/**
+ * Throw-away uppers on disk, for kernels whose tmpfs cannot hold them, and the process that removes
+ * them: the janitor. It lives in the sandbox's user namespace, where the files' owners have ids, but
+ * not in its pid namespace, and it waits for the init's end; so it also cleans up after a monitor
+ * that was killed. Nothing inside is alive by then, so that nobody moves directories about under it.
+ */
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, minus, signo } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
-import { type Context, preservedFds, s, scratchSize } from "./context.js";
-import { closeFrom } from "./fds.js";
+import { type Context, s, scratchSize } from "./context.js";
+import { leaveCaller } from "./fds.js";
+import { leaveGuard } from "./guard.js";
 import { compose } from "./text.js";
 
 const storeFd = slot("storeFd");
@@ -87,15 +94,11 @@ export function startJanitor(c: Context): void {
   b.comment("the janitor");
   b.failTo("janitor.fail");
   b.must("setns", [namespace, k("CLONE_NEWUSER")]);
-  b.must("setsid", []);
-  b.comment("holds nothing open that someone may wait for the end of");
-  b.must("openat", [k("AT_FDCWD"), b.text("/dev/null"), k("O_RDWR", "O_CLOEXEC"), 0], directory);
-  for (const standard of [0, 1, 2]) b.must("dup3", [directory, standard, 0]);
+  leaveCaller(c);
+  leaveGuard(c);
   b.store(4, memory.scratch, 0, init);
   b.store(4, memory.scratch, 4, k("POLLIN"));
   for (const fd of [s.releaseWrite, s.controlOutside, s.signalFd]) b.must("close", [fd]);
-  if (c.plan.statusFd !== null) b.must("close", [c.plan.statusFd]);
-  if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
   b.failTo("janitor.end");
   b.must("write", [readyWrite, b.text("!"), 1]);
   b.must("ppoll", [memory.scratch, 1, 0, 0, 8]);
