@@ -8,7 +8,7 @@ import type { Mapping, RlimitName, TimeOffset } from "./spec.js";
 /** Who runs a step: the monitor outside, the init (PID 1) inside, or the payload before execve. */
 export type Role = "monitor" | "init" | "payload";
 
-/** The order of set-up. Steps of a plan are sorted by it; why, is said in launch/plan.ts. */
+/** Which part of the set-up a step belongs to. The order of steps is that of launch/plan.ts. */
 export type Phase =
   | "prepare"
   | "clone"
@@ -43,10 +43,7 @@ export type MountFlag =
   | "MS_NODIRATIME"
   | "MS_BIND"
   | "MS_REC"
-  | "MS_UNBINDABLE"
   | "MS_PRIVATE"
-  | "MS_SLAVE"
-  | "MS_SHARED"
   | "MS_RELATIME"
   | "MS_STRICTATIME";
 

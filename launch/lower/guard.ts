@@ -22,8 +22,8 @@ export function guardState(c: Context): void {
 }
 
 /**
- * In the monitor, before the fds that it shares with the inside are open: the guard holds none whose end someone waits
- * for. The monitor keeps the write end of the pipe for life.
+ * In the monitor, before the fds that it shares with the inside are open: the guard holds none whose
+ * end someone waits for. The monitor keeps the write end of the pipe for life.
  */
 export function startGuard(c: Context): void {
   if (!needed(c)) return;

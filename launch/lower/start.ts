@@ -3,9 +3,10 @@
  *
  * A rootfs may hold a command that leads back to the program that executes it, such as a link to
  * /proc/self/exe. It would run inside, where others could open /proc/PID/exe: a file of the caller's,
- * outside, from which the next sandbox is started (the pattern of CVE-2019-5736). No path inside leads
- * to that file but through such links and interpreters, so the program goes on only where the path
- * that execve(2) was given is its own file and no link to it. A sealed memfd, which has no path, cannot be changed.
+ * outside, from which the next sandbox is started (the pattern of CVE-2019-5736). No path inside
+ * leads to that file but through such links and interpreters, so the program goes on only where the
+ * path that execve(2) was given is its own file and no link to it. A sealed memfd, which has no
+ * path, cannot be changed.
  */
 import { at, slot } from "../builder.js";
 import { k } from "../constants.js";

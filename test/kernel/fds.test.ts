@@ -1,6 +1,7 @@
 /** Which file descriptors reach the payload, and what is told on the status fd. */
+import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { attempt, inside } from "../support/inside.js";
+import { attempt, compileTo, inside, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { command, start } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
@@ -27,6 +28,21 @@ test.needs(needs, "0 to 2, and none of what the caller has left open", async () 
   const { stdout } = await outside(`run $R sh -c '${list}' 3</etc/passwd 4>&1 9</ 200</`);
   assert.is(stdout, "0\n1\n2\n");
 });
+
+test.needs(
+  [...needs, "strace"],
+  "the same where close_range is refused, by an old kernel or an old filter",
+  async () => {
+    const path = join(temporaryDirectory("fds"), "program");
+    const program = await compileTo(path, ["--userns=single", busyboxRootfs()]);
+    for (const errno of ["ENOSYS", "EPERM"]) {
+      const strace = `strace -f -o /dev/null -e trace=close_range -e inject=close_range:error=${errno}`;
+      const script = `exec 7</ 200</; exec ${strace} ${program} sh -c '${list}'`;
+      const { stdout, stderr } = await start(["bash", "-c", script]);
+      assert.is(stdout, "0\n1\n2\n", `${errno}: ${stderr}`);
+    }
+  },
+);
 
 test.needs(needs, "--preserve-fds passes that many from 3 on", async () => {
   const { stdout } = await outside(
