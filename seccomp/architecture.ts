@@ -1,0 +1,20 @@
+/** The architectures that filters are compiled for. */
+
+/** By libseccomp's words for them; in profiles `SCMP_ARCH_` and the word in capitals. */
+export const architectures = ["x86_64", "x86", "x32", "aarch64", "arm"] as const;
+export type SeccompArchitecture = (typeof architectures)[number];
+
+/**
+ * What `seccomp_data.arch` has for each: AUDIT_ARCH_* of linux/audit.h. x32 is told from x86_64 by a
+ * bit of the number alone.
+ */
+export const auditArch: Readonly<Record<SeccompArchitecture, number>> = {
+  x86_64: 0xc000003e,
+  x86: 0x40000003,
+  x32: 0xc000003e,
+  aarch64: 0xc00000b7,
+  arm: 0x40000028,
+};
+
+/** __X32_SYSCALL_BIT of asm/unistd.h: set in every number of x32, but for -1. */
+export const x32Bit = 0x40000000;
