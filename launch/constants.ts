@@ -25,8 +25,11 @@ const numbers = {
   MS_NOATIME: 1024,
   MS_NODIRATIME: 2048,
   MS_BIND: 4096,
+  MS_MOVE: 8192,
   MS_REC: 16384,
   MS_PRIVATE: 1 << 18,
+  MS_SLAVE: 1 << 19,
+  MS_SHARED: 1 << 20,
   MS_RELATIME: 1 << 21,
   MS_STRICTATIME: 1 << 24,
   MNT_DETACH: 2,
@@ -35,6 +38,7 @@ const numbers = {
   AT_FDCWD: -100,
   AT_REMOVEDIR: 0x200,
   AT_SYMLINK_NOFOLLOW: 0x100,
+  AT_EMPTY_PATH: 0x1000,
   O_RDONLY: 0,
   O_WRONLY: 1,
   O_RDWR: 2,
@@ -43,6 +47,7 @@ const numbers = {
   O_NONBLOCK: 0o4000,
   O_ASYNC: 0o20000,
   O_CLOEXEC: 0o2000000,
+  O_PATH: 0o10000000,
   F_GETFD: 1,
   F_SETFD: 2,
   F_SETFL: 4,
@@ -51,6 +56,9 @@ const numbers = {
   F_GET_SEALS: 1034,
   FD_CLOEXEC: 1,
   SEEK_SET: 0,
+  LOCK_SH: 1,
+  LOCK_EX: 2,
+  LOCK_NB: 4,
   // linux/prctl.h
   PR_SET_PDEATHSIG: 1,
   PR_SET_DUMPABLE: 4,
@@ -61,6 +69,16 @@ const numbers = {
   PR_CAP_AMBIENT: 47,
   PR_CAP_AMBIENT_RAISE: 2,
   PR_CAP_AMBIENT_CLEAR_ALL: 4,
+  // linux/stat.h
+  S_IFMT: 0o170000,
+  S_IFCHR: 0o020000,
+  S_IFDIR: 0o040000,
+  S_IFREG: 0o100000,
+  S_IFLNK: 0o120000,
+  STATX_BASIC_STATS: 0x7ff,
+  // linux/openat2.h
+  RESOLVE_NO_MAGICLINKS: 2,
+  RESOLVE_IN_ROOT: 16,
   // asm-generic/ioctls.h, linux/sockios.h
   TCGETS: 0x5401,
   TCSETS: 0x5402,
@@ -118,6 +136,14 @@ export function k(...names: ConstantName[]): Constant {
     names.reduce((sum, name) => sum | BigInt(numbers[name]), 0n),
   );
 }
+
+/** Opens the thing itself, be it a symbolic link. arch/arm64/include/uapi/asm/fcntl.h has numbers of its own. */
+export const openLink: Constant = {
+  kind: "constant",
+  text: "O_PATH|O_NOFOLLOW|O_CLOEXEC",
+  value: k("O_PATH", "O_CLOEXEC").value | 0o400000n,
+  aarch64: k("O_PATH", "O_CLOEXEC").value | 0o100000n,
+};
 
 /** A signal's number, see signal(7). */
 export function signo(name: string): Constant {

@@ -24,6 +24,8 @@ export interface Address {
 export interface Constant {
   readonly kind: "constant";
   readonly value: bigint;
+  /** The value on arm64, where the kernel has another one there. */
+  readonly aarch64?: bigint;
   readonly text: string;
 }
 

@@ -3,7 +3,6 @@
  */
 
 import { planLoopback } from "../netns/loopback.js";
-import { planDevices } from "../rootfs/devices.js";
 import { planMasks } from "../rootfs/masks.js";
 import { planMounts } from "../rootfs/mounts.js";
 import { newRoot, planRoot } from "../rootfs/root.js";
@@ -19,6 +18,8 @@ import { userNamespaceBlocker } from "./blocker.js";
 import { cloneHints, cwdHints, executeHints, explainBlocked, mapHints } from "./hints.js";
 import {
   executeAction,
+  kernelFiles,
+  lockStep,
   nameSteps,
   oomSteps,
   rlimitStep,
@@ -27,7 +28,6 @@ import {
   terminalSteps,
   timeSteps,
   umaskSteps,
-  within,
 } from "./steps.js";
 
 /** Throws an `SbxError` for what can be seen to be impossible on this host. */
@@ -52,8 +52,13 @@ export function plan(spec: Spec, host: Host): Plan {
     hostIdOf(maps.uidMappings, 0) === host.user.uid,
     maps.uidMappings.some(({ hostID }) => hostID === 0),
   );
-  const mounts = planMounts(spec, host, (gid) => hostIdOf(maps.gidMappings, gid) !== null);
-  const masks = planMasks(spec);
+  const mounts = planMounts(spec, host, {
+    uid: user.uid,
+    gid: user.gid,
+    gidMapped: (gid) => hostIdOf(maps.gidMappings, gid) !== null,
+  });
+  const stagedAt = kernelFiles(mounts.stageOf);
+  const masks = planMasks(spec, stagedAt);
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
 
   const steps: Step[] = [
@@ -67,6 +72,8 @@ export function plan(spec: Spec, host: Host): Plan {
           "That file descriptor is not open: open it for sbx (N<file), or correct --preserve-fds or --status-fd",
       },
     ),
+    // Before the clone, so that who holds it is the monitor as well, and in the end nobody.
+    ...(spec.sbx.volumes ?? []).map(lockStep),
     // The rootfs is found as the caller, with the caller's rights and the caller's view.
     ...root.prepare,
 
@@ -80,6 +87,8 @@ export function plan(spec: Spec, host: Host): Plan {
     // From outside, since only the caller's own uid may be mapped from within.
     step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
 
+    // As the caller still, who may see them, and before mounts cover their paths.
+    ...mounts.open,
     // The init's files shall belong to the sandbox's root, or, where that has no id, to the user:
     // nothing can be made by an id without one (EOVERFLOW). Ids first, as changing them takes back
     // the request to die with the monitor.
@@ -91,22 +100,32 @@ export function plan(spec: Spec, host: Host): Plan {
     step("init", "idmap", { kind: "dieWithMonitor" }),
     ...timeSteps(spec),
 
-    // Outside paths end at pivot_root: sources are named before it, destinations after it.
     ...explainBlocked(root.mounts, blocker),
+    // What the host mounts from now on stays out.
+    step("init", "mounts", {
+      kind: "mount",
+      source: "none",
+      target: newRoot,
+      type: null,
+      flags: ["MS_REC", "MS_PRIVATE"],
+      data: "",
+    }),
+    step("init", "mounts", { kind: "openAnchors", newRoot }),
+    // Out of the rootfs's reach as long as they are being put together.
+    ...mounts.staged,
+    // Writes below /proc/sys come before it is made read-only.
+    ...sysctlSteps(spec, stagedAt),
+    ...oomSteps(spec),
+    ...masks.staged,
+    ...terminalSteps(spec, user, mounts.stageOf),
+    ...mounts.attach,
+    // Over the mounts that they may lie in.
+    ...masks.others,
+    // Last use of the host's mounts: its paths end here.
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
-    ...mounts.steps,
-    // On the /dev that has just been mounted.
-    ...planDevices(),
-    // Last use of the host's mounts.
-    step("init", "filesystems", { kind: "detachOldRoot" }),
 
     ...nameSteps(spec),
     ...planLoopback(spec),
-    // Over the mounts they protect; writes below /proc/sys come before it is made read-only.
-    ...within("/proc", [...sysctlSteps(spec), ...oomSteps(spec), ...masks.proc]),
-    ...within("/sys", masks.sys),
-    ...masks.others,
-    ...terminalSteps(spec, user),
     ...umaskSteps(spec),
     step(
       "init",
@@ -134,7 +153,7 @@ export function plan(spec: Spec, host: Host): Plan {
       ? []
       : [step("payload", "identity", { kind: "dieWithMonitor" })]),
     // With the payload's rights, as its user would go there.
-    step("payload", "identity", { kind: "chdir", path: spec.process.cwd }, cwdHints),
+    step("payload", "identity", { kind: "enterWorkdir", path: spec.process.cwd }, cwdHints),
     // Capabilities last of the privileges: every step before may need them.
     step("payload", "capabilities", { kind: "setCapabilities", sets }),
     ...(spec.process.noNewPrivileges === false

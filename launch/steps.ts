@@ -1,5 +1,6 @@
 /** Steps that are made straight from a key of the spec; none where the key is absent. */
 import { rlimInfinity } from "../spec/describe.js";
+import { fail } from "../spec/error.js";
 import type { Rlimit, Spec } from "../spec/spec.js";
 import type { Action, Phase, Role, Step } from "../spec/step.js";
 import type { Hints } from "./hints.js";
@@ -39,20 +40,24 @@ export function nameSteps({ hostname, domainname }: Spec): Step[] {
   ];
 }
 
-export function sysctlSteps({ linux }: Spec): Step[] {
-  return Object.entries(linux.sysctl ?? {}).map(([key, text]) =>
-    step(
+/** `stagedAt` tells where a file below /proc lies on the stage. */
+export function sysctlSteps({ linux }: Spec, stagedAt: (path: string) => string | null): Step[] {
+  return Object.entries(linux.sysctl ?? {}).map(([key, text]) => {
+    const path = `/proc/sys/${key.replaceAll(".", "/")}`;
+    const staged = stagedAt(path);
+    if (staged === null) fail(`set the sysctl ${key}`, "the sandbox has no /proc");
+    return step(
       "init",
       "network",
-      { kind: "writeFile", path: `/proc/sys/${key.replaceAll(".", "/")}`, inside: "/proc", text },
+      { kind: "writeProc", path, staged, text },
       {
         ENOENT: `The kernel has no setting ${key}`,
         EACCES: `The kernel does not let a user namespace set ${key}`,
         EPERM: `The kernel does not let a user namespace set ${key}`,
         EINVAL: `The kernel does not take this value for ${key}`,
       },
-    ),
-  );
+    );
+  });
 }
 
 export function oomSteps({ process }: Spec): Step[] {
@@ -62,9 +67,9 @@ export function oomSteps({ process }: Spec): Step[] {
       "init",
       "identity",
       {
-        kind: "writeFile",
+        kind: "writeProc",
         path: "/proc/self/oom_score_adj",
-        inside: "/proc",
+        staged: null,
         text: `${process.oomScoreAdj}`,
       },
       {
@@ -75,10 +80,22 @@ export function oomSteps({ process }: Spec): Step[] {
   ];
 }
 
-export function terminalSteps({ process }: Spec, { uid }: { uid: number }): Step[] {
+/** Of the devpts while it is staged, where nobody inside can put another one in its place. */
+export function terminalSteps(
+  { process, mounts }: Spec,
+  { uid }: { uid: number },
+  stageOf: (destination: string) => string | null,
+): Step[] {
   if (process.terminal === false) return [];
   const when = process.terminal === true ? "always" : "auto";
-  return [step("init", "filesystems", { kind: "openTerminal", when, uid })];
+  const isFresh = (path: string, type: string) =>
+    mounts.some((mount) => mount.destination === path && mount.type === type);
+  const pts = isFresh("/dev/pts", "devpts") ? stageOf("/dev/pts") : null;
+  if (pts === null) {
+    fail("open a terminal", "the sandbox has no devpts of its own on /dev/pts", "Use --no-tty");
+  }
+  const console = isFresh("/dev", "tmpfs") ? `${stageOf("/dev")}/console` : null;
+  return [step("init", "filesystems", { kind: "openTerminal", when, uid, pts, console })];
 }
 
 export function rlimitStep({ type, soft, hard }: Rlimit): Step {
@@ -116,13 +133,28 @@ export function executeAction({ process, sbx, hostname }: Spec, home: string): A
   };
 }
 
-/** Steps made from within a filesystem of the sandbox's own, and back to its root. */
-export function within(path: "/proc" | "/sys", steps: readonly Step[]): Step[] {
-  if (steps.length === 0) return [];
-  const filesystem = path === "/proc" ? "proc" : "sysfs";
-  return [
-    step("init", "masks", { kind: "enter", path, filesystem }),
-    ...steps,
-    step("init", "masks", { kind: "chdir", path: "/" }),
-  ];
+/**
+ * Tells of a path below /proc or /sys where it lies on the stage, by what `stageOf` says of these two;
+ * null for every other path.
+ */
+export function kernelFiles(
+  stageOf: (destination: string) => string | null,
+): (path: string) => string | null {
+  return (path) => {
+    const [, root = "", rest = ""] = /^(\/proc|\/sys)(\/.+)$/.exec(path) ?? [];
+    const staged = stageOf(root);
+    return staged === null ? null : staged + rest;
+  };
+}
+
+export function lockStep(path: string): Step {
+  return step(
+    "monitor",
+    "prepare",
+    { kind: "lockVolume", path },
+    {
+      ENOENT: "It has just been removed: start again",
+      EAGAIN: "It is just being removed: start again",
+    },
+  );
 }

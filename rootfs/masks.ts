@@ -1,43 +1,44 @@
 /**
- * Masked and read-only paths, the OCI fields of `linux`. Those below /proc and /sys are looked up from
- * within these filesystems, so that a rootfs that changes under way cannot lead them elsewhere.
+ * Masked and read-only paths, the OCI fields of `linux`. Those below /proc and /sys are taken care of
+ * before these are moved into the rootfs, which so has no part in it.
  */
 import { defaultMaskedPaths } from "../spec/default.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, Located, Step } from "../spec/step.js";
+import type { Action, Step } from "../spec/step.js";
+import { stage } from "./root.js";
 
 export interface MaskPlan {
-  /** With /proc as the working directory. */
-  readonly proc: readonly Step[];
-  /** With /sys. */
-  readonly sys: readonly Step[];
+  /** While the mounts are staged. */
+  readonly staged: readonly Step[];
+  /** Once all is in its place. */
   readonly others: readonly Step[];
 }
 
-export function planMasks(spec: Spec): MaskPlan {
-  const { maskedPaths = [], readonlyPaths = [] } = spec.linux;
-  const steps = (inside: Located["inside"]): Step[] => {
-    const here = (path: string) => filesystemOf(path, spec) === inside;
-    return [
-      ...readonlyPaths.filter(here).map((path) => step({ kind: "readonlyPath", path, inside })),
-      ...maskedPaths.filter(here).map((path) => {
-        // The defaults are for every kernel; what someone names themselves must be there.
-        const required = !defaultMaskedPaths.includes(path);
-        const made = step({ kind: "mask", path, inside, required });
-        return required ? { ...made, hints: absentHints } : made;
+/** `stagedAt` tells where a path is that lies in a kernel's filesystem which is still staged, else null. */
+export function planMasks({ linux }: Spec, stagedAt: (path: string) => string | null): MaskPlan {
+  const { maskedPaths = [], readonlyPaths = [] } = linux;
+  const all = [
+    ...readonlyPaths.map((path, index) =>
+      step({
+        kind: "readonlyPath",
+        path,
+        staged: stagedAt(path),
+        scratch: `${stage}/readonly-${index}`,
       }),
-    ];
-  };
-  return { proc: steps("/proc"), sys: steps("/sys"), others: steps(null) };
+    ),
+    ...maskedPaths.map((path) => {
+      // The defaults are for every kernel; what someone names themselves must be there.
+      const required = !defaultMaskedPaths.includes(path);
+      const made = step({ kind: "mask", path, staged: stagedAt(path), required });
+      return required ? { ...made, hints: absentHints } : made;
+    }),
+  ];
+  const isStaged = ({ action }: Step) => "staged" in action && action.staged !== null;
+  return { staged: all.filter(isStaged), others: all.filter((each) => !isStaged(each)) };
 }
 
 const absent = "There is nothing to mask at that path inside: correct it, or leave it out";
 const absentHints = { ENOENT: absent, ENOTDIR: absent };
-
-function filesystemOf(path: string, { mounts }: Spec): Located["inside"] {
-  const found = (["/proc", "/sys"] as const).find((root) => path.startsWith(`${root}/`));
-  return mounts.some(({ destination }) => destination === found) ? (found ?? null) : null;
-}
 
 function step(action: Action): Step {
   return { role: "init", phase: "masks", action };

@@ -1,94 +1,98 @@
 /**
- * The OCI `mounts` of a spec as steps: destinations are paths inside the new root, which is the
- * process's root by then, so that no link of a hostile rootfs leads out of it; sources of binds are
- * relative to the old root, which is the working directory.
+ * The OCI `mounts` of a spec as steps. Each mount is put together on a stage outside the new root,
+ * with its flags, and moved to its destination when all are; so it is never there half protected,
+ * and no link of a hostile rootfs leads anywhere. Sources of binds are opened before that, as the
+ * caller, and before any mount covers them.
  */
 import { fail } from "../spec/error.js";
-import type { Host } from "../spec/host.js";
+import { type Host, kernelAtLeast } from "../spec/host.js";
 import type { Mount, Spec } from "../spec/spec.js";
-import type { Action, MountFlag, RestrictingFlag, Step } from "../spec/step.js";
+import type { Action, RestrictingFlag, Step } from "../spec/step.js";
+import { planDevices } from "./devices.js";
+import { type MountOptions, parseOptions } from "./options.js";
 import { restrictMount } from "./restrict.js";
-
-/** Mount options that are flags, after mount(8) and the runtime-spec's config.md. */
-const optionFlags: Readonly<Record<string, readonly MountFlag[]>> = {
-  ro: ["MS_RDONLY"],
-  rw: [],
-  nosuid: ["MS_NOSUID"],
-  suid: [],
-  nodev: ["MS_NODEV"],
-  dev: [],
-  noexec: ["MS_NOEXEC"],
-  exec: [],
-  noatime: ["MS_NOATIME"],
-  nodiratime: ["MS_NODIRATIME"],
-  relatime: ["MS_RELATIME"],
-  strictatime: ["MS_STRICTATIME"],
-  bind: ["MS_BIND"],
-  rbind: ["MS_BIND", "MS_REC"],
-};
+import { stage, store } from "./root.js";
 
 const restricting: readonly RestrictingFlag[] = ["MS_RDONLY", "MS_NOSUID", "MS_NODEV", "MS_NOEXEC"];
 
 const restrict = restrictMount("filesystems");
 
 export interface MountPlan {
-  readonly steps: readonly Step[];
+  /** With the caller's ids. */
+  readonly open: readonly Step[];
+  readonly staged: readonly Step[];
+  readonly attach: readonly Step[];
   readonly notes: readonly string[];
+  /** The place on the stage of what is mounted on exactly this destination, or null. */
+  readonly stageOf: (destination: string) => string | null;
 }
 
-/** `gidMapped` tells whether a gid of the sandbox has one of the host's behind it. */
-export function planMounts(spec: Spec, host: Host, gidMapped: (gid: number) => boolean): MountPlan {
-  const notes: string[] = [];
-  const steps = spec.mounts.flatMap((mount) => {
-    if (!isMissing(mount, host)) return mountSteps(mount, host, gidMapped);
-    notes.push(`no ${mount.destination}: the host has nothing mounted there to share`);
-    return [];
-  });
-  return { steps, notes };
+/** Ids of the sandbox: of its user, to whom `U` gives files, and which of its gids have one outside. */
+export interface SandboxIds {
+  readonly uid: number;
+  readonly gid: number;
+  readonly gidMapped: (gid: number) => boolean;
 }
+
+export function planMounts({ mounts }: Spec, host: Host, ids: SandboxIds): MountPlan {
+  const notes: string[] = [];
+  const [open, staged, attach]: [Step[], Step[], Step[]] = [[], [], []];
+  const stages = new Map<string, string>();
+  for (const [number, mount] of mounts.entries()) {
+    const { destination, type, source } = mount;
+    if (isMissing(mount, host)) {
+      notes.push(`no ${destination}: the host has nothing mounted there to share`);
+      continue;
+    }
+    const target = `${stage}/${number}`;
+    const options = parseOptions(mount, ids.gidMapped);
+    stages.set(destination, target);
+    if (!options.flags.includes("MS_BIND")) {
+      staged.push(...freshSteps(mount, target, options));
+      if (destination === "/dev" && type === "tmpfs") staged.push(...planDevices(target));
+    } else {
+      if (type === "volume" && source === undefined) {
+        staged.push(...anonymousSteps(number, target));
+      } else {
+        if (source?.startsWith("/") !== true)
+          fail(`mount ${destination}`, "a bind needs an absolute path as its source");
+        open.push(openStep(number, source));
+        staged.push(bindStep(number, source, target, options));
+      }
+      staged.push(...bindFlagSteps(source ?? "", target, options, host, ids));
+      if (isRecursivelyReadOnly(options) && !kernelAtLeast(host, 5, 12)) {
+        notes.push(
+          `${destination} is read-only with the mounts below it that were there at the start: Linux 5.12 takes all`,
+        );
+      }
+    }
+    attach.push(attachStep(target, destination));
+  }
+  return { open, staged, attach, notes, stageOf: (destination) => stages.get(destination) ?? null };
+}
+
+/** What a spec by default shares with the host in a shared namespace. */
+const shareable = ["/proc", "/sys", "/dev/shm", "/dev/mqueue"];
 
 /** A filesystem of a shared namespace that the host, whose it is, has not mounted itself. */
-function isMissing({ source, destination, options }: Mount, host: Host): boolean {
-  if (source !== destination || options?.includes("rbind") !== true) return false;
+function isMissing({ source, destination }: Mount, host: Host): boolean {
+  if (source !== destination || !shareable.includes(destination)) return false;
   return !host.mounts.some(({ mountPoint }) => mountPoint === source);
 }
 
-function mountSteps(mount: Mount, host: Host, gidMapped: (gid: number) => boolean): Step[] {
-  const { destination: target, type = null, source } = mount;
-  const { flags, data } = parseOptions(mount, gidMapped);
-  const mountPoint: Step = {
-    ...step({ kind: "mkdir", path: target, mode: 0o755 }),
-    hints: {
-      EROFS: `A sandbox mounts there: make the directory ${target} in the rootfs, or leave --read-only out`,
-      EACCES: `A sandbox mounts there, and you may not make it: make the directory ${target} in the rootfs, or leave --in-place out`,
-    },
-  };
-  if (!flags.includes("MS_BIND")) {
-    const made = step({
-      kind: "mount",
-      source: source ?? type ?? "none",
-      target,
-      type,
-      flags,
-      data,
-    });
-    const hints = coveredHints[type ?? ""];
-    return [mountPoint, hints === undefined ? made : { ...made, hints }];
-  }
-  if (source === undefined) fail(`mount ${target}`, "a bind mount needs a source");
-  const bindFlags = flags.filter((flag) => flag === "MS_BIND" || flag === "MS_REC");
-  const added = restricting.filter((flag) => flags.includes(flag));
+function freshSteps(mount: Mount, target: string, { flags, data }: MountOptions): Step[] {
+  const { type, source = type ?? "none" } = mount;
+  if (type === undefined) fail(`mount ${mount.destination}`, "it has no type, and is no bind");
+  const made = step({ kind: "mount", source, target, type, flags, data });
+  const hints = freshHints[type];
   return [
-    mountPoint,
-    step({ kind: "mount", source: `.${source}`, target, type: null, flags: bindFlags, data: "" }),
-    ...(added.length === 0
-      ? []
-      : restrict(host, target, added, flags.includes("MS_REC") ? source : null)),
+    step({ kind: "mkdir", path: target, mode: 0o755 }),
+    hints === undefined ? made : { ...made, hints },
   ];
 }
 
-/** Of these the kernel makes no fresh one where parts of the only one there is are covered. */
-const coveredHints: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** What the kernel says where it makes no fresh one, since the only one there is is partly covered. */
+const freshHints: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   proc: {
     EPERM:
       "The /proc out here is partly covered, as in a container, so the kernel refuses a fresh one (mount too revealing): start the outer container with its /proc unmasked (podman: --security-opt unmask=ALL), or use --pid=host",
@@ -97,26 +101,77 @@ const coveredHints: Readonly<Record<string, Readonly<Record<string, string>>>> =
     EPERM:
       "The /sys out here is partly covered, as in a container, so the kernel refuses a fresh one (mount too revealing): start the outer container with its /sys unmasked (podman: --security-opt unmask=ALL), or use --network=host",
   },
+  tmpfs: { EINVAL: "The kernel does not take one of these options: tmpfs(5) has them" },
 };
 
-function parseOptions(
-  mount: Mount,
-  gidMapped: (gid: number) => boolean,
-): { flags: MountFlag[]; data: string } {
-  const flags = new Set<MountFlag>();
-  const data: string[] = [];
-  for (const option of mount.options ?? []) {
-    const known = optionFlags[option];
-    if (known !== undefined) for (const flag of known) flags.add(flag);
-    else if (!isUnmappedGid(option, gidMapped)) data.push(option);
-  }
-  return { flags: [...flags], data: data.join(",") };
+function openStep(number: number, path: string): Step {
+  return {
+    ...step({ kind: "openSource", number, path }),
+    hints: {
+      ENOENT: "There is no such file or directory on this machine: make it, or correct the path",
+      EACCES: "You may not go there yourself, so neither may the sandbox",
+    },
+  };
 }
 
-/** devpts's gid=5 is the group tty; where it has no id the terminals keep the user's own group. */
-function isUnmappedGid(option: string, gidMapped: (gid: number) => boolean): boolean {
-  const gid = /^gid=(\d+)$/.exec(option)?.[1];
-  return gid !== undefined && !gidMapped(Number(gid));
+function bindStep(number: number, path: string, target: string, { flags }: MountOptions): Step {
+  const recursive = flags.includes("MS_REC");
+  return {
+    ...step({ kind: "bindSource", number, path, target, recursive }),
+    hints: {
+      EINVAL: "Mounts below it are not to be uncovered: bind it with them, which rbind does",
+    },
+  };
+}
+
+/** A directory of the store that the janitor removes when the sandbox has ended. */
+function anonymousSteps(number: number, target: string): Step[] {
+  const source = `${store}/volume-${number}`;
+  return [
+    step({ kind: "mkdir", path: source, mode: 0o755 }),
+    step({ kind: "mkdir", path: target, mode: 0o755 }),
+    step({ kind: "mount", source, target, type: null, flags: ["MS_BIND"], data: "" }),
+  ];
+}
+
+function bindFlagSteps(
+  source: string,
+  target: string,
+  { flags, propagation, chown }: MountOptions,
+  host: Host,
+  { uid, gid }: SandboxIds,
+): Step[] {
+  const added = restricting.filter((flag) => flags.includes(flag));
+  const recursive = flags.includes("MS_REC") ? source : null;
+  return [
+    step({ kind: "mount", source: "none", target, type: null, flags: propagation, data: "" }),
+    ...(chown ? [chownStep(source, target, uid, gid)] : []),
+    ...(added.length === 0 ? [] : restrict(host, target, added, recursive)),
+  ];
+}
+
+function chownStep(path: string, target: string, uid: number, gid: number): Step {
+  const unmapped =
+    "Its owner, or the new one, has no id in the sandbox: give yourself subordinate ids (`sbx check` says how), or leave U out";
+  return {
+    ...step({ kind: "chownTree", path, target, uid, gid }),
+    hints: { EPERM: unmapped, EINVAL: unmapped, EOVERFLOW: unmapped },
+  };
+}
+
+const isRecursivelyReadOnly = ({ flags }: MountOptions) =>
+  flags.includes("MS_RDONLY") && flags.includes("MS_REC");
+
+function attachStep(staged: string, path: string): Step {
+  return {
+    ...step({ kind: "attach", staged, path }),
+    hints: {
+      EROFS: `It is missing in the rootfs, which is read-only: make ${path} there, or leave --read-only out`,
+      EACCES: `It is missing in the rootfs, and may not be made: make ${path} there, or choose another destination`,
+      ELOOP: "Links of the rootfs lead in a circle, or to what belongs to a process",
+      otherType: "Give a directory for a directory, and a file for a file",
+    },
+  };
 }
 
 function step(action: Action): Step {

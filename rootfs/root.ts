@@ -16,7 +16,9 @@ const restrict = restrictMount("mounts");
 /** Where the pieces are mounted until the root is pivoted to; only the sandbox's mount namespace sees it. */
 const base = "/tmp";
 export const newRoot = `${base}/root`;
-const store = `${base}/store`;
+/** Where mounts are put together before they are moved to their place in the new root. */
+export const stage = `${base}/mounts`;
+export const store = `${base}/store`;
 
 /** Directories of the host that a copy of its root does not show: a sandbox gets its own. */
 const ownFilesystems = new Set(["/proc", "/sys", "/dev"]);
@@ -49,16 +51,21 @@ export function planRoot(
       source: "none",
       target: "/",
       type: null,
-      flags: ["MS_REC", "MS_PRIVATE"],
+      // A mount namespace of another user namespace is born so: what a bind shall follow of the
+      // host's mounts reaches it, nothing goes out.
+      flags: ["MS_REC", "MS_SLAVE"],
       data: "",
     }),
   ];
   const notes: string[] = [];
   const throwAway = spec.root.readonly !== true && spec.sbx.writes === "throw-away";
   const onDisk = throwAway && !tmpfsHasUserXattrs(host);
+  const anonymous = spec.mounts.some(
+    ({ type, source }) => type === "volume" && source === undefined,
+  );
 
   mounts.push(tmpfs(base));
-  if (onDisk) {
+  if (onDisk || anonymous) {
     prepare.push(monitor({ kind: "mkdir", path: host.upperStore, mode: 0o700 }));
     prepare.push(
       monitor({
@@ -71,6 +78,11 @@ export function planRoot(
       init({ kind: "mkdir", path: store, mode: 0o700 }),
       init({ kind: "bindUpperStore", target: store }),
     );
+  }
+  if (anonymous) {
+    notes.push(`anonymous volumes lie below ${host.upperStore}, and are removed at the end`);
+  }
+  if (onDisk) {
     notes.push(
       `writes go to a directory below ${host.upperStore} that is removed at the end: tmpfs has no user xattrs before Linux 6.6`,
     );

@@ -37,10 +37,20 @@ export function describe(action: Action): string {
       return `link ${action.path} to ${action.target}`;
     case "pivotRoot":
       return `make ${action.newRoot} the root`;
-    case "detachOldRoot":
-      return "detach the old root";
-    case "enter":
-      return `enter the ${action.filesystem} on ${action.path}`;
+    case "enterWorkdir":
+      return `change to the directory ${action.path}`;
+    case "openAnchors":
+      return `open the new root ${action.newRoot}, /proc/self/fd and /dev/null`;
+    case "openSource":
+      return `open the source ${action.path}`;
+    case "bindSource":
+      return `bind ${action.path} on ${action.target}`;
+    case "chownTree":
+      return `give all of ${action.path} to uid ${action.uid}, gid ${action.gid} inside`;
+    case "lockVolume":
+      return `lock the volume ${action.path}`;
+    case "attach":
+      return `move ${action.staged} to ${action.path} inside`;
     case "mask":
       return `mask ${action.path}`;
     case "readonlyPath":
@@ -51,7 +61,7 @@ export function describe(action: Action): string {
       return `set the domain name ${action.name}`;
     case "loopbackUp":
       return "bring up the loopback interface";
-    case "writeFile":
+    case "writeProc":
       return `write ${JSON.stringify(action.text)} to ${action.path}`;
     case "openTerminal":
       return "open a terminal";
@@ -93,7 +103,10 @@ function describeMount({
   flags,
 }: Extract<Action, { kind: "mount" }>): string {
   if (flags.includes("MS_BIND")) return `bind ${source} on ${target}`;
-  if (type === null) return `make the mounts below ${target} private`;
+  if (type === null) {
+    const below = flags.includes("MS_REC") ? "the mounts below " : "";
+    return `make ${below}${target} ${flagNames(flags.filter((flag) => flag !== "MS_REC"))}`;
+  }
   return `mount ${type} on ${target}`;
 }
 

@@ -131,6 +131,8 @@ export interface SbxKeys {
   capDrop?: string[];
   /** Where writes to the rootfs go. `root.readonly` refuses them instead. */
   writes: "throw-away" | "in-place";
+  /** Directories of volumes, absolute: each is locked while the sandbox lives. */
+  volumes?: string[];
   /** Runs before the command's own words; OCI images call it Entrypoint. */
   entrypoint: string[];
   /** Names of variables that are taken from the caller's environment where they are set there. */

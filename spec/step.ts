@@ -44,6 +44,8 @@ export type MountFlag =
   | "MS_BIND"
   | "MS_REC"
   | "MS_PRIVATE"
+  | "MS_SLAVE"
+  | "MS_SHARED"
   | "MS_RELATIME"
   | "MS_STRICTATIME";
 
@@ -62,17 +64,13 @@ export interface CapabilitySets {
   readonly ambient: readonly Capability[];
 }
 
-/** An absolute path, looked up from the filesystem that the step before has entered, if any is named. */
-export interface Located {
-  readonly path: string;
-  readonly inside: "/proc" | "/sys" | null;
-}
-
 export type Action =
   /** Makes fds 0 to 2 open and closes all others but the first `preserved` after them and `statusFd`. */
   | { readonly kind: "tidyFds"; readonly preserved: number; readonly statusFd: number | null }
-  /** chdir(2). A relative path is relative to where the step before left the process. */
+  /** chdir(2) to a path of the host's. */
   | { readonly kind: "chdir"; readonly path: string }
+  /** Holds a shared lock on the directory of a volume, until the last process of the sandbox has ended. */
+  | { readonly kind: "lockVolume"; readonly path: string }
   /**
    * Makes a directory below `parent` for throw-away uppers, once there is the janitor, which removes
    * it at the end. Its mode is 0700, or 0777 where root inside is not the caller.
@@ -135,14 +133,50 @@ export type Action =
   /** An empty file to mount on; one that is there already is left as it is. */
   | { readonly kind: "touch"; readonly path: string; readonly mode: number }
   | { readonly kind: "symlink"; readonly target: string; readonly path: string }
+  /** Opens what later steps start from: the new root, the host's /dev/null, verified, and a verified procfs. */
+  | { readonly kind: "openAnchors"; readonly newRoot: string }
+  /** Opens the source of a bind, by a path of the host's, for the `bindSource` of the same number. */
+  | { readonly kind: "openSource"; readonly number: number; readonly path: string }
+  /** Binds that source on `target`, which is made: a directory or a file, as the source is. */
+  | {
+      readonly kind: "bindSource";
+      readonly number: number;
+      readonly path: string;
+      readonly target: string;
+      readonly recursive: boolean;
+    }
+  /** Gives the directory or file mounted at `target`, and all below it, to these ids of the sandbox. */
+  | {
+      readonly kind: "chownTree";
+      readonly path: string;
+      readonly target: string;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  /** Moves what is mounted at `staged` to a path inside the new root, which is made where it is missing. */
+  | { readonly kind: "attach"; readonly staged: string; readonly path: string }
+  /**
+   * Hides a file behind /dev/null and a directory behind an empty tmpfs; what is absent is passed over,
+   * unless it is `required`. The path is one inside the new root; where it lies in a mount that is
+   * still staged, `staged` is where.
+   */
+  | {
+      readonly kind: "mask";
+      readonly path: string;
+      readonly staged: string | null;
+      readonly required: boolean;
+    }
+  /** Makes what lies at the path read-only; what is absent is passed over. Put together at `scratch`. */
+  | {
+      readonly kind: "readonlyPath";
+      readonly path: string;
+      readonly staged: string | null;
+      readonly scratch: string;
+    }
+  /** Changes the root, and lets go of the old one. */
   | { readonly kind: "pivotRoot"; readonly newRoot: string }
-  | { readonly kind: "detachOldRoot" }
-  /** chdir(2) to what must be the root of this filesystem, whatever a rootfs makes of the path meanwhile. */
-  | { readonly kind: "enter"; readonly path: string; readonly filesystem: "proc" | "sysfs" }
-  /** Hides a file behind /dev/null and a directory behind an empty tmpfs; what is absent is passed over. */
-  | ({ readonly kind: "mask"; readonly required: boolean } & Located)
-  /** Makes what lies at the path read-only, as it is; what is absent is passed over. */
-  | ({ readonly kind: "readonlyPath" } & Located)
+  /** fchdir(2) to a path inside the root, which no link leads out of. */
+  | { readonly kind: "enterWorkdir"; readonly path: string }
   | { readonly kind: "sethostname"; readonly name: string }
   | { readonly kind: "setdomainname"; readonly name: string }
   | { readonly kind: "loopbackUp" }
@@ -150,9 +184,24 @@ export type Action =
   | { readonly kind: "joinKeyring" }
   /** Nobody inside can trace the process or read its memory. */
   | { readonly kind: "nonDumpable" }
-  | ({ readonly kind: "writeFile"; readonly text: string } & Located)
-  /** A pty from the sandbox's devpts, owned by `uid`; `auto`: where stdin and stdout are terminals. */
-  | { readonly kind: "openTerminal"; readonly when: "auto" | "always"; readonly uid: number }
+  /** Writes to a file of a procfs, which is verified to be one, where it lies on the stage if anywhere. */
+  | {
+      readonly kind: "writeProc";
+      readonly path: string;
+      readonly staged: string | null;
+      readonly text: string;
+    }
+  /**
+   * A pty from the sandbox's devpts at `pts`, owned by `uid`, shown as the file `console` too;
+   * `auto`: where stdin and stdout are terminals.
+   */
+  | {
+      readonly kind: "openTerminal";
+      readonly when: "auto" | "always";
+      readonly uid: number;
+      readonly pts: string;
+      readonly console: string | null;
+    }
   | {
       readonly kind: "setrlimit";
       readonly type: RlimitName;

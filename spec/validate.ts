@@ -175,6 +175,7 @@ const sbxKeys = object<SbxKeys>({
   capAdd: optional(list<string>(capabilityOrAll)),
   capDrop: optional(list<string>(capabilityOrAll)),
   writes: oneOf("throw-away", "in-place"),
+  volumes: optional(list(path)),
   entrypoint: list(text),
   inheritEnv: list(envName),
   inheritAllEnv: yesOrNo,

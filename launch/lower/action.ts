@@ -8,22 +8,24 @@ import { rlimitNames } from "../../spec/spec.js";
 import { type Action, assertNever, type Role } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
-import { type Context, octal, s, words32, words64 } from "./context.js";
+import { attach, bindSource, lockVolume, openAnchors, openSource } from "./attach.js";
+import { chownTree } from "./chown.js";
+import { type Context, octal, regularFile, s, words32, words64 } from "./context.js";
 import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
 import {
-  enter,
   makeDirectories,
   overlay,
   pivotRoot,
   remount,
   unlessThere,
-  writeFile,
+  writeProc,
 } from "./filesystem.js";
 import { cloneInit, mapIds } from "./handshake.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { mask, readonlyPath } from "./masks.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
+import { enterWorkdir } from "./resolve.js";
 import { openTerminal } from "./terminal.js";
 
 const fd = slot("fd");
@@ -86,18 +88,25 @@ function lowerAction(c: Context, action: Action) {
     case "mkdir":
       return makeDirectories(c, action.path, action.mode);
     case "touch":
-      // mknod(2) makes a regular file without opening it.
       return unlessThere(c, "mknodat", action.path, regularFile(action.mode), [0]);
     case "symlink":
       return b.must("symlinkat", [b.text(action.target), k("AT_FDCWD"), b.text(action.path)]);
     case "pivotRoot":
-      c.known.clear();
       return pivotRoot(c, action.newRoot);
-    case "detachOldRoot":
-      b.must("umount2", [b.text("."), k("MNT_DETACH")]);
-      return b.must("chdir", [b.text("/")]);
-    case "enter":
-      return enter(c, action);
+    case "enterWorkdir":
+      return enterWorkdir(c, action.path);
+    case "openAnchors":
+      return openAnchors(c, action);
+    case "openSource":
+      return openSource(c, action);
+    case "bindSource":
+      return bindSource(c, action);
+    case "chownTree":
+      return chownTree(c, action);
+    case "lockVolume":
+      return lockVolume(c, action.path);
+    case "attach":
+      return attach(c, action);
     case "mask":
       return mask(c, action);
     case "readonlyPath":
@@ -111,8 +120,8 @@ function lowerAction(c: Context, action: Action) {
       return joinKeyring(c);
     case "nonDumpable":
       return b.must("prctl", [k("PR_SET_DUMPABLE"), 0, 0, 0, 0]);
-    case "writeFile":
-      return writeFile(c, action, action.text);
+    case "writeProc":
+      return writeProc(c, b.text(action.staged ?? action.path), action.text);
     case "openTerminal":
       return openTerminal(c, action);
     case "setrlimit":
@@ -144,8 +153,6 @@ function lowerAction(c: Context, action: Action) {
   }
 }
 
-const regularFile = (mode: number) => constant(`S_IFREG|0${mode.toString(8)}`, 0o100000 | mode);
-
 /**
  * A monitor that died before this prctl took effect goes unnoticed by it; but then the release pipe,
  * whose only writer it was, has hung up.
@@ -168,10 +175,10 @@ function unshareTime(
   { monotonic, boottime }: Extract<Action, { kind: "unshareTime" }>,
 ): void {
   c.b.must("unshare", [k("CLONE_NEWTIME")]);
-  writeFile(
+  writeProc(
     c,
     // Of the host's proc, the sandbox having none yet.
-    { path: "/proc/self/timens_offsets", inside: null },
+    c.b.text("/proc/self/timens_offsets"),
     `monotonic ${monotonic.secs} ${monotonic.nanosecs}\nboottime ${boottime.secs} ${boottime.nanosecs}\n`,
   );
 }

@@ -30,6 +30,8 @@ export interface Memory {
   readonly record: Address;
   /** A text being put together. */
   readonly text: Address;
+  /** The name of a fd. */
+  readonly name: Address;
   readonly digits: Address;
   /** siginfo_t or signalfd_siginfo: 128 bytes. */
   readonly signal: Address;
@@ -59,6 +61,8 @@ export const s = {
   releaseRead: slot("releaseRead"),
   releaseWrite: slot("releaseWrite"),
   signalFd: slot("signalFd"),
+  /** The new root, in which paths of the sandbox are looked up. */
+  rootFd: slot("rootFd"),
   result: slot("result"),
   /** What the payload's umask will be; the init's own is 0. */
   payloadUmask: slot("payloadUmask"),
@@ -95,8 +99,12 @@ export const pseudoErrno = {
   helperFailed: 1000,
   /** The file is there, what should interpret it is not. */
   noInterpreter: 1001,
-  /** A path leads elsewhere than to what was mounted there a moment ago. */
-  otherFilesystem: 1002,
+  /** What should be a procfs is none. */
+  notProc: 1002,
+  /** What should be /dev/null is another file. */
+  notNull: 1003,
+  /** A directory would be mounted over a file, or a file over a directory. */
+  otherType: 1004,
 } as const;
 
 export function context(plan: Plan): Context {
@@ -114,6 +122,7 @@ export function context(plan: Plan): Context {
       pair: b.buffer("pair", 8),
       record: b.buffer("record", recordSize),
       text: b.buffer("text", textSize),
+      name: b.buffer("name", textSize),
       digits: b.buffer("digits", 32),
       signal: b.buffer("signal", 128),
       status: b.buffer("status", 8),
@@ -162,6 +171,10 @@ export function words64(values: readonly bigint[]): Uint8Array {
 export function words32(values: readonly number[]): Uint8Array {
   return new Uint8Array(Uint32Array.from(values).buffer);
 }
+
+/** What mknod(2) takes for a regular file, which it makes without opening it. */
+export const regularFile = (mode: number) =>
+  constant(`S_IFREG|0${mode.toString(8)}`, 0o100000 | mode);
 
 /** A mode or mask, read as such. */
 export const octal = (mode: number) => constant(`0${mode.toString(8)}`, mode);

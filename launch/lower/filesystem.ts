@@ -1,5 +1,5 @@
 /** Steps that change what the sandbox sees of files. */
-import type { Action, Located, MountFlag } from "../../spec/step.js";
+import type { Action, MountFlag } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, minus } from "../constants.js";
 import type { Value } from "../ir.js";
@@ -81,46 +81,32 @@ export function unlessThere(
   b.label(made);
 }
 
-/**
- * The old root stays mounted beneath the new one, with it as working directory, until everything
- * that comes from it is bound; from here on absolute paths are resolved inside the new root.
- */
+/** The old root ends up on top of the new one, and is let go of at once: pivot_root(2), NOTES. */
 export function pivotRoot({ b }: Context, newRoot: string): void {
-  b.must("openat", [k("AT_FDCWD"), b.text("/"), k("O_RDONLY", "O_CLOEXEC"), 0], fd);
   b.must("chdir", [b.text(newRoot)]);
   b.must("pivot_root", [b.text("."), b.text(".")]);
-  b.must("fchdir", [fd]);
-  b.must("close", [fd]);
+  b.must("umount2", [b.text("."), k("MNT_DETACH")]);
+  b.must("chdir", [b.text("/")]);
 }
 
-/** A path as it is looked up from the working directory that an `enter` has set. */
-export function lookupPath({ path, inside }: Located): string {
-  return inside === null ? path : path.slice(inside.length + 1);
-}
-
-export function writeFile({ b }: Context, where: Located, text: string): void {
-  const path = b.text(lookupPath(where));
+export function writeProc(c: Context, path: Value, text: string): void {
+  const { b } = c;
   b.must("openat", [k("AT_FDCWD"), path, k("O_WRONLY", "O_CLOEXEC"), 0], fd);
+  requireProc(c, fd);
   b.must("write", [fd, b.text(text), Buffer.byteLength(text)]);
   b.must("close", [fd]);
 }
 
 /** f_type of statfs(2), linux/magic.h. */
-const magic = {
-  proc: constant("PROC_SUPER_MAGIC", 0x9fa0),
-  sysfs: constant("SYSFS_MAGIC", 0x62656572),
-} as const;
+const procMagic = constant("PROC_SUPER_MAGIC", 0x9fa0);
 
-export function enter(
-  { b, memory }: Context,
-  { path, filesystem }: Extract<Action, { kind: "enter" }>,
-): void {
-  const entered = b.fresh("entered");
-  b.must("chdir", [b.text(path)]);
-  b.must("statfs", [b.text("."), memory.scratch]);
+/** Nothing but a procfs may take what is meant for one. */
+export function requireProc({ b, memory }: Context, file: Value): void {
+  const verified = b.fresh("proc");
+  b.must("fstatfs", [file, memory.scratch]);
   b.load(8, bits, memory.scratch);
-  b.branch(bits, "eq", magic[filesystem], entered);
-  b.set(s.errno, pseudoErrno.otherFilesystem);
+  b.branch(bits, "eq", procMagic, verified);
+  b.set(s.errno, pseudoErrno.notProc);
   b.fail();
-  b.label(entered);
+  b.label(verified);
 }

@@ -8,10 +8,10 @@ import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Address } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
+import { writeProc } from "./filesystem.js";
 import { startGuard, tellGuard } from "./guard.js";
 import { compose } from "./text.js";
 
-const fd = slot("fd");
 const pid = slot("helperPid");
 const otherPid = slot("otherHelperPid");
 
@@ -43,9 +43,9 @@ export function mapIds(c: Context, action: Extract<Action, { kind: "mapIds" }>):
   const { b } = c;
   const { uidMappings, gidMappings, helpers } = action;
   if (helpers === null) {
-    if (action.denySetgroups) writeProc(c, "/setgroups", "deny");
-    writeProc(c, "/uid_map", mapText(uidMappings));
-    writeProc(c, "/gid_map", mapText(gidMappings));
+    if (action.denySetgroups) writeOfInit(c, "/setgroups", "deny");
+    writeOfInit(c, "/uid_map", mapText(uidMappings));
+    writeOfInit(c, "/gid_map", mapText(gidMappings));
     return;
   }
   spawnHelper(c, helpers.newuidmap, uidMappings);
@@ -60,12 +60,10 @@ function mapText(mappings: readonly Mapping[]): string {
   return mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join("");
 }
 
-function writeProc(c: Context, file: string, text: string): void {
+function writeOfInit(c: Context, file: string, text: string): void {
   const { b, memory } = c;
   compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text(file)]);
-  b.must("openat", [k("AT_FDCWD"), memory.text, k("O_WRONLY", "O_CLOEXEC"), 0], fd);
-  b.must("write", [fd, b.text(text), text.length]);
-  b.must("close", [fd]);
+  writeProc(c, memory.text, text);
 }
 
 function spawnHelper(c: Context, path: string, mappings: readonly Mapping[]): void {

@@ -2,12 +2,14 @@
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
+import { attachSubroutine } from "./attach.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
 import { executeSubroutines } from "./execute.js";
 import { leaveGuard } from "./guard.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
 import { maskSubroutines } from "./masks.js";
+import { resolveSubroutine } from "./resolve.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -63,12 +65,15 @@ export function lowerInit(c: Context): void {
   tell(c, "failed", s.step, s.errno);
   b.exit(125);
   maskSubroutines(c);
+  attachSubroutine(c);
+  resolveSubroutine(c);
   executeSubroutines(c);
 }
 
 function initLoop(c: Context): void {
   const { b, memory } = c;
   b.must("close", [startedWrite]);
+  b.must("close", [s.rootFd]);
   renameInit(c);
   for (let preserved = 3; preserved < 3 + preservedFds(c); preserved++) {
     b.ignore("it was checked to be open", "close", [preserved]);

@@ -10,6 +10,7 @@ import { constant, slot } from "../builder.js";
 import { k, minus, signo } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
 import { type Context, s, scratchSize } from "./context.js";
+import { takeEntry } from "./dirents.js";
 import { leaveCaller } from "./fds.js";
 import { leaveGuard } from "./guard.js";
 import { compose } from "./text.js";
@@ -20,7 +21,6 @@ const directory = slot("directory");
 const entries = slot("entries");
 const place = slot("place");
 const name = slot("entryName");
-const letter = slot("letter");
 const removed = slot("removed");
 const child = slot("childDirectory");
 
@@ -178,9 +178,6 @@ function removeTree(c: Context, buffer: Address): void {
     b.load(8, toDevice, memory.scratch);
     b.load(8, toInode, memory.scratch, 8);
   };
-  // struct linux_dirent64: d_ino, d_off, d_reclen (2 bytes), d_type (1), d_name.
-  const lengthOffset = 16;
-  const nameOffset = 19;
 
   b.must("openat", [k("AT_FDCWD"), c.memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
   identify(directory, topDevice, topInode);
@@ -194,14 +191,7 @@ function removeTree(c: Context, buffer: Address): void {
   b.alu("add", entries, entries, buffer);
   b.label("remove.entry");
   b.branch(place, "ge", entries, "remove.read");
-  b.alu("add", name, place, nameOffset);
-  b.load(1, letter, place, lengthOffset + 1);
-  b.alu("shl", letter, letter, 8);
-  b.alu("add", place, place, letter);
-  b.alu("sub", letter, name, nameOffset);
-  b.load(1, letter, letter, lengthOffset);
-  b.alu("add", place, place, letter);
-  skipDots(c);
+  takeEntry(c, place, name, "remove.entry");
   b.set(removed, 1);
   b.attempt("unlinkat", [directory, name, 0], s.result);
   b.branch(s.result, "eq", 0, "remove.entry");
@@ -224,18 +214,4 @@ function removeTree(c: Context, buffer: Address): void {
   b.jump("remove.scan");
   b.label("remove.top");
   b.must("unlinkat", [k("AT_FDCWD"), c.memory.storePath, k("AT_REMOVEDIR")]);
-}
-
-/** Goes on with the next entry where `name` is "." or "..". */
-function skipDots({ b }: Context): void {
-  const own = b.fresh("name");
-  const dot = ".".charCodeAt(0);
-  b.load(1, letter, name);
-  b.branch(letter, "ne", dot, own);
-  b.load(1, letter, name, 1);
-  b.branch(letter, "eq", 0, "remove.entry");
-  b.branch(letter, "ne", dot, own);
-  b.load(1, letter, name, 2);
-  b.branch(letter, "eq", 0, "remove.entry");
-  b.label(own);
 }

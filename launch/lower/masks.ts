@@ -1,22 +1,54 @@
-/** Masked and read-only paths: two subroutines, as there are a dozen paths. */
-import type { Action, Located, Plan } from "../../spec/step.js";
+/** Masked and read-only paths: a subroutine each, as there are a dozen paths. */
+import type { Action, Plan } from "../../spec/step.js";
 import { slot } from "../builder.js";
 import { k, minus } from "../constants.js";
+import { bindFd, nameOf, nullFd } from "./attach.js";
 import { type Context, failWithResult, s } from "./context.js";
-import { lookupPath, remount } from "./filesystem.js";
+import { remount } from "./filesystem.js";
+import { failUnresolved, resolve, resolved } from "./resolve.js";
 
 const path = slot("protectedPath");
 const required = slot("protectionRequired");
 
-export function mask({ b }: Context, what: Extract<Action, { kind: "mask" }>): void {
-  b.set(path, b.text(lookupPath(what)));
+export function mask(c: Context, what: Extract<Action, { kind: "mask" }>): void {
+  const { b } = c;
   b.set(required, what.required ? 1 : 0);
+  if (what.staged !== null) {
+    b.set(path, b.text(what.staged));
+    b.call("path.mask");
+    return;
+  }
+  const end = b.fresh("mask");
+  resolve(c, b.text(what.path));
+  if (!what.required) unlessAbsent(c, end);
+  failUnresolved(c);
+  b.set(path, nameOf(c, resolved, c.memory.name));
   b.call("path.mask");
+  b.must("close", [resolved]);
+  b.label(end);
 }
 
-export function readonlyPath({ b }: Context, what: Located): void {
-  b.set(path, b.text(lookupPath(what)));
-  b.call("path.readonly");
+export function readonlyPath(c: Context, what: Extract<Action, { kind: "readonlyPath" }>): void {
+  const { b } = c;
+  if (what.staged !== null) {
+    b.set(path, b.text(what.staged));
+    b.call("path.readonly");
+    return;
+  }
+  const end = b.fresh("readonly");
+  const scratch = b.text(what.scratch);
+  resolve(c, b.text(what.path));
+  unlessAbsent(c, end);
+  failUnresolved(c);
+  bindFd(c, resolved, what.scratch, true);
+  remount(c, scratch, ["MS_RDONLY"]);
+  b.must("mount", [scratch, nameOf(c, resolved), 0, k("MS_MOVE"), 0]);
+  b.must("close", [resolved]);
+  b.label(end);
+}
+
+function unlessAbsent({ b }: Context, absent: string): void {
+  for (const errno of ["ENOENT", "ENOTDIR"]) b.branch(resolved, "eq", minus(errno), absent);
 }
 
 const has = ({ steps }: Plan, kind: "mask" | "readonlyPath") =>
@@ -32,7 +64,7 @@ function maskSubroutine(c: Context): void {
   const { b } = c;
   b.comment("hide what lies at protectedPath, if anything");
   b.label("path.mask");
-  b.attempt("mount", [b.text("/dev/null"), path, 0, k("MS_BIND"), 0], s.result);
+  b.attempt("mount", [nameOf(c, nullFd), path, 0, k("MS_BIND"), 0], s.result);
   b.branch(s.result, "eq", 0, "path.mask.end");
   b.branch(s.result, "eq", minus("ENOENT"), "path.mask.absent");
   b.branch(s.result, "eq", minus("ENOTDIR"), "path.mask.directory");

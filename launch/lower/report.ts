@@ -143,10 +143,9 @@ function reportTables({ b, plan }: Context): Tables {
       pseudoErrno.noInterpreter,
       "it is there, but its interpreter or dynamic loader is not (ENOENT)",
     ] as const,
-    [
-      pseudoErrno.otherFilesystem,
-      "something else lies there by now than what has just been mounted",
-    ] as const,
+    [pseudoErrno.notProc, "no procfs is mounted there"] as const,
+    [pseudoErrno.notNull, "/dev/null of this machine is not the null device (1:3)"] as const,
+    [pseudoErrno.otherType, "one is a directory, the other is not"] as const,
   ];
   const hints = plan.steps.flatMap(({ hints }, index) =>
     Object.entries(hints ?? {}).map(

@@ -7,7 +7,7 @@
 import type { Action } from "../../spec/step.js";
 import { at, constant, slot } from "../builder.js";
 import { k } from "../constants.js";
-import { type Context, message, recordSize, s } from "./context.js";
+import { type Context, message, recordSize, regularFile, s } from "./context.js";
 
 /** Bytes of the kernel's struct termios: four words of flags, c_line, c_cc[19]. */
 const termiosSize = 36;
@@ -68,15 +68,17 @@ export function detectTerminal(c: Context, when: "auto" | "always"): void {
 }
 
 /** In the init: the step itself. Leaves the inner side in `terminalFd`. */
-export function openTerminal(c: Context, { uid }: Extract<Action, { kind: "openTerminal" }>): void {
+export function openTerminal(
+  c: Context,
+  { uid, pts, console }: Extract<Action, { kind: "openTerminal" }>,
+): void {
   const { b, memory } = c;
   const end = b.fresh("terminal");
   const outer = slot("outerFd");
-  const fd = slot("fd");
   b.branch(s.wantsTerminal, "eq", 0, end);
   b.must(
     "openat",
-    [k("AT_FDCWD"), b.text("/dev/pts/ptmx"), k("O_RDWR", "O_NOCTTY", "O_CLOEXEC"), 0],
+    [k("AT_FDCWD"), b.text(`${pts}/ptmx`), k("O_RDWR", "O_NOCTTY", "O_CLOEXEC"), 0],
     outer,
   );
   b.store(8, memory.scratch, 0, 0);
@@ -90,18 +92,10 @@ export function openTerminal(c: Context, { uid }: Extract<Action, { kind: "openT
   b.label(noModel);
   b.must("fchown", [s.terminalFd, uid, -1]);
   b.must("ioctl", [s.terminalFd, k("TIOCSCTTY"), 0]);
-  b.must(
-    "openat",
-    [
-      k("AT_FDCWD"),
-      b.text("/dev/console"),
-      k("O_RDONLY", "O_CREAT", "O_NOCTTY", "O_CLOEXEC"),
-      constant("0600", 0o600),
-    ],
-    fd,
-  );
-  b.must("close", [fd]);
-  b.must("mount", [b.text("/dev/pts/0"), b.text("/dev/console"), 0, k("MS_BIND"), 0]);
+  if (console !== null) {
+    b.must("mknodat", [k("AT_FDCWD"), b.text(console), regularFile(0o600), 0]);
+    b.must("mount", [b.text(`${pts}/0`), b.text(console), 0, k("MS_BIND"), 0]);
+  }
   sendFd(c, outer);
   b.must("close", [outer]);
   b.label(end);

@@ -18,11 +18,7 @@ export const textLength = length;
 export type Piece = Address | { readonly string: Slot } | { readonly decimal: Value };
 
 /** Writes the pieces, then a NUL, at `buffer`; what is beyond its `textSize` bytes is cut off. */
-export function compose(
-  c: Context,
-  pieces: readonly Piece[],
-  buffer: Address = c.memory.text,
-): void {
+export function compose(c: Context, pieces: readonly Piece[], buffer: Value = c.memory.text): void {
   c.b.set(to, buffer);
   c.b.set(length, 0);
   append(c, pieces);

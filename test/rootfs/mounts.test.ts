@@ -5,37 +5,44 @@ import { restrictMount } from "../../rootfs/restrict.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { Host } from "../../spec/host.js";
 import type { Mount } from "../../spec/spec.js";
+import type { Step } from "../../spec/step.js";
 import { failureOf, hostOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("mounts");
 const old = { release: "5.4.0", major: 5, minor: 4 };
+const recent = hostOf({ kernel: { ...old, minor: 12 } });
 
-function planned(mount: Mount, host: Host = hostOf(), gids = (_: number) => true) {
-  const { steps, notes } = planMounts({ ...defaultSpec("/r"), mounts: [mount] }, host, gids);
-  return { actions: steps.map(({ action }) => action), notes };
+const actionsOf = (steps: readonly Step[]) => steps.map(({ action }) => action);
+
+function planned(mounts: Mount[], host: Host = hostOf(), gidMapped = (_: number) => true) {
+  const ids = { uid: 7, gid: 8, gidMapped };
+  const plan = planMounts({ ...defaultSpec("/r"), mounts }, host, ids);
+  const [open, staged, attach] = [plan.open, plan.staged, plan.attach].map(actionsOf);
+  return { ...plan, open, staged, attach };
 }
 
 test("options that are flags become flags, all others data", () => {
   const options = ["nosuid", "rw", "dev", "strictatime", "mode=755", "size=1k"];
-  const { actions } = planned({ destination: "/x", type: "tmpfs", options });
-  assert.equal(actions, [
-    { kind: "mkdir", path: "/x", mode: 0o755 },
+  const { staged, attach } = planned([{ destination: "/x", type: "tmpfs", options }]);
+  assert.equal(staged, [
+    { kind: "mkdir", path: "/tmp/mounts/0", mode: 0o755 },
     {
       kind: "mount",
       source: "tmpfs",
-      target: "/x",
+      target: "/tmp/mounts/0",
       type: "tmpfs",
       flags: ["MS_NOSUID", "MS_STRICTATIME"],
       data: "mode=755,size=1k",
     },
   ]);
+  assert.equal(attach, [{ kind: "attach", staged: "/tmp/mounts/0", path: "/x" }]);
 });
 
 test("a gid that has no id outside is left out", () => {
   const mount = { destination: "/p", type: "devpts", options: ["gid=5", "mode=0620"] };
   const data = (gids: (gid: number) => boolean) => {
-    const action = planned(mount, hostOf(), gids).actions[1];
+    const action = planned([mount], hostOf(), gids).staged?.[1];
     return action?.kind === "mount" ? action.data : null;
   };
   assert.is(
@@ -48,36 +55,64 @@ test("a gid that has no id outside is left out", () => {
   );
 });
 
-test("a bind takes its source from the old root, and its flags in a second step", () => {
-  const mount = { destination: "/d", source: "/data", options: ["rbind", "ro", "noexec"] };
-  assert.equal(planned(mount, hostOf({ kernel: { ...old, minor: 12 } })).actions.slice(1), [
+test("a bind gets its source as the caller, then its propagation, owner and flags, then its place", () => {
+  const mount = { destination: "/d", source: "/data", options: ["rbind", "ro", "noexec", "U"] };
+  const { open, staged, attach } = planned([mount], recent);
+  assert.equal(open, [{ kind: "openSource", number: 0, path: "/data" }]);
+  const target = "/tmp/mounts/0";
+  assert.equal(staged, [
+    { kind: "bindSource", number: 0, path: "/data", target, recursive: true },
     {
       kind: "mount",
-      source: "./data",
-      target: "/d",
+      source: "none",
+      target,
       type: null,
-      flags: ["MS_BIND", "MS_REC"],
+      flags: ["MS_PRIVATE", "MS_REC"],
       data: "",
     },
-    { kind: "addMountFlags", target: "/d", flags: ["MS_RDONLY", "MS_NOEXEC"], recursive: true },
+    { kind: "chownTree", path: "/data", target, uid: 7, gid: 8 },
+    { kind: "addMountFlags", target, flags: ["MS_RDONLY", "MS_NOEXEC"], recursive: true },
+  ]);
+  assert.equal(attach, [{ kind: "attach", staged: target, path: "/d" }]);
+});
+
+test("an anonymous volume is a directory of the store", () => {
+  const { open, staged } = planned([{ destination: "/d", type: "volume" }]);
+  assert.equal(open, []);
+  assert.equal(staged?.slice(0, 3), [
+    { kind: "mkdir", path: "/tmp/store/volume-0", mode: 0o755 },
+    { kind: "mkdir", path: "/tmp/mounts/0", mode: 0o755 },
+    {
+      kind: "mount",
+      source: "/tmp/store/volume-0",
+      target: "/tmp/mounts/0",
+      type: null,
+      flags: ["MS_BIND"],
+      data: "",
+    },
   ]);
 });
 
-test("a bind without a source is refused", () => {
-  assert.match(
-    failureOf(() => planned({ destination: "/d", options: ["bind"] })),
-    "needs a source",
-  );
+test("what cannot be meant is refused", () => {
+  const refused = (mount: Omit<Mount, "destination">) =>
+    failureOf(() => planned([{ destination: "/d", ...mount }]));
+  assert.match(refused({ options: ["bind"] }), "absolute path as its source");
+  assert.match(refused({ type: "bind", source: "data" }), "absolute path as its source");
+  assert.match(refused({ type: "bind", source: "/x", options: ["size=1k"] }), "no option size=1k");
+  assert.match(refused({ type: "tmpfs", options: ["U"] }), "U changes owners");
+  assert.match(refused({}), "has no type");
 });
 
 test("what the host has not mounted cannot be shared, and is left out with a note", () => {
-  const mount = { destination: "/dev/mqueue", source: "/dev/mqueue", options: ["rbind"] };
-  const { actions, notes } = planned(mount, hostOf({ mounts: [] }));
-  assert.equal(actions, []);
+  const shared = { destination: "/dev/mqueue", source: "/dev/mqueue", options: ["rbind"] };
+  const { staged, attach, notes } = planned([shared], hostOf({ mounts: [] }));
+  assert.equal([staged, attach], [[], []]);
   assert.match(notes.join(), "no /dev/mqueue");
+  const own = { destination: "/data", source: "/data", options: ["rbind"] };
+  assert.is(planned([own], hostOf({ mounts: [] })).attach?.length, 1);
 });
 
-test("before mount_setattr each mount below is remounted, and none beside", () => {
+test("before mount_setattr each mount below is remounted, and none beside; a note says so", () => {
   const at = (mountPoint: string) => ({ mountPoint, type: "ext4", options: [] });
   const host = hostOf({
     kernel: old,
@@ -91,6 +126,9 @@ test("before mount_setattr each mount below is remounted, and none beside", () =
   assert.equal(targets("/data"), ["/t", "/t/a", "/t/a/b c"]);
   assert.equal(targets("/"), ["/t", "/t/data", "/t/data/a", "/t/data/a/b c", "/t/database"]);
   assert.equal(targets(null), ["/t"]);
+  const mount = { destination: "/d", source: "/data", options: ["rbind", "ro"] };
+  assert.match(planned([mount], host).notes.join(), "/d is read-only with the mounts below it");
+  assert.equal(planned([mount], recent).notes, []);
 });
 
 test.run();
