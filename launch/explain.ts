@@ -28,9 +28,17 @@ function particulars(action: Action): string[] {
         ...(action.denySetgroups ? ["setgroups deny"] : []),
       ];
     case "mount":
-      return [[action.flags.join("|"), action.data].filter((part) => part !== "").join(" ")].filter(
-        (line) => line !== "",
-      );
+      return [
+        [
+          ...(action.destination === undefined ? [] : [`at ${action.target}`]),
+          action.flags.join("|"),
+          action.data,
+        ]
+          .filter((part) => part !== "")
+          .join(" "),
+      ].filter((line) => line !== "");
+    case "bindSource":
+      return [`at ${action.target} ${action.recursive ? "MS_BIND|MS_REC" : "MS_BIND"}`];
     case "overlay":
       return [`upper ${action.upper}, work ${action.work}${action.volatile ? ", volatile" : ""}`];
     case "setCapabilities":

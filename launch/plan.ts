@@ -5,7 +5,7 @@
 import { planLoopback } from "../netns/loopback.js";
 import { planMasks } from "../rootfs/masks.js";
 import { planMounts } from "../rootfs/mounts.js";
-import { newRoot, planRoot } from "../rootfs/root.js";
+import { newRoot, planRoot, stage } from "../rootfs/root.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { NamespaceType, Spec } from "../spec/spec.js";
@@ -19,7 +19,6 @@ import { cloneHints, cwdHints, executeHints, explainBlocked, mapHints } from "./
 import {
   executeAction,
   kernelFiles,
-  lockStep,
   nameSteps,
   oomSteps,
   rlimitStep,
@@ -28,6 +27,7 @@ import {
   terminalSteps,
   timeSteps,
   umaskSteps,
+  volumeSteps,
 } from "./steps.js";
 
 /** Throws an `SbxError` for what can be seen to be impossible on this host. */
@@ -73,7 +73,7 @@ export function plan(spec: Spec, host: Host): Plan {
       },
     ),
     // Before the clone, so that who holds it is the monitor as well, and in the end nobody.
-    ...(spec.sbx.volumes ?? []).map(lockStep),
+    ...volumeSteps(spec),
     // The rootfs is found as the caller, with the caller's rights and the caller's view.
     ...root.prepare,
 
@@ -111,6 +111,7 @@ export function plan(spec: Spec, host: Host): Plan {
       data: "",
     }),
     step("init", "mounts", { kind: "openAnchors", newRoot }),
+    step("init", "filesystems", { kind: "mkdir", path: stage, mode: 0o700 }),
     // Out of the rootfs's reach as long as they are being put together.
     ...mounts.staged,
     // Writes below /proc/sys come before it is made read-only.

@@ -147,14 +147,18 @@ export function kernelFiles(
   };
 }
 
-export function lockStep(path: string): Step {
-  return step(
-    "monitor",
-    "prepare",
-    { kind: "lockVolume", path },
-    {
-      ENOENT: "It has just been removed: start again",
-      EAGAIN: "It is just being removed: start again",
-    },
+export function volumeSteps({ sbx }: Spec): Step[] {
+  return (sbx.volumes ?? []).map(({ path, exclusive = false }) =>
+    step(
+      "monitor",
+      "prepare",
+      { kind: "lockVolume", path, exclusive },
+      {
+        ENOENT: "There is no such volume, or no more: `sbx volume ls` shows those that there are",
+        EAGAIN: exclusive
+          ? "A sandbox uses it: end that first"
+          : "It is just being removed: start again",
+      },
+    ),
   );
 }

@@ -52,12 +52,12 @@ export function planMounts({ mounts }: Spec, host: Host, ids: SandboxIds): Mount
       if (destination === "/dev" && type === "tmpfs") staged.push(...planDevices(target));
     } else {
       if (type === "volume" && source === undefined) {
-        staged.push(...anonymousSteps(number, target));
+        staged.push(...anonymousSteps(number, target, destination));
       } else {
         if (source?.startsWith("/") !== true)
           fail(`mount ${destination}`, "a bind needs an absolute path as its source");
         open.push(openStep(number, source));
-        staged.push(bindStep(number, source, target, options));
+        staged.push(bindStep(number, source, target, destination, options));
       }
       staged.push(...bindFlagSteps(source ?? "", target, options, host, ids));
       if (isRecursivelyReadOnly(options) && !kernelAtLeast(host, 5, 12)) {
@@ -81,9 +81,9 @@ function isMissing({ source, destination }: Mount, host: Host): boolean {
 }
 
 function freshSteps(mount: Mount, target: string, { flags, data }: MountOptions): Step[] {
-  const { type, source = type ?? "none" } = mount;
-  if (type === undefined) fail(`mount ${mount.destination}`, "it has no type, and is no bind");
-  const made = step({ kind: "mount", source, target, type, flags, data });
+  const { destination, type, source = type ?? "none" } = mount;
+  if (type === undefined) fail(`mount ${destination}`, "it has no type, and is no bind");
+  const made = step({ kind: "mount", source, target, type, flags, data, destination });
   const hints = freshHints[type];
   return [
     step({ kind: "mkdir", path: target, mode: 0o755 }),
@@ -114,10 +114,16 @@ function openStep(number: number, path: string): Step {
   };
 }
 
-function bindStep(number: number, path: string, target: string, { flags }: MountOptions): Step {
+function bindStep(
+  number: number,
+  path: string,
+  target: string,
+  destination: string,
+  { flags }: MountOptions,
+): Step {
   const recursive = flags.includes("MS_REC");
   return {
-    ...step({ kind: "bindSource", number, path, target, recursive }),
+    ...step({ kind: "bindSource", number, path, target, recursive, destination }),
     hints: {
       EINVAL: "Mounts below it are not to be uncovered: bind it with them, which rbind does",
     },
@@ -125,12 +131,12 @@ function bindStep(number: number, path: string, target: string, { flags }: Mount
 }
 
 /** A directory of the store that the janitor removes when the sandbox has ended. */
-function anonymousSteps(number: number, target: string): Step[] {
+function anonymousSteps(number: number, target: string, destination: string): Step[] {
   const source = `${store}/volume-${number}`;
   return [
     step({ kind: "mkdir", path: source, mode: 0o755 }),
     step({ kind: "mkdir", path: target, mode: 0o755 }),
-    step({ kind: "mount", source, target, type: null, flags: ["MS_BIND"], data: "" }),
+    step({ kind: "mount", source, target, type: null, flags: ["MS_BIND"], data: "", destination }),
   ];
 }
 
@@ -166,8 +172,8 @@ function attachStep(staged: string, path: string): Step {
   return {
     ...step({ kind: "attach", staged, path }),
     hints: {
-      EROFS: `It is missing in the rootfs, which is read-only: make ${path} there, or leave --read-only out`,
-      EACCES: `It is missing in the rootfs, and may not be made: make ${path} there, or choose another destination`,
+      EROFS: `It is missing: make ${path} in the rootfs, or leave --read-only out`,
+      EACCES: `It is missing, and may not be made: make ${path} in the rootfs, or choose another place`,
       ELOOP: "Links of the rootfs lead in a circle, or to what belongs to a process",
       otherType: "Give a directory for a directory, and a file for a file",
     },

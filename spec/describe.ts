@@ -44,7 +44,7 @@ export function describe(action: Action): string {
     case "openSource":
       return `open the source ${action.path}`;
     case "bindSource":
-      return `bind ${action.path} on ${action.target}`;
+      return `bind ${action.path} for ${action.destination}`;
     case "chownTree":
       return `give all of ${action.path} to uid ${action.uid}, gid ${action.gid} inside`;
     case "lockVolume":
@@ -101,13 +101,15 @@ function describeMount({
   target,
   type,
   flags,
+  destination,
 }: Extract<Action, { kind: "mount" }>): string {
-  if (flags.includes("MS_BIND")) return `bind ${source} on ${target}`;
+  const place = destination === undefined ? `on ${target}` : `for ${destination}`;
+  if (flags.includes("MS_BIND")) return `bind ${source} ${place}`;
   if (type === null) {
     const below = flags.includes("MS_REC") ? "the mounts below " : "";
     return `make ${below}${target} ${flagNames(flags.filter((flag) => flag !== "MS_REC"))}`;
   }
-  return `mount ${type} on ${target}`;
+  return `mount ${type} ${place}`;
 }
 
 function namespaceName(flag: string): string {

@@ -131,8 +131,8 @@ export interface SbxKeys {
   capDrop?: string[];
   /** Where writes to the rootfs go. `root.readonly` refuses them instead. */
   writes: "throw-away" | "in-place";
-  /** Directories of volumes, absolute: each is locked while the sandbox lives. */
-  volumes?: string[];
+  /** Directories of volumes: each is locked while the sandbox lives, against its removal or any use. */
+  volumes?: { path: string; exclusive?: boolean }[];
   /** Runs before the command's own words; OCI images call it Entrypoint. */
   entrypoint: string[];
   /** Names of variables that are taken from the caller's environment where they are set there. */

@@ -69,8 +69,8 @@ export type Action =
   | { readonly kind: "tidyFds"; readonly preserved: number; readonly statusFd: number | null }
   /** chdir(2) to a path of the host's. */
   | { readonly kind: "chdir"; readonly path: string }
-  /** Holds a shared lock on the directory of a volume, until the last process of the sandbox has ended. */
-  | { readonly kind: "lockVolume"; readonly path: string }
+  /** Holds a lock on the directory of a volume, until the last process of the sandbox has ended. */
+  | { readonly kind: "lockVolume"; readonly path: string; readonly exclusive: boolean }
   /**
    * Makes a directory below `parent` for throw-away uppers, once there is the janitor, which removes
    * it at the end. Its mode is 0700, or 0777 where root inside is not the caller.
@@ -104,6 +104,8 @@ export type Action =
       readonly type: string | null;
       readonly flags: readonly MountFlag[];
       readonly data: string;
+      /** Where in the sandbox it will be, if it is put together on the stage. */
+      readonly destination?: string;
     }
   /** A copy-on-write view of `lower`; makes `upper`, with the mode of `lower`, `work` and `target`. */
   | {
@@ -144,6 +146,8 @@ export type Action =
       readonly path: string;
       readonly target: string;
       readonly recursive: boolean;
+      /** Where in the sandbox it will be. */
+      readonly destination: string;
     }
   /** Gives the directory or file mounted at `target`, and all below it, to these ids of the sandbox. */
   | {

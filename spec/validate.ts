@@ -168,6 +168,8 @@ const userns: Check<UsernsMode> = (value, at, report) => {
   return mode === "keep-id" ? keepId(value, at, report) : plainUserns(value, at, report);
 };
 
+type VolumeUse = NonNullable<SbxKeys["volumes"]>[number];
+
 const sbxKeys = object<SbxKeys>({
   userns,
   user: optional(textThat("name a user", (word) => word !== "" && word !== ":")),
@@ -175,7 +177,7 @@ const sbxKeys = object<SbxKeys>({
   capAdd: optional(list<string>(capabilityOrAll)),
   capDrop: optional(list<string>(capabilityOrAll)),
   writes: oneOf("throw-away", "in-place"),
-  volumes: optional(list(path)),
+  volumes: optional(list(object<VolumeUse>({ path, exclusive: optional(yesOrNo) }))),
   entrypoint: list(text),
   inheritEnv: list(envName),
   inheritAllEnv: yesOrNo,

@@ -104,7 +104,7 @@ function lowerAction(c: Context, action: Action) {
     case "chownTree":
       return chownTree(c, action);
     case "lockVolume":
-      return lockVolume(c, action.path);
+      return lockVolume(c, action);
     case "attach":
       return attach(c, action);
     case "mask":

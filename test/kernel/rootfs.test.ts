@@ -93,7 +93,7 @@ test.needs(needs, "a read-only rootfs that lacks the mount points says which", a
   assert.is(code, 125);
   assert.match(
     line,
-    /^sbx: .*\/sys.*Read-only file system \(EROFS\)\. .*directory \/sys in the rootfs/,
+    /^sbx: .*\/sys.*Read-only file system \(EROFS\)\. .*make \/sys in the rootfs/,
   );
 });
 
@@ -148,8 +148,8 @@ test.needs(needs, "links of a hostile rootfs do not lead out of it", async () =>
   }
   const before = await state(target);
   for (const options of [[], ["--in-place"]]) {
-    const { code } = await attempt(options, "true", { rootfs });
-    assert.is(code, 125);
+    // The links lead to where they do inside, and what is missing there is made.
+    await inside(options, `[ -d ${target}/proc/1 ] && [ -c /dev/null ]`, { rootfs });
   }
   assert.is(await state(target), before);
 });

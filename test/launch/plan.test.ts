@@ -33,13 +33,16 @@ function ordered(of: Plan, before: Action["kind"], after: Action["kind"]): void 
 
 test("protections come in an order in which none undoes another", () => {
   const made = plan(asUser, hostOf());
+  const data = { destination: "/data", type: "bind", source: "/data", options: ["ro"] };
+  const bound = plan({ ...asUser, mounts: [...asUser.mounts, data] }, hostOf());
   ordered(made, "tidyFds", "clone");
   ordered(made, "clone", "mapIds");
   ordered(made, "mapIds", "dieWithMonitor");
-  ordered(made, "openSource", "setIds");
+  ordered(bound, "openSource", "setIds");
+  ordered(bound, "bindSource", "attach");
   ordered(made, "writeProc", "readonlyPath");
   ordered(made, "writeProc", "nonDumpable");
-  ordered(made, "addMountFlags", "attach");
+  ordered(bound, "addMountFlags", "attach");
   ordered(made, "openAnchors", "mask");
   ordered(made, "mask", "pivotRoot");
   ordered(made, "mask", "nonDumpable");

@@ -34,6 +34,7 @@ test("options that are flags become flags, all others data", () => {
       type: "tmpfs",
       flags: ["MS_NOSUID", "MS_STRICTATIME"],
       data: "mode=755,size=1k",
+      destination: "/x",
     },
   ]);
   assert.equal(attach, [{ kind: "attach", staged: "/tmp/mounts/0", path: "/x" }]);
@@ -61,7 +62,7 @@ test("a bind gets its source as the caller, then its propagation, owner and flag
   assert.equal(open, [{ kind: "openSource", number: 0, path: "/data" }]);
   const target = "/tmp/mounts/0";
   assert.equal(staged, [
-    { kind: "bindSource", number: 0, path: "/data", target, recursive: true },
+    { kind: "bindSource", number: 0, path: "/data", target, recursive: true, destination: "/d" },
     {
       kind: "mount",
       source: "none",
@@ -89,6 +90,7 @@ test("an anonymous volume is a directory of the store", () => {
       type: null,
       flags: ["MS_BIND"],
       data: "",
+      destination: "/d",
     },
   ]);
 });
