@@ -273,6 +273,16 @@ export const explainOptions = {
   ...runOptions,
 } as const satisfies OptionTable;
 
+const { userns, uidmap, gidmap, config, profile } = runOptions;
+/** What `sbx unshare` takes: what an id map depends on. */
+export const unshareOptions = {
+  userns,
+  uidmap,
+  gidmap,
+  config,
+  profile,
+} as const satisfies OptionTable;
+
 /** What is given for each option of a table, as it was written; what was not given is absent. */
 export type FlagsOf<T extends OptionTable> = {
   -readonly [K in keyof T]?: T[K] extends { type: "boolean" }

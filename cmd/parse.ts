@@ -44,8 +44,8 @@ export function parseRun<T extends OptionTable>(
   table: T,
 ): ParsedRun<FlagsOf<T>>;
 export function parseRun(argv: readonly string[], table: OptionTable = runOptions): ParsedRun {
-  const { flags, count } = readOptions(argv, table);
-  const rootfs = argv[count];
+  const { flags, command, commandIndex } = parseCommand(argv, table);
+  const [rootfs] = command;
   if (rootfs === undefined) {
     fail(
       "run",
@@ -60,12 +60,16 @@ export function parseRun(argv: readonly string[], table: OptionTable = runOption
       "Name a directory, or / for a copy of this machine's own root",
     );
   }
-  return {
-    flags: flags as Flags,
-    rootfs,
-    command: argv.slice(count + 1),
-    commandIndex: count + 1,
-  };
+  return { flags, rootfs, command: command.slice(1), commandIndex: commandIndex + 1 };
+}
+
+/** Parses options of the table; from the first other word on all is the command, which may be empty. */
+export function parseCommand(
+  argv: readonly string[],
+  table: OptionTable,
+): Omit<ParsedRun, "rootfs"> {
+  const { flags, count } = readOptions(argv, table);
+  return { flags: flags as Flags, command: argv.slice(count), commandIndex: count };
 }
 
 /** Whether `--help` is among the options, before ROOTFS and before anything that is wrong. */

@@ -12,7 +12,8 @@ import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
 import { type Reading, readText } from "./files.js";
 import { specFromFlags } from "./flags.js";
-import { type ParsedRun, parseRun } from "./parse.js";
+import { unshareOptions } from "./options.js";
+import { type ParsedRun, parseCommand, parseRun } from "./parse.js";
 import { statusFdOf } from "./status.js";
 
 /** A command line understood, on this machine. */
@@ -36,7 +37,10 @@ export async function readRequest(
   return { spec, host: probe(rootfs, process.env) };
 }
 
-/** Prints for the launcher how to start the program: cmd/sbx says how it understands it. */
+/**
+ * `argv` with `run` or `unshare` in front. Prints for the launcher how to start the program: cmd/sbx
+ * says how it understands it.
+ */
 export async function run(argv: readonly string[]): Promise<void> {
   const { host, bytes, shift } = await compileArguments(argv, { pipes: true });
   const kept = keep(bytes, {
@@ -52,8 +56,7 @@ export async function run(argv: readonly string[]): Promise<void> {
 export async function runFromMemory(argv: readonly string[]): Promise<void> {
   const memory = await loadMemory();
   const handOver = memory.readHandOver(argv);
-  const words = handOver.arguments.slice(1);
-  const { bytes, shift } = await compileArguments(words, { pipes: false });
+  const { bytes, shift } = await compileArguments(handOver.arguments, { pipes: false });
   const own = memory.lastArguments(handOver.arguments.length - shift);
   memory.execFromMemory(
     bytes,
@@ -77,13 +80,19 @@ async function loadMemory() {
   }
 }
 
-async function compileArguments(argv: readonly string[], reading: Reading) {
+async function compileArguments([name, ...argv]: readonly string[], reading: Reading) {
   try {
-    const parsed = parseRun(argv);
+    const unshare = name === "unshare" ? await import("../launch/unshare.js") : null;
+    const parsed = unshare
+      ? { ...parseCommand(argv, unshareOptions), rootfs: "/" }
+      : parseRun(argv);
     // The command reaches the program as its arguments: the same program serves every command.
     const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);
-    // The launcher's own words include `run`.
-    return { host, shift: parsed.commandIndex + 1, bytes: compileSandbox(spec, host).bytes };
+    const bytes =
+      unshare?.compileUnshare(spec, host, process.env.SHELL || "/bin/sh") ??
+      compileSandbox(spec, host).bytes;
+    // The launcher's own words include the name.
+    return { host, shift: parsed.commandIndex + 1, bytes };
   } catch (error) {
     tellStatus(argv, error);
     throw error;

@@ -1,0 +1,76 @@
+/**
+ * The program of `sbx unshare`: no monitor and no init. The process that the caller started enters a
+ * user namespace itself and becomes the command, so that terminal, signals and exit status are the
+ * command's own; a child that stays outside, the mapper, maps its ids meanwhile.
+ */
+import type { Action, Plan } from "../../spec/step.js";
+import { slot } from "../builder.js";
+import { k, signo } from "../constants.js";
+import type { Program } from "../ir.js";
+import { lowerSteps } from "./action.js";
+import { context, s } from "./context.js";
+import { executeSubroutines } from "./execute.js";
+import { mapIds, unblockSignals } from "./handshake.js";
+import { lookupSubroutine } from "./lookup.js";
+import { exitStatus, failure, reportFailure } from "./report.js";
+import { readArguments, refuseForeignStart } from "./start.js";
+import { textSubroutines } from "./text.js";
+
+const mapper = slot("mapperPid");
+const bytes = slot("bytes");
+const code = slot("exitCode");
+
+/** The plan of launch/unshare.ts as a program, whose arguments are the command's. */
+export function lowerUnshare(plan: Plan): Program {
+  const c = context(plan);
+  const { b, memory } = c;
+  b.failTo("unshare.fail");
+  readArguments(c);
+  refuseForeignStart(c);
+  b.set(s.step, 0);
+  b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
+  lowerSteps(c, "monitor");
+
+  b.must("getpid", [], s.initPid);
+  b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
+  b.load(4, s.releaseRead, memory.pair);
+  b.load(4, s.releaseWrite, memory.pair, 4);
+  b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], mapper);
+  b.branch(mapper, "eq", 0, "mapper");
+  b.set(s.step, stepOf(plan, "clone"));
+  b.must("unshare", [k("CLONE_NEWUSER")]);
+  b.ignore("a mapper that died is noticed below", "write", [s.releaseWrite, b.text("!"), 1]);
+  b.must("wait4", [mapper, memory.status, 0, 0]);
+  b.load(4, code, memory.status);
+  b.branch(code, "eq", 0, "unshare.mapped");
+  b.comment("the mapper has said why");
+  b.exit(exitStatus.setUpFailed);
+  b.label("unshare.mapped");
+  unblockSignals(c);
+  lowerSteps(c, "payload");
+
+  b.label("mapper");
+  b.must("close", [s.releaseWrite]);
+  b.ignore("the result tells", "read", [s.releaseRead, memory.scratch, 1], bytes);
+  b.branch(bytes, "eq", 1, "mapper.released");
+  b.exit(exitStatus.setUpFailed);
+  b.label("mapper.released");
+  const step = plan.steps[stepOf(plan, "mapIds")];
+  b.set(s.step, stepOf(plan, "mapIds"));
+  if (step?.action.kind === "mapIds") mapIds(c, step.action);
+  b.exit(0);
+
+  b.label("unshare.fail");
+  b.set(failure.step, s.step);
+  b.set(failure.errno, s.errno);
+  reportFailure(c, code);
+  b.exit(code);
+  executeSubroutines(c);
+  textSubroutines(c);
+  lookupSubroutine(c);
+  return b.finish();
+}
+
+function stepOf({ steps }: Plan, kind: Action["kind"]): number {
+  return steps.findIndex(({ action }) => action.kind === kind);
+}
