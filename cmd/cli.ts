@@ -4,7 +4,7 @@ import yargs from "yargs";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import { commands, completionScript, type Shell, shells } from "./completion.js";
-import { explainOptions, runOptions } from "./options.js";
+import { explainOptions, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 
 /** Carries the command line out, and gives the exit status. */
@@ -52,6 +52,45 @@ export async function cli(argv: readonly string[]): Promise<number> {
       async ({ json }) => {
         const { check } = await import("./check.js");
         status = await check({ json });
+      },
+    )
+    .command("unshare [options] [COMMAND..]", commands.unshare, (y) =>
+      y
+        .usage(
+          "$0 unshare [options] [COMMAND…]\n\nRuns a command, or $SHELL, as root of the id map that a sandbox has, with nothing else\nof one: for files that a sandbox wrote as other ids.",
+        )
+        .options(unshareOptions)
+        .example("$0 unshare ls -ln ./upper", "owners as the sandbox knows them"),
+    )
+    .command(
+      "diff <upper>",
+      commands.diff,
+      (y) =>
+        y
+          .positional("upper", { type: "string", demandOption: true })
+          .option("lower", {
+            type: "string",
+            array: true,
+            nargs: 1,
+            describe: "What lies below, if not as the upper was made (repeatable, topmost first)",
+          })
+          .option("json", { type: "boolean", default: false, describe: "Print one JSON object" })
+          .example("$0 diff ./upper", "what it adds (A), changes (C) and deletes (D)"),
+      async ({ upper, lower, json }) => {
+        const { diff } = await import("./diff.js");
+        status = await diff(upper, { lower, json }, argv);
+      },
+    )
+    .command(
+      "rm <upper..>",
+      commands.rm,
+      (y) =>
+        y
+          .positional("upper", { type: "string", array: true, demandOption: true })
+          .example("$0 rm ./upper", "it and its work directory, without asking"),
+      async ({ upper }) => {
+        const { rm } = await import("./rm.js");
+        await rm(upper);
       },
     )
     .command(

@@ -8,6 +8,7 @@ import {
   quoted,
   shells,
   spellings,
+  unshareEntries,
   wordsFor,
 } from "./completion-words.js";
 import type { RunOption } from "./options.js";
@@ -85,6 +86,20 @@ _sbx() {
         return
       fi
       [[ \${words[2]} == run ]] && i=3
+      ;;
+    unshare)
+      i=2
+      names=${quoted([...namesOf(unshareEntries), "--help"].join(" "))}
+      ;;
+    diff | rm)
+      if [[ $whole == -* ]]; then
+        [[ \${words[1]} == diff ]] && names='--lower --json --help' || names=--help
+        COMPREPLY=($(compgen -W "$names" -- "$cur"))
+      else
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        compopt -o filenames
+      fi
+      return
       ;;
     completion)
       ((last == 2)) && COMPREPLY=($(compgen -W ${quoted(shells.join(" "))} -- "$cur"))

@@ -7,6 +7,7 @@ import {
   negation,
   shells,
   spellings,
+  unshareEntries,
   wordsFor,
 } from "./completion-words.js";
 import { aliasesOf, type RunOption } from "./options.js";
@@ -45,6 +46,7 @@ export function fishScript(): string {
   const lines = [
     ...entries.flatMap(linesFor("__sbx_options")),
     ...explainEntries.flatMap(linesFor("'__sbx_options; and __fish_seen_subcommand_from explain'")),
+    ...unshareEntries.flatMap(linesFor("'__fish_seen_subcommand_from unshare'")),
   ];
   const valued = [...entries, ...explainEntries]
     .filter(([, option]) => !isToggle(option))
@@ -85,6 +87,9 @@ ${Object.entries(commands)
   .join("\n")}
 complete -c sbx -n '__fish_seen_subcommand_from completion' -xa ${fishQuoted(shells.join(" "))}
 complete -c sbx -n '__fish_seen_subcommand_from check' -l json -d 'Print JSON'
+complete -c sbx -n '__fish_seen_subcommand_from diff rm' -xa '(__fish_complete_directories)'
+complete -c sbx -n '__fish_seen_subcommand_from diff' -l json -d 'Print JSON'
+complete -c sbx -n '__fish_seen_subcommand_from diff' -l lower -xa '(__fish_complete_directories)' -d 'What lies below'
 complete -c sbx -n '__fish_seen_subcommand_from explain; and not __sbx_words' -xa run
 complete -c sbx -n __sbx_options -xa '(__fish_complete_directories)'
 complete -c sbx -n __sbx_command -F

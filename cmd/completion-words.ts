@@ -1,6 +1,12 @@
 /** What completions offer, whatever the shell: commands, options and the words of their values. */
 import { capabilityNames } from "../spec/capabilities.js";
-import { aliasesOf, explainOptions, type RunOption, runOptions } from "./options.js";
+import {
+  aliasesOf,
+  explainOptions,
+  type RunOption,
+  runOptions,
+  unshareOptions,
+} from "./options.js";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
@@ -9,6 +15,9 @@ export type Shell = (typeof shells)[number];
 export const commands = {
   run: "Run a command in a sandbox",
   explain: "Show what a run would do",
+  unshare: "Run a command with a sandbox's id map alone",
+  diff: "Show what a kept upper changes",
+  rm: "Remove a kept upper, whoever owns its files",
   check: "Show what this host offers and what it lacks",
   completion: "Print a completion script",
   help: "Show help",
@@ -33,6 +42,8 @@ export const entries = Object.entries<RunOption>(runOptions);
 export const explainEntries = Object.entries<RunOption>(explainOptions).filter(
   ([name]) => !Object.hasOwn(runOptions, name),
 );
+/** The options of `unshare`, all of which `run` has too. */
+export const unshareEntries = Object.entries<RunOption>(unshareOptions);
 export const isToggle = (option: RunOption) => option.type === "boolean";
 
 /** A word of sh, bash or zsh that stands for the text as it is. */

@@ -8,6 +8,7 @@ import {
   quoted,
   shells,
   spellings,
+  unshareEntries,
   wordsFor,
 } from "./completion-words.js";
 import type { RunOption } from "./options.js";
@@ -85,6 +86,14 @@ _sbx() {
         _sbx_run ${explainEntries.flatMap(specs).join(" ")}
       fi
       ;;
+    unshare)
+      _arguments -s -S -A '-*' \\
+        ${unshareEntries.flatMap(specs).join(" \\\n        ")} \\
+        '--help[Show help]' \\
+        '*:::command:_normal'
+      ;;
+    diff) _arguments '*--lower=[What lies below]:lower:_directories' '--json[Print JSON]' '1:upper:_directories' ;;
+    rm) _arguments '*:upper:_directories' ;;
     completion) compadd ${shells.join(" ")} ;;
     check) compadd -- --json --help ;;
     help) _describe command commands ;;
