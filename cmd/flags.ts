@@ -15,6 +15,7 @@ import {
   readUmask,
 } from "./privileges.js";
 import {
+  readAddHost,
   readEntrypoint,
   readMapping,
   readTimeOffset,
@@ -78,6 +79,9 @@ function refuseContradictions(flags: Flags): void {
   }
   if (flags.interactive === false) {
     fail("--no-interactive", "stdin is always connected", "Give it nothing to read: </dev/null");
+  }
+  if (flags.hosts === false && flags["add-host"] !== undefined) {
+    fail("--no-hosts", "cannot be given together with --add-host", "Leave one of them out");
   }
   if (flags.rm === false) fail("--no-rm", "a sandbox never outlives its command", "Leave it out");
   for (const [name, option] of Object.entries(runOptions)) {
@@ -199,6 +203,10 @@ function sbxKeys(
     capAdd: capabilities("cap-add"),
     capDrop: capabilities("cap-drop"),
     writes: flags["in-place"] === true ? "in-place" : base.writes,
+    etcFiles: {
+      hosts: flags.hosts ?? true,
+      addHosts: (flags["add-host"] ?? []).map((text) => readAddHost(text, `--add-host ${text}`)),
+    },
     entrypoint: entrypoint ?? base.entrypoint,
     inheritEnv: [...inheritedByDefault, ...inherited],
     inheritAllEnv: flags["env-host"] ?? base.inheritAllEnv,

@@ -127,6 +127,17 @@ export const runOptions = {
     defaultDescription: "sbx",
     describe: "Host name inside",
   },
+  hosts: {
+    ...toggle,
+    group: isolation,
+    defaultDescription: "true",
+    describe: "Have an /etc/hosts of the sandbox's own; --no-hosts for the rootfs's",
+  },
+  "add-host": {
+    ...values,
+    group: isolation,
+    describe: "Add a line to /etc/hosts, NAME:IP (repeatable)",
+  },
   domainname: { ...value, group: isolation, describe: "NIS domain name inside" },
 
   "cap-add": {

@@ -1,7 +1,8 @@
 /** The values of options as people write them, read into what the spec holds. Pure. */
+import { isIP } from "node:net";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
-import type { Mapping, UsernsMode } from "../spec/spec.js";
+import type { EtcFiles, Mapping, UsernsMode } from "../spec/spec.js";
 import { type OptionTable, runOptions } from "./options.js";
 import {
   type Reader,
@@ -122,6 +123,16 @@ export const readEntrypoint: Reader<string[]> = (text, at) => {
   return words;
 };
 
+/** Of the name and address of podman-run(1) `--add-host`; colons of the address are its own. */
+export const readAddHost: Reader<EtcFiles["addHosts"][number]> = (text, at) => {
+  const [, name = "", given = ""] = /^([^:]*):(.*)$/.exec(text) ?? [];
+  const address = given.replace(/^\[(.*)\]$/, "$1");
+  if (!/^[^\s#]+$/.test(name) || isIP(address) === 0) {
+    fail(at, "must be NAME:IP", "As in db:10.0.2.2 or db:[fd00::1]");
+  }
+  return { address, name };
+};
+
 const readWorkdir: Reader<string> = (text, at) =>
   text.startsWith("/") ? text : fail(at, "must be an absolute path inside the sandbox");
 
@@ -148,6 +159,7 @@ const readers: Readonly<Record<string, Reader<unknown>>> = {
   entrypoint: readEntrypoint,
   workdir: readWorkdir,
   "oom-score-adj": readOomScoreAdj,
+  "add-host": readAddHost,
   "preserve-fds": readPreserveFds,
   "status-fd": readStatusFd,
 };

@@ -1,6 +1,6 @@
 /** Reading who the caller is and which ids it may map. */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, realpathSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import type { Host, IdHelper, IdRange } from "../spec/host.js";
@@ -116,6 +116,16 @@ function isExecutable(path: string): boolean {
 export function readOptional(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}
+
+/** Where a path of the machine leads, without links; null where nothing is there. */
+export function realPath(path: string): string | null {
+  try {
+    return realpathSync.native(path);
   } catch (error) {
     if (isSystemError(error)) return null;
     throw error;

@@ -9,6 +9,7 @@ import {
   readlinkSync,
 } from "node:fs";
 import { fail } from "../spec/error.js";
+import type { Place } from "../spec/host.js";
 
 /** As many symbolic links as the kernel follows: MAXSYMLINKS, path_resolution(7). */
 const maxLinks = 40;
@@ -32,6 +33,25 @@ export function readInRoot(root: string, path: string): string | null {
   }
 }
 
+/**
+ * Where a path inside the directory `root` leads, also where nothing is there. Null in a loop of links, and
+ * where the way leads through what is no directory or may not be entered.
+ */
+export function placeInRoot(root: string, path: string): Place | null {
+  try {
+    const resolved = resolveInRoot(root, path);
+    if (resolved === null) return null;
+    const stats = lstatSync(resolved, { throwIfNoEntry: false });
+    return {
+      path: root === "/" ? resolved : resolved.slice(root.length),
+      type: stats === undefined ? "absent" : stats.isDirectory() ? "directory" : "file",
+    };
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}
+
 /** The path on the host, free of links below `root`; null where more than 40 links are on the way. */
 function resolveInRoot(root: string, path: string): string | null {
   const pending = path.split("/");
@@ -44,7 +64,7 @@ function resolveInRoot(root: string, path: string): string | null {
       continue;
     }
     const here = join(root, [...walked, name]);
-    if (!lstatSync(here).isSymbolicLink()) {
+    if (lstatSync(here, { throwIfNoEntry: false })?.isSymbolicLink() !== true) {
       walked.push(name);
       continue;
     }

@@ -3,6 +3,7 @@
  */
 
 import { planLoopback } from "../netns/loopback.js";
+import { planEtc } from "../rootfs/etc.js";
 import { planMasks } from "../rootfs/masks.js";
 import { planMounts } from "../rootfs/mounts.js";
 import { newRoot, planRoot, stage } from "../rootfs/root.js";
@@ -57,6 +58,7 @@ export function plan(spec: Spec, host: Host): Plan {
     gid: user.gid,
     gidMapped: (gid) => hostIdOf(maps.gidMappings, gid) !== null,
   });
+  const etc = planEtc(spec, host);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
@@ -114,12 +116,14 @@ export function plan(spec: Spec, host: Host): Plan {
     step("init", "filesystems", { kind: "mkdir", path: stage, mode: 0o700 }),
     // Out of the rootfs's reach as long as they are being put together.
     ...mounts.staged,
+    ...etc.staged,
     // Writes below /proc/sys come before it is made read-only.
     ...sysctlSteps(spec, stagedAt),
     ...oomSteps(spec),
     ...masks.staged,
     ...terminalSteps(spec, user, mounts.stageOf),
     ...mounts.attach,
+    ...etc.attach,
     // Over the mounts that they may lie in.
     ...masks.others,
     // Last use of the host's mounts: its paths end here.
@@ -170,6 +174,7 @@ export function plan(spec: Spec, host: Host): Plan {
       ...userNotes,
       ...root.notes,
       ...mounts.notes,
+      ...etc.notes,
       ...sharingNotes(own),
       ...adminNotes(sets),
     ],

@@ -1,5 +1,5 @@
 /** The probe: the one place where sbx reads the machine. It is on the way to every compiled program. */
-import { machine, release } from "node:os";
+import { hostname, machine, release } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { fail } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
@@ -12,6 +12,7 @@ import {
   readOptional,
   readSubids,
   readUser,
+  realPath,
 } from "./identity.js";
 import { parseMountinfo } from "./mountinfo.js";
 import { readRootfs } from "./rootfs-facts.js";
@@ -60,6 +61,13 @@ export function probe(
       apparmorRestricted: readSwitch(files, "kernel/apparmor_restrict_unprivileged_userns"),
     },
     mounts,
+    etc: {
+      hostname: hostname(),
+      hosts: readOptional(join(files.etc, "hosts")) ?? "",
+      resolvConf: readOptional(join(files.etc, "resolv.conf")) ?? "",
+      machineId: readOptional(join(files.etc, "machine-id")) ?? "",
+      localtime: realPath(join(files.etc, "localtime")),
+    },
     rootfs: readRootfs(rootfs, mounts),
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
   };

@@ -10,8 +10,13 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { fail } from "../spec/error.js";
-import type { DirectoryEntry, HostMount, RootfsFacts } from "../spec/host.js";
-import { isSystemError, readInRoot } from "./in-root.js";
+import {
+  type DirectoryEntry,
+  etcFileNames,
+  type HostMount,
+  type RootfsFacts,
+} from "../spec/host.js";
+import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
 
 /**
  * Reads the rootfs at `path`, relative to the working directory. `mounts` tells which directories
@@ -25,9 +30,15 @@ export function readRootfs(path: string, mounts: readonly HostMount[]): RootfsFa
     mode: statSync(real).mode & 0o7777,
     passwd: readInRoot(real, "etc/passwd"),
     group: readInRoot(real, "etc/group"),
+    etc: readPlaces(real),
     directories: real === "/" ? readDirectories(directoriesAbove(mounts)) : {},
     scratch: real === "/" ? ["/var/tmp"].filter(isDirectory) : [],
   };
+}
+
+function readPlaces(root: string): RootfsFacts["etc"] {
+  const places = etcFileNames.map((name) => [name, placeInRoot(root, `etc/${name}`)]);
+  return Object.fromEntries(places) as RootfsFacts["etc"];
 }
 
 function requireDirectory(path: string): string {

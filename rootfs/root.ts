@@ -14,7 +14,7 @@ import { restrictMount } from "./restrict.js";
 const restrict = restrictMount("mounts");
 
 /** Where the pieces are mounted until the root is pivoted to; only the sandbox's mount namespace sees it. */
-const base = "/tmp";
+export const base = "/tmp";
 export const newRoot = `${base}/root`;
 /** Where mounts are put together before they are moved to their place in the new root. */
 export const stage = `${base}/mounts`;

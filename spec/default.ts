@@ -109,6 +109,7 @@ export function defaultSpec(rootfs: string): Spec {
     sbx: {
       userns: { mode: "auto" },
       writes: "throw-away",
+      etcFiles: { hosts: true, addHosts: [] },
       entrypoint: [],
       inheritEnv: ["TERM"],
       inheritAllEnv: false,

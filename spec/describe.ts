@@ -33,6 +33,8 @@ export function describe(action: Action): string {
       return `make the directory ${action.path}${action.mode === 0o755 ? "" : ` with mode ${octal(action.mode)}`}`;
     case "touch":
       return `make the file ${action.path}`;
+    case "makeFile":
+      return `write ${JSON.stringify(action.text)} to ${action.path}`;
     case "symlink":
       return `link ${action.path} to ${action.target}`;
     case "pivotRoot":

@@ -39,6 +39,23 @@ export interface DirectoryEntry {
   readonly readable: boolean;
 }
 
+/** Files of /etc that a sandbox has of its own; the last two only where the rootfs lacks them. */
+export const etcFileNames = [
+  "hosts",
+  "resolv.conf",
+  "hostname",
+  "machine-id",
+  "localtime",
+] as const;
+export type EtcFileName = (typeof etcFileNames)[number];
+
+/** Where a path of a rootfs leads, symbolic links meaning what they would inside. */
+export interface Place {
+  /** Absolute, inside, without links. */
+  readonly path: string;
+  readonly type: "directory" | "file" | "absent";
+}
+
 /** What was read of a rootfs before the sandbox is planned. */
 export interface RootfsFacts {
   /** Absolute, without symbolic links. */
@@ -48,6 +65,8 @@ export interface RootfsFacts {
   /** The text of its /etc/passwd and /etc/group, or null where there is none that can be read. */
   readonly passwd: string | null;
   readonly group: string | null;
+  /** Where its own files of /etc lie or would lie; null where that cannot be told, as in a loop of links. */
+  readonly etc: Readonly<Record<EtcFileName, Place | null>>;
   /**
    * The entries of the directories that a copy of the host's root has to be put together from:
    * `/` and every directory with a mount below it, by absolute path. Empty for any other rootfs.
@@ -97,6 +116,15 @@ export interface Host {
     readonly apparmorRestricted: boolean | null;
   };
   readonly mounts: readonly HostMount[];
+  /** The machine's own name and files of /etc; a text is empty where there is no such file. */
+  readonly etc: {
+    readonly hostname: string;
+    readonly hosts: string;
+    readonly resolvConf: string;
+    readonly machineId: string;
+    /** The file that /etc/localtime leads to, absolute; null where there is none. */
+    readonly localtime: string | null;
+  };
   readonly rootfs: RootfsFacts;
   /** A private directory on disk where a throw-away upper may be made. */
   readonly upperStore: string;

@@ -119,6 +119,14 @@ export type UsernsMode =
   /** Only subordinate ids: the caller has no id inside. */
   | { mode: "nomap" };
 
+/** Files of /etc that a sandbox has of its own, over those of the rootfs. */
+export interface EtcFiles {
+  /** False: the rootfs's /etc/hosts stays. */
+  hosts: boolean;
+  /** Lines of /etc/hosts besides the usual ones: an IP address, and a name for it. */
+  addHosts: { address: string; name: string }[];
+}
+
 /** What OCI has no word for. */
 export interface SbxKeys {
   userns: UsernsMode;
@@ -133,6 +141,10 @@ export interface SbxKeys {
   writes: "throw-away" | "in-place";
   /** Directories of volumes: each is locked while the sandbox lives, against its removal or any use. */
   volumes?: { path: string; exclusive?: boolean }[];
+  /** Directories of volumes, absolute: each is locked while the sandbox lives. */
+  volumes?: string[];
+  /** Absent: all files are the rootfs's. */
+  etcFiles?: EtcFiles;
   /** Runs before the command's own words; OCI images call it Entrypoint. */
   entrypoint: string[];
   /** Names of variables that are taken from the caller's environment where they are set there. */

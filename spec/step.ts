@@ -134,6 +134,13 @@ export type Action =
   | { readonly kind: "mkdir"; readonly path: string; readonly mode: number }
   /** An empty file to mount on; one that is there already is left as it is. */
   | { readonly kind: "touch"; readonly path: string; readonly mode: number }
+  /** A file of that text, where there is none. */
+  | {
+      readonly kind: "makeFile";
+      readonly path: string;
+      readonly mode: number;
+      readonly text: string;
+    }
   | { readonly kind: "symlink"; readonly target: string; readonly path: string }
   /** Opens what later steps start from: the new root, the host's /dev/null, verified, and a verified procfs. */
   | { readonly kind: "openAnchors"; readonly newRoot: string }

@@ -1,4 +1,5 @@
 /** Checks a whole spec, wherever it came from: flags, a bundle's config.json or a library call. */
+import { isIP } from "node:net";
 import { posix } from "node:path";
 import { capabilityNames } from "./capabilities.js";
 import { type Problem, SbxError } from "./error.js";
@@ -19,6 +20,7 @@ import {
   yesOrNo,
 } from "./shape.js";
 import {
+  type EtcFiles,
   type Linux,
   type Mapping,
   type Mount,
@@ -169,6 +171,15 @@ const userns: Check<UsernsMode> = (value, at, report) => {
 };
 
 type VolumeUse = NonNullable<SbxKeys["volumes"]>[number];
+const etcFiles = object<EtcFiles>({
+  hosts: yesOrNo,
+  addHosts: list(
+    object<EtcFiles["addHosts"][number]>({
+      address: textThat("be an IP address", (word) => isIP(word) !== 0),
+      name: textThat("be a host name", (word) => /^[^\s#]+$/.test(word)),
+    }),
+  ),
+});
 
 const sbxKeys = object<SbxKeys>({
   userns,
@@ -178,6 +189,8 @@ const sbxKeys = object<SbxKeys>({
   capDrop: optional(list<string>(capabilityOrAll)),
   writes: oneOf("throw-away", "in-place"),
   volumes: optional(list(object<VolumeUse>({ path, exclusive: optional(yesOrNo) }))),
+  volumes: optional(list(path)),
+  etcFiles: optional(etcFiles),
   entrypoint: list(text),
   inheritEnv: list(envName),
   inheritAllEnv: yesOrNo,

@@ -15,6 +15,7 @@ import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
 import {
   makeDirectories,
+  makeFile,
   overlay,
   pivotRoot,
   remount,
@@ -89,6 +90,8 @@ function lowerAction(c: Context, action: Action) {
       return makeDirectories(c, action.path, action.mode);
     case "touch":
       return unlessThere(c, "mknodat", action.path, regularFile(action.mode), [0]);
+    case "makeFile":
+      return makeFile(c, action);
     case "symlink":
       return b.must("symlinkat", [b.text(action.target), k("AT_FDCWD"), b.text(action.path)]);
     case "pivotRoot":

@@ -81,6 +81,14 @@ export function unlessThere(
   b.label(made);
 }
 
+export function makeFile({ b }: Context, action: Extract<Action, { kind: "makeFile" }>): void {
+  const { path, mode, text } = action;
+  const flags = k("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC");
+  b.must("openat", [k("AT_FDCWD"), b.text(path), flags, octal(mode)], fd);
+  b.must("write", [fd, b.text(text), Buffer.byteLength(text)]);
+  b.must("close", [fd]);
+}
+
 /** The old root ends up on top of the new one, and is let go of at once: pivot_root(2), NOTES. */
 export function pivotRoot({ b }: Context, newRoot: string): void {
   b.must("chdir", [b.text(newRoot)]);

@@ -11,7 +11,7 @@ import { verify } from "../../launch/verify.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { DirectoryEntry, Host } from "../../spec/host.js";
 import type { Spec } from "../../spec/spec.js";
-import { hostOf, poorHost } from "../support/fixture.js";
+import { etcOf, hostOf, poorHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
 const here = new URL(".", import.meta.url);
@@ -30,6 +30,7 @@ const ownRoot: Host["rootfs"] = {
   mode: 0o755,
   passwd: "root:x:0:0:root:/root:/bin/bash\n",
   group: "root:x:0:\n",
+  etc: etcOf("file"),
   scratch: ["/var/tmp"],
   directories: {
     "/": [

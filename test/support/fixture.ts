@@ -1,9 +1,15 @@
 /** Machines and sandboxes for the tests of the planners. */
 import { defaultSpec } from "../../spec/default.js";
-import type { Host } from "../../spec/host.js";
+import { etcFileNames, type Host, type Place, type RootfsFacts } from "../../spec/host.js";
 import type { Mapping, Spec, UsernsMode } from "../../spec/spec.js";
 
 const everyId = [{ start: 0, size: 4294967295 }];
+
+/** The files of /etc of a rootfs, all of them there or not. */
+export function etcOf(type: Place["type"]): RootfsFacts["etc"] {
+  const places = etcFileNames.map((name) => [name, { path: `/etc/${name}`, type }]);
+  return Object.fromEntries(places) as RootfsFacts["etc"];
+}
 
 /** An ordinary user's laptop, changed by `overrides`. */
 export function hostOf(overrides: Partial<Host> = {}): Host {
@@ -22,11 +28,19 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     newgidmap: { path: "/usr/bin/newgidmap", setuidRoot: true },
     userNamespaces: { max: 63000, unprivilegedClone: null, apparmorRestricted: null },
     mounts: [],
+    etc: {
+      hostname: "laptop",
+      hosts: "127.0.0.1 localhost laptop\n",
+      resolvConf: "nameserver 192.0.2.53\n",
+      machineId: "0123456789abcdef0123456789abcdef\n",
+      localtime: "/usr/share/zoneinfo/Etc/UTC",
+    },
     rootfs: {
       path: "/srv/debian",
       mode: 0o755,
       passwd: null,
       group: null,
+      etc: etcOf("file"),
       directories: {},
       scratch: [],
     },

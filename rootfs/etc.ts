@@ -1,0 +1,144 @@
+/**
+ * The init layer: files of /etc that tell of the machine a process is on, and so are the sandbox's own.
+ * They lie in its memory, and are mounted over those of the rootfs, so that they are part of no layer.
+ *
+ * What is in them is what podman 5 and docker 28 put there, as far as there is a network.
+ */
+import { createHash } from "node:crypto";
+import { type EtcFileName, etcFileNames, type Host, type Place } from "../spec/host.js";
+import type { EtcFiles, Spec } from "../spec/spec.js";
+import type { Action, RestrictingFlag, Step } from "../spec/step.js";
+import { restrictMount } from "./restrict.js";
+import { base } from "./root.js";
+
+const directory = `${base}/etc`;
+const restrict = restrictMount("filesystems");
+
+export interface EtcPlan {
+  /** Out of the rootfs's reach: the files, each a mount. */
+  readonly staged: readonly Step[];
+  readonly attach: readonly Step[];
+  readonly notes: readonly string[];
+}
+
+/** What is mounted where: a text in a file of the sandbox's own, or a file of the host's. */
+interface EtcMount {
+  readonly name: EtcFileName;
+  readonly source: { readonly text: string } | { readonly path: string };
+  /** Inside, without links. */
+  readonly path: string;
+}
+
+export function planEtc(spec: Spec, host: Host): EtcPlan {
+  const { etcFiles } = spec.sbx;
+  if (etcFiles === undefined) return { staged: [], attach: [], notes: [] };
+  const notes: string[] = [];
+  const mounts = etcFileNames.flatMap((name): EtcMount[] => {
+    const source = sourceOf(name, spec, host, etcFiles);
+    const found = host.rootfs.etc[name];
+    const isOptional = name === "machine-id" || name === "localtime";
+    if (source === null || (isOptional && found !== null && found.type !== "absent")) return [];
+    const why = found === null ? "its path leads nowhere" : refusal(found, spec, host);
+    if (found !== null && why === null) return [{ name, source, path: found.path }];
+    notes.push(`no /etc/${name} of the sandbox's own: ${why}`);
+    return [];
+  });
+  return {
+    staged: [
+      step({ kind: "mkdir", path: directory, mode: 0o755 }),
+      ...mounts.flatMap((mount) => stagedSteps(mount, spec, host)),
+    ],
+    attach: mounts.map(({ name, path }) =>
+      step({ kind: "attach", staged: `${directory}/${name}`, path }),
+    ),
+    notes,
+  };
+}
+
+/** Why nothing can be mounted at a place, or null. */
+function refusal(place: Place, spec: Spec, host: Host): string | null {
+  const { path } = place;
+  const covering = spec.mounts.find(({ destination }) =>
+    `${path}/`.startsWith(destination === "/" ? "/" : `${destination}/`),
+  );
+  if (covering !== undefined) return `${covering.destination} is mounted there`;
+  const { type } = inCopy(place, spec, host);
+  if (type === "directory") return `${path} of the rootfs is a directory`;
+  const isKept = spec.root.readonly === true || spec.sbx.writes !== "throw-away";
+  return type === "absent" && isKept ? `the rootfs has no ${path} to mount it on` : null;
+}
+
+/** A copy of the host's root has nothing of these directories. */
+function inCopy(place: Place, spec: Spec, host: Host): Place {
+  const isCopy = host.rootfs.path === "/" && (spec.root.readonly || spec.sbx.writes !== "in-place");
+  return isCopy && /^\/(run|tmp)\//.test(place.path) ? { ...place, type: "absent" } : place;
+}
+
+function sourceOf(
+  name: EtcFileName,
+  spec: Spec,
+  host: Host,
+  etcFiles: EtcFiles,
+): EtcMount["source"] | null {
+  const ownNetwork = spec.linux.namespaces.some(({ type }) => type === "network");
+  const own = spec.hostname ?? host.etc.hostname;
+  switch (name) {
+    case "hostname":
+      return { text: `${own}\n` };
+    case "hosts":
+      return etcFiles.hosts ? { text: hosts(own, ownNetwork, etcFiles, host) } : null;
+    case "resolv.conf":
+      return {
+        text: ownNetwork ? "# There is no network, and so no name server.\n" : host.etc.resolvConf,
+      };
+    case "machine-id":
+      return { text: machineId(host) };
+    case "localtime":
+      return host.etc.localtime === null ? null : { path: host.etc.localtime };
+  }
+}
+
+/** hosts(5). The names of the host's network are of use only where that is shared. */
+function hosts(own: string, ownNetwork: boolean, { addHosts }: EtcFiles, host: Host): string {
+  const usual = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"];
+  return [
+    ...(ownNetwork ? usual : host.etc.hosts.split("\n").filter((line) => line !== "")),
+    ...(ownNetwork || own !== host.etc.hostname ? [`127.0.0.1\t${own}`] : []),
+    ...addHosts.map(({ address, name }) => `${address}\t${name}`),
+    "",
+  ].join("\n");
+}
+
+/**
+ * The same for every sandbox of a rootfs, and telling nothing of the machine's own, which is to be kept
+ * secret: machine-id(5), whose form is that of a random UUID.
+ */
+function machineId(host: Host): string {
+  const digest = createHash("sha256").update(`sbx ${host.etc.machineId} ${host.rootfs.path}`);
+  const hex = digest.digest("hex").slice(0, 32);
+  const variant = "89ab"[Number.parseInt(hex[16] ?? "0", 16) & 3];
+  return `${hex.slice(0, 12)}4${hex.slice(13, 16)}${variant}${hex.slice(17)}\n`;
+}
+
+function stagedSteps({ name, source }: EtcMount, spec: Spec, host: Host): Step[] {
+  const target = `${directory}/${name}`;
+  const flags: RestrictingFlag[] = ["MS_NOSUID", "MS_NODEV", "MS_NOEXEC"];
+  const isReadOnly = "path" in source || spec.root.readonly === true;
+  const text = "text" in source ? source.text : "";
+  return [
+    step({ kind: "makeFile", path: target, mode: 0o644, text }),
+    step({
+      kind: "mount",
+      source: "path" in source ? source.path : target,
+      target,
+      type: null,
+      flags: ["MS_BIND"],
+      data: "",
+    }),
+    ...restrict(host, target, isReadOnly ? ["MS_RDONLY", ...flags] : flags),
+  ];
+}
+
+function step(action: Action): Step {
+  return { role: "init", phase: "filesystems", action };
+}
