@@ -2,8 +2,14 @@
 import * as fs from "node:fs";
 import { dirname, join, relative } from "node:path";
 import * as assert from "uvu/assert";
-import { aliasesOf, explainOptions, type RunOption, runOptions } from "../cmd/options.js";
-import { asksForHelp, parseRun } from "../cmd/parse.js";
+import {
+  aliasesOf,
+  explainOptions,
+  type RunOption,
+  runOptions,
+  unshareOptions,
+} from "../cmd/options.js";
+import { asksForHelp, parseCommand, parseRun } from "../cmd/parse.js";
 import { svg } from "../docs/svg.js";
 import { suite } from "./support/suite.js";
 
@@ -22,7 +28,7 @@ const reference = "docs/sbx.1.md";
 const options = Object.entries<RunOption>(runOptions);
 
 /** Options of the other commands, and what yargs adds. */
-const otherFlags = ["stage", "json", "help", "version"];
+const otherFlags = ["stage", "lower", "json", "help", "version"];
 
 /** The heads of the reference's entries: `- **…** (default: …; since v…)`. */
 function entries(page: string): string[] {
@@ -105,8 +111,10 @@ test("every command line in a document can be parsed", () => {
       } else if (command === "explain") {
         assert.is(rest[0], "run", line);
         assert.not.throws(() => parseRun(rest.slice(1), explainOptions), undefined, line);
+      } else if (command === "unshare") {
+        assert.not.throws(() => parseCommand(rest, unshareOptions), undefined, line);
       } else {
-        assert.ok(/^(run|check|completion|help|--help|--version)$/.test(command), line);
+        assert.ok(/^(run|diff|rm|check|completion|help|--help|--version)$/.test(command), line);
       }
     }
   }

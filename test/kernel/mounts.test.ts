@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import * as assert from "uvu/assert";
 import { defaultMaskedPaths, defaultReadonlyPaths } from "../../spec/default.js";
+import { etcFileNames } from "../../spec/host.js";
 import { attempt, inside } from "../support/inside.js";
 import { busyboxRootfs, debianRootfs } from "../support/rootfs.js";
 import { start } from "../support/sandbox.js";
@@ -55,6 +56,7 @@ test.needs(needs, "mounts: those of the sandbox, none of the host's, all private
   }
   const known = ["/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys"].concat(
     ["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`),
+    etcFileNames.map((name) => `/etc/${name}`),
     defaultMaskedPaths,
     defaultReadonlyPaths,
   );

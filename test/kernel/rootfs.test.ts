@@ -28,19 +28,19 @@ async function state(path: string): Promise<string> {
 }
 
 const change = `set -e
-  echo new >/new; mkdir -p /a/b/c; echo over >/etc/passwd; rm /etc/hostname; rm -r /var; mkdir /var
+  echo new >/new; mkdir -p /a/b/c; echo over >/etc/passwd; rm /etc/issue; rm -r /var; mkdir /var
   mv /home/alice /home/carol; chmod 700 /etc; ln -s x /link; rmdir /srv; touch /srv; : >>/etc/group`;
 
 test.needs(needs, "writes go to a throw-away layer, and the rootfs stays as it was", async () => {
   const rootfs = copy();
   const before = await state(rootfs);
-  const script = `${change}; cat /new /etc/passwd; ls -A /var /home; ls /etc`;
+  const script = `${change}; cat /new /etc/passwd; ls -A /var /home; ls /etc/[ip]*`;
   assert.is(
     await inside([], script, { rootfs }),
-    "new\nover\n/home:\ncarol\n\n/var:\ngroup\npasswd\n",
+    "new\nover\n/home:\ncarol\n\n/var:\n/etc/passwd\n",
   );
   assert.is(await state(rootfs), before);
-  assert.is(await inside([], "ls /etc", { rootfs }), "group\nhostname\npasswd\n");
+  assert.is(await inside([], "ls /etc/issue", { rootfs }), "/etc/issue\n");
 });
 
 test.needs(needs, "the root directory has the mode that it has outside", async () => {
@@ -63,7 +63,7 @@ test.needs(needs, "--in-place writes into the directory, and adds nothing of its
   await inside(["--in-place"], change, { rootfs });
   assert.is(fs.readFileSync(join(rootfs, "new"), "utf8"), "new\n");
   assert.is(fs.readFileSync(join(rootfs, "etc/passwd"), "utf8"), "over\n");
-  assert.not.ok(fs.existsSync(join(rootfs, "etc/hostname")));
+  assert.not.ok(fs.existsSync(join(rootfs, "etc/issue")));
   assert.equal(fs.readdirSync(join(rootfs, "dev")), []);
 });
 
@@ -131,10 +131,10 @@ test.needs(
     const rootfs = copy("real");
     fs.symlinkSync("real", join(root, "link"));
     for (const path of ["real", "./real/", "link", "link/../real/."]) {
-      const result = await sbx(["run", path, "cat", "/etc/hostname"], { cwd: root });
+      const result = await sbx(["run", path, "cat", "/etc/issue"], { cwd: root });
       assert.is(result.stdout, "busybox\n", path);
     }
-    const here = await sbx(["run", ".", "cat", "/etc/hostname"], { cwd: rootfs });
+    const here = await sbx(["run", ".", "cat", "/etc/issue"], { cwd: rootfs });
     assert.is(here.stdout, "busybox\n");
   },
 );

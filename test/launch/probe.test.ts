@@ -24,7 +24,7 @@ import { readInRoot } from "../../launch/in-root.js";
 import { parseMountinfo } from "../../launch/mountinfo.js";
 import { parseRelease, probe, userNamespaceBlocker } from "../../launch/probe.js";
 import { readRootfs } from "../../launch/rootfs-facts.js";
-import { failureOf, hostOf, rootHost } from "../support/fixture.js";
+import { etcOf, failureOf, hostOf, rootHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("launch/probe");
@@ -64,6 +64,9 @@ test("a host from the files of a machine", () => {
   tree({
     "etc/subuid": `${process.getuid?.()}:100000:65536\n`,
     "etc/subgid": `${name}:200000:65536\nanother:400000:65536\n`,
+    "etc/hosts": "::1 me\n",
+    "etc/zone": "",
+    "etc/localtime": "->zone",
     "proc/self/status": "Name:\tnode\nCapEff:\t0000000000000000\n",
     "proc/self/uid_map": "         0       1000          1\n         1     100000      65536\n",
     "proc/self/mountinfo": "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n",
@@ -95,8 +98,19 @@ test("a host from the files of a machine", () => {
   assert.is(host.user.home, "/home/alice");
   assert.is(host.upperStore, "/home/alice/.cache/sbx/uppers");
   assert.equal(
+    { ...host.etc, hostname: "" },
+    {
+      hostname: "",
+      hosts: "::1 me\n",
+      resolvConf: "",
+      machineId: "",
+      localtime: join(top, "etc/zone"),
+    },
+  );
+  assert.equal(
     { ...host.rootfs, mode: 0 },
     {
+      etc: etcOf("absent"),
       path: join(top, "rootfs"),
       mode: 0,
       passwd: "root:x:0:0::/root:\n",

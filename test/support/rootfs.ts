@@ -31,13 +31,14 @@ nogroup:x:65534:
 
 /**
  * A rootfs of busybox alone: a static /bin/busybox with a link for each applet, the users root,
- * alice (1000, in audio and staff), bob (1001) and big (4294967294), and empty directories.
+ * alice (1000, in audio and staff), bob (1001) and big (4294967294), /etc/issue, and empty directories.
  */
 export function busyboxRootfs(): string {
   const busybox = findInPath("busybox");
   if (busybox === null) throw new Error("busybox is not installed: the test needs `busybox`");
   const bytes = fs.readFileSync(busybox);
   const content = createHash("sha256").update(bytes).update(passwd).update(group);
+  content.update("etc/issue");
   for (const directory of directories) content.update(directory);
   const path = join(testCache(), `busybox-${content.digest("hex").slice(0, 12)}`);
   if (fs.existsSync(path)) return path;
@@ -70,7 +71,9 @@ function fillBusybox(root: string, busybox: Uint8Array): void {
   }
   fs.writeFileSync(join(root, "etc/passwd"), passwd);
   fs.writeFileSync(join(root, "etc/group"), group);
-  fs.writeFileSync(join(root, "etc/hostname"), "busybox\n");
+  for (const name of ["hostname", "issue"]) {
+    fs.writeFileSync(join(root, "etc", name), "busybox\n");
+  }
 }
 
 /** Where another process was faster, its rootfs is as good. */
