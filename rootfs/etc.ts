@@ -98,12 +98,15 @@ function sourceOf(
   }
 }
 
+/** What is one word of a line; the kernel takes any bytes for a host name. */
+const isName = (text: string) => /^[^\s#]+$/.test(text);
+
 /** hosts(5). The names of the host's network are of use only where that is shared. */
 function hosts(own: string, ownNetwork: boolean, { addHosts }: EtcFiles, host: Host): string {
   const usual = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"];
   return [
     ...(ownNetwork ? usual : host.etc.hosts.split("\n").filter((line) => line !== "")),
-    ...(ownNetwork || own !== host.etc.hostname ? [`127.0.0.1\t${own}`] : []),
+    ...(isName(own) && (ownNetwork || own !== host.etc.hostname) ? [`127.0.0.1\t${own}`] : []),
     ...addHosts.map(({ address, name }) => `${address}\t${name}`),
     "",
   ].join("\n");

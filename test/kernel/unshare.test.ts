@@ -78,7 +78,7 @@ test.needs([...needs, "tmux", "bash"], "a shell in the terminal has job control"
     await terminal.enter("sleep 1234567");
     await terminal.press("C-z");
     await terminal.waitFor("Stopped");
-    await terminal.enter("id -u; tty; kill %1; exit 3");
+    await terminal.enter("id -u; tty; kill %1; wait; exit 3");
     await terminal.waitFor("/dev/pts/");
     await terminal.enter("echo status $?");
     await terminal.waitFor("status 3");

@@ -1,0 +1,86 @@
+/**
+ * A process outside that exchanges directories and files of a rootfs with links that lead out of it,
+ * as fast as it can, while sandboxes start from that rootfs.
+ */
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { hostileRootfs, makeCanary, survives } from "../support/canary.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("escape by races");
+const needs = ["unprivileged", "user namespaces", "busybox", "overlay", "python3"] as const;
+const canary = makeCanary();
+const raceMs = 4000;
+
+/** Exchanges `PATH` and `PATH.other` of each argument until it is killed: renameat2(2), RENAME_EXCHANGE. */
+const exchange = `
+import ctypes, sys
+rename = ctypes.CDLL(None, use_errno=True).renameat2
+pairs = [(path.encode(), path.encode() + b'.other') for path in sys.argv[1:]]
+count = 0
+while True:
+    for one, other in pairs:
+        if rename(-100, one, -100, other, 2) != 0:
+            raise OSError(ctypes.get_errno(), one)
+    count += 1
+    if count == 1000:
+        print('on', flush=True)
+`;
+
+/** Runs sandboxes while the paths of the rootfs change places with links to `outside`; gives how many. */
+async function race(
+  paths: Readonly<Record<string, string>>,
+  options: readonly string[],
+): Promise<number> {
+  const rootfs = hostileRootfs((root) => {
+    for (const [path, outside] of Object.entries(paths)) {
+      const full = join(root, path);
+      if (!fs.existsSync(full)) fs.mkdirSync(full, { recursive: true });
+      fs.symlinkSync(join(canary.path, outside), `${full}.other`);
+    }
+  });
+  const full = Object.keys(paths).map((path) => join(rootfs, path));
+  const hostile = spawn("python3", ["-c", exchange, ...full], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    await new Promise((on, reject) => {
+      hostile.stdout.once("data", on);
+      hostile.once("exit", (code) => reject(new Error(`it ended with ${code}`)));
+    });
+    const places = Object.keys(paths).flatMap((path) => [`/${path}`, `/${path}.other`]);
+    const script = places
+      .map((p) => `cat ${p} ${p}/file; echo x >${p}; echo x >${p}/new`)
+      .join(";");
+    let runs = 0;
+    for (const end = performance.now() + raceMs; performance.now() < end; runs++) {
+      await survives(canary, [...options, rootfs, "sh", "-c", script]);
+    }
+    assert.is(hostile.exitCode, null, "it was at it until the end");
+    return runs;
+  } finally {
+    hostile.kill("SIGKILL");
+  }
+}
+
+const targets: Readonly<Record<string, readonly [Record<string, string>, string[]]>> = {
+  "/dev, /proc and /sys": [{ dev: "empty", proc: "directory", sys: "empty" }, []],
+  "files of /etc": [{ "etc/issue": "file", "etc/hostname": "file", "etc/passwd": "file" }, []],
+  "/etc as a whole": [{ etc: "directory" }, ["--user=0"]],
+  "the working directory": [{ "srv/work": "directory" }, ["-w", "/srv/work"]],
+  "the directory above it": [{ srv: "." }, ["-w", "/srv/directory"]],
+  "a masked file": [{ "etc/issue": "file" }, ["--security-opt=mask=/etc/issue"]],
+  "a masked directory": [{ opt: "directory" }, ["--security-opt=mask=/opt"]],
+};
+
+for (const [name, [paths, options]] of Object.entries(targets)) {
+  for (const mode of [[], ["--in-place"]]) {
+    test.needs(needs, `${name} ${mode.join("")}`.trim(), async () => {
+      assert.ok((await race(paths, [...mode, ...options])) >= 2);
+    });
+  }
+}
+
+test.run();
