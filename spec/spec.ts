@@ -141,8 +141,6 @@ export interface SbxKeys {
   writes: "throw-away" | "in-place";
   /** Directories of volumes: each is locked while the sandbox lives, against its removal or any use. */
   volumes?: { path: string; exclusive?: boolean }[];
-  /** Directories of volumes, absolute: each is locked while the sandbox lives. */
-  volumes?: string[];
   /** Absent: all files are the rootfs's. */
   etcFiles?: EtcFiles;
   /** Runs before the command's own words; OCI images call it Entrypoint. */

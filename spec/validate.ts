@@ -189,7 +189,6 @@ const sbxKeys = object<SbxKeys>({
   capDrop: optional(list<string>(capabilityOrAll)),
   writes: oneOf("throw-away", "in-place"),
   volumes: optional(list(object<VolumeUse>({ path, exclusive: optional(yesOrNo) }))),
-  volumes: optional(list(path)),
   etcFiles: optional(etcFiles),
   entrypoint: list(text),
   inheritEnv: list(envName),
