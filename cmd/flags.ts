@@ -1,7 +1,15 @@
 /** From the options of `sbx run` to a checked spec. */
 import { defaultMounts, defaultNamespaces, defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
-import type { Linux, NamespaceType, Process, Rlimit, SbxKeys, Spec } from "../spec/spec.js";
+import type {
+  Linux,
+  NamespaceType,
+  OverlayKind,
+  Process,
+  Rlimit,
+  SbxKeys,
+  Spec,
+} from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
 import { type FlagName, type Flags, runOptions } from "./options.js";
 import {
@@ -17,6 +25,7 @@ import {
 import {
   readEntrypoint,
   readMapping,
+  readSize,
   readTimeOffset,
   readUserns,
   type Variable,
@@ -198,7 +207,12 @@ function sbxKeys(
     umask: given(flags.umask, (text) => readUmask(text, `--umask ${text}`)),
     capAdd: capabilities("cap-add"),
     capDrop: capabilities("cap-drop"),
-    writes: flags["in-place"] === true ? "in-place" : base.writes,
+    lowers: flags.lower,
+    writes:
+      flags["in-place"] === true ? "in-place" : flags.upper === undefined ? base.writes : "upper",
+    upper: flags.upper,
+    upperSizeBytes: given(flags["upper-size"], (text) => readSize(text, `--upper-size ${text}`)),
+    overlay: flags.overlay as OverlayKind | undefined,
     entrypoint: entrypoint ?? base.entrypoint,
     inheritEnv: [...inheritedByDefault, ...inherited],
     inheritAllEnv: flags["env-host"] ?? base.inheritAllEnv,

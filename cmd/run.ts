@@ -6,7 +6,7 @@ import { writeSync } from "node:fs";
 import { compileSandbox } from "../launch/compile.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
-import { fail, SbxError } from "../spec/error.js";
+import { fail, SbxError, visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
@@ -33,12 +33,13 @@ export async function readRequest(
     readFile,
   });
   const spec = specFromFlags(merged, rootfs, command, { readFile });
-  return { spec, host: probe(rootfs, process.env) };
+  return { spec, host: probe(rootfs, process.env, undefined, spec.sbx) };
 }
 
 /** Prints for the launcher how to start the program: cmd/sbx says how it understands it. */
 export async function run(argv: readonly string[]): Promise<void> {
-  const { host, bytes, shift } = await compileArguments(argv, { pipes: true });
+  const { host, bytes, shift, plan } = await compileArguments(argv, { pipes: true });
+  for (const warning of plan.warnings) writeSync(2, `sbx: ${visible(warning)}\n`);
   const kept = keep(bytes, {
     env: process.env,
     home: host.user.home,
@@ -83,7 +84,7 @@ async function compileArguments(argv: readonly string[], reading: Reading) {
     // The command reaches the program as its arguments: the same program serves every command.
     const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);
     // The launcher's own words include `run`.
-    return { host, shift: parsed.commandIndex + 1, bytes: compileSandbox(spec, host).bytes };
+    return { host, shift: parsed.commandIndex + 1, ...compileSandbox(spec, host) };
   } catch (error) {
     tellStatus(argv, error);
     throw error;

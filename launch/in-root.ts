@@ -32,6 +32,17 @@ export function readInRoot(root: string, path: string): string | null {
   }
 }
 
+/** Whether there is a directory at `path` inside `root`, symbolic links meaning what they would inside. */
+export function isDirectoryInRoot(root: string, path: string): boolean {
+  try {
+    const resolved = resolveInRoot(root, path);
+    return resolved !== null && lstatSync(resolved).isDirectory();
+  } catch (error) {
+    if (isSystemError(error)) return false;
+    throw error;
+  }
+}
+
 /** The path on the host, free of links below `root`; null where more than 40 links are on the way. */
 function resolveInRoot(root: string, path: string): string | null {
   const pending = path.split("/");

@@ -46,12 +46,13 @@ export function plan(spec: Spec, host: Host): Plan {
     ...capabilitySets({ add: spec.sbx.capAdd ?? [], drop: spec.sbx.capDrop ?? [], uid: user.uid }),
     ...spec.process.capabilities,
   };
-  const root = planRoot(
-    spec,
-    host,
-    hostIdOf(maps.uidMappings, 0) === host.user.uid,
-    maps.uidMappings.some(({ hostID }) => hostID === 0),
-  );
+  const hasId = (id: number) =>
+    maps.uidMappings.some(({ hostID, size }) => hostID <= id && id < hostID + size);
+  const root = planRoot(spec, host, {
+    rootIsCaller: hostIdOf(maps.uidMappings, 0) === host.user.uid,
+    callerMapped: hasId(host.user.uid),
+    hostRootMapped: hasId(0),
+  });
   const mounts = planMounts(spec, host, (gid) => hostIdOf(maps.gidMappings, gid) !== null);
   const masks = planMasks(spec);
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
@@ -79,6 +80,9 @@ export function plan(spec: Spec, host: Host): Plan {
     ),
     // From outside, since only the caller's own uid may be mapped from within.
     step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+    ...root.serve,
+    // As the caller still, who may go where the sandbox's root may not.
+    ...root.open,
 
     // The init's files shall belong to the sandbox's root, or, where that has no id, to the user:
     // nothing can be made by an id without one (EOVERFLOW). Ids first, as changing them takes back
@@ -92,8 +96,10 @@ export function plan(spec: Spec, host: Host): Plan {
     ...timeSteps(spec),
 
     // Outside paths end at pivot_root: sources are named before it, destinations after it.
-    ...explainBlocked(root.mounts, blocker),
+    ...explainBlocked(root.mount, blocker),
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
+    // Before what is mounted by name, which may lie below them.
+    ...root.inside,
     ...mounts.steps,
     // On the /dev that has just been mounted.
     ...planDevices(),
@@ -148,11 +154,13 @@ export function plan(spec: Spec, host: Host): Plan {
     notes: [
       ...maps.notes,
       ...userNotes,
+      ...root.warnings,
       ...root.notes,
       ...mounts.notes,
       ...sharingNotes(own),
       ...adminNotes(sets),
     ],
+    warnings: root.warnings,
     init: spec.sbx.init,
     statusFd,
   };

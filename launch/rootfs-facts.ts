@@ -11,7 +11,7 @@ import {
 import { dirname } from "node:path";
 import { fail } from "../spec/error.js";
 import type { DirectoryEntry, HostMount, RootfsFacts } from "../spec/host.js";
-import { isSystemError, readInRoot } from "./in-root.js";
+import { isDirectoryInRoot, isSystemError, readInRoot } from "./in-root.js";
 
 /**
  * Reads the rootfs at `path`, relative to the working directory. `mounts` tells which directories
@@ -27,14 +27,20 @@ export function readRootfs(path: string, mounts: readonly HostMount[]): RootfsFa
     group: readInRoot(real, "etc/group"),
     directories: real === "/" ? readDirectories(directoriesAbove(mounts)) : {},
     scratch: real === "/" ? ["/var/tmp"].filter(isDirectory) : [],
+    volatile: ["/run", "/tmp", "/var/tmp"].filter((path) => isDirectoryInRoot(real, path)),
   };
 }
 
-function requireDirectory(path: string): string {
-  const what = `open the rootfs ${path}`;
+/** The path of a directory, absolute and without links; `name` says what it is for. */
+export function requireDirectory(path: string, name = "rootfs"): string {
+  const what = `open the ${name} ${path}`;
   if (path === "")
-    fail("open the rootfs", "its path is empty", "Give a directory, or / for the host's own root.");
-  if (path.includes("\0")) fail("open the rootfs", "its path has a NUL character in it");
+    fail(
+      `open the ${name}`,
+      "its path is empty",
+      "Give a directory, or / for the host's own root.",
+    );
+  if (path.includes("\0")) fail(`open the ${name}`, "its path has a NUL character in it");
   try {
     const real = realpathSync.native(path);
     if (!statSync(real).isDirectory())
@@ -45,7 +51,11 @@ function requireDirectory(path: string): string {
     if (!isSystemError(error)) throw error;
     switch (error.code) {
       case "ENOENT":
-        return fail(what, "there is no such directory (ENOENT)", hintForAbsent(path));
+        return fail(
+          what,
+          "there is no such directory (ENOENT)",
+          name === "rootfs" ? hintForAbsent(path) : undefined,
+        );
       case "ENOTDIR":
         return fail(what, "a part of its path is not a directory (ENOTDIR)");
       case "EACCES":

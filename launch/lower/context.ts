@@ -68,6 +68,8 @@ export const s = {
   stderrIsTerminal: slot("stderrIsTerminal"),
   /** The sandbox's side of the pty, or -1. */
   terminalFd: slot("terminalFd"),
+  /** The pipe that fuse-overlayfs writes its messages to. */
+  serverSaid: slot("serverSaid"),
 } as const;
 
 /** Kinds of message on the control socket. */
@@ -95,6 +97,8 @@ export const pseudoErrno = {
   helperFailed: 1000,
   /** The file is there, what should interpret it is not. */
   noInterpreter: 1001,
+  /** fuse-overlayfs ended while the sandbox lived. */
+  serverEnded: 1003,
   /** A path leads elsewhere than to what was mounted there a moment ago. */
   otherFilesystem: 1002,
 } as const;

@@ -8,6 +8,7 @@ import { leaveGuard } from "./guard.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
 import { maskSubroutines } from "./masks.js";
+import { leaveServer } from "./server.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -35,6 +36,7 @@ export function lowerInit(c: Context): void {
   b.must("close", [s.controlOutside]);
   b.must("close", [s.releaseWrite]);
   leaveGuard(c);
+  leaveServer(c);
   b.must("close", [s.signalFd]);
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
   b.comment("wait for the id maps; the end of the pipe means that the monitor is dead");

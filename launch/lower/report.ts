@@ -9,6 +9,7 @@ import { slot } from "../builder.js";
 import type { Address, Slot, Value } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { found, lookup } from "./lookup.js";
+import { appendServerSaid } from "./said.js";
 import { append, compose, writeText } from "./text.js";
 
 /** The errnos that the system calls of a set-up can give; another is shown by number. */
@@ -53,6 +54,8 @@ const told: readonly string[] = [
   "EOPNOTSUPP",
   "EAFNOSUPPORT",
   "EADDRNOTAVAIL",
+  "ENOTCONN",
+  "ECONNABORTED",
   "ESTALE",
   "EDQUOT",
   "ELIBBAD",
@@ -97,6 +100,7 @@ export function reportFailure(c: Context, to: Slot): void {
   appendCommand(c);
   append(c, [b.text(": ")]);
   appendWhy(c);
+  appendServerSaid(c, failure.step);
   const written = b.fresh("report");
   b.branch(hint, "eq", 0, written);
   append(c, [b.text(". "), { string: hint }]);
@@ -143,6 +147,7 @@ function reportTables({ b, plan }: Context): Tables {
       pseudoErrno.noInterpreter,
       "it is there, but its interpreter or dynamic loader is not (ENOENT)",
     ] as const,
+    [pseudoErrno.serverEnded, "it ended, and with it all files of the sandbox"] as const,
     [
       pseudoErrno.otherFilesystem,
       "something else lies there by now than what has just been mounted",

@@ -31,6 +31,7 @@ const ownRoot: Host["rootfs"] = {
   passwd: "root:x:0:0:root:/root:/bin/bash\n",
   group: "root:x:0:\n",
   scratch: ["/var/tmp"],
+  volatile: ["/run", "/tmp", "/var/tmp"],
   directories: {
     "/": [
       entry("bin", { type: "symlink", target: "usr/bin" }),

@@ -29,7 +29,11 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
       group: null,
       directories: {},
       scratch: [],
+      volatile: ["/run", "/tmp", "/var/tmp"],
     },
+    lowers: [],
+    upper: null,
+    fuse: { device: true, overlayfs: "/usr/bin/fuse-overlayfs" },
     upperStore: "/home/alice/.cache/sbx/uppers",
     ...overrides,
   };
