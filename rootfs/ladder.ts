@@ -100,7 +100,11 @@ function fuseRefusal(_: Spec, host: Host): string | null {
     return `fuse-overlayfs: the kernel is ${host.kernel.release}, and has fuse in a user namespace from 4.18 on`;
   }
   if (!host.fuse.device) return "fuse-overlayfs: /dev/fuse cannot be opened";
-  return host.fuse.overlayfs === null ? "fuse-overlayfs is not in PATH" : null;
+  if (host.fuse.overlayfs === null) return "fuse-overlayfs is not in PATH";
+  const name = host.upper?.slice(host.upper.lastIndexOf("/")) ?? "";
+  return name.includes(":")
+    ? "fuse-overlayfs takes no upper directory with a colon in its name"
+    : null;
 }
 
 function noneRefusal({ sbx }: Spec, { lowers }: Host): string | null {

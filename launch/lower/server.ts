@@ -266,15 +266,17 @@ function fdMessage({ b, memory }: Context, fd: number | null): Address {
 }
 
 /**
- * In the monitor, for a child that has ended while the init had not: without the server the sandbox
- * has no files any more.
+ * In the monitor, for a child that has ended. With status 0 it saw the end of the mount, and the init
+ * is about to end as well; else the sandbox has no files any more.
  */
 export function checkServer(c: Context, pid: Slot): void {
   if (!isNeeded(c)) return;
-  const { b, plan } = c;
+  const { b, memory, plan } = c;
   const other = b.fresh("server");
   b.branch(pid, "ne", serverPid, other);
   b.set(serverPid, 0);
+  b.load(4, s.result, memory.status);
+  b.branch(s.result, "eq", 0, other);
   b.ignore("it has just died", "kill", [s.initPid, signo("SIGKILL")]);
   b.branch(failure.happened, "ne", 0, other);
   b.set(failure.happened, 1);
