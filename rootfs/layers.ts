@@ -28,6 +28,9 @@ export function kernelOverlay(
   target: string,
   upper: Upper | null,
 ): LayerSteps {
+  if (host.lowers.length === 0 && host.upper === null) {
+    return { prepare: [], serve: [], open: [], mount: [overlayStep(["."], target, upper)] };
+  }
   const lowers = [...host.lowers.map(({ path }) => path), "."];
   const kept = host.upper === null ? [] : [host.upper, `${host.upper}.work`];
   const first = firstFd(spec);
