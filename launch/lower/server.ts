@@ -32,8 +32,8 @@ const fuse = slot("fuseFd");
 /** Where fuse-overlayfs finds /dev/fuse, and the init what it passes on; above what a set-up opens. */
 const fuseNumber = 31;
 const firstLayer = 32;
-/** In the server's own mount namespace. */
-const base = "/tmp";
+/** In the server's own mount namespace: a directory that no layer is, for what is mounted there covers it. */
+const base = "/sys";
 /** How long the monitor waits for its end. */
 const patienceSeconds = 10;
 
