@@ -2,23 +2,21 @@
  * Launch time of a sandbox that does nothing, against bubblewrap, unshare(1) and a bare Node:
  * `npm run bench [-- --json FILE] [--rounds N]`, as an unprivileged user. About a minute.
  */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { compile } from "../launch/link.js";
 import { probe } from "../launch/probe.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { copyBusyboxRootfs } from "../test/support/rootfs.js";
-import { type Command, periods, roundRobin, stopwatch, stopwatchExit } from "./stopwatch.js";
+import { quantile, table, time } from "./measure.js";
+import { type Command, periods, roundRobin } from "./stopwatch.js";
 import {
   bubblewrap,
   type Contender,
   contenders,
   environment,
-  executable,
   type Memory,
   memoryOf,
   type Present,
@@ -32,30 +30,6 @@ interface Result {
 
 const defaultRounds = 200;
 const warmUpRounds = 5;
-/** Runs the commands by a stopwatch; nanoseconds by command, in the order of the runs. */
-function time(commands: readonly Command[], schedule: readonly number[], host: Host): number[][] {
-  const program = executable(compile(stopwatch(commands, schedule), host.architecture), host);
-  const { status, signal, stdout, error } = spawnSync(program, {
-    env: environment,
-    stdio: ["ignore", "pipe", "inherit"],
-    maxBuffer: 8 * schedule.length,
-  });
-  rmSync(program);
-  if (error !== undefined) throw error;
-  const ran = stdout.length / 8;
-  if (status === stopwatchExit.commandFailed) {
-    const failed = commands[schedule[ran] ?? -1]?.join(" ");
-    fail(`run ${ran + 1} of ${schedule.length}`, `it failed: ${failed}`, "Try it by itself");
-  }
-  if (status !== stopwatchExit.done || ran !== schedule.length) {
-    fail("time the commands", `the stopwatch ended with ${signal ?? status} after ${ran} runs`);
-  }
-  const samples = commands.map((): number[] => []);
-  for (const [run, index] of schedule.entries()) {
-    samples[index]?.push(Number(stdout.readBigInt64LE(8 * run)));
-  }
-  return samples;
-}
 
 function measure(present: readonly Present[], rounds: number, host: Host): Result[] {
   const commands = present.map(({ run }) => run(["/bin/true"]));
@@ -67,29 +41,6 @@ function measure(present: readonly Present[], rounds: number, host: Host): Resul
     const [command, nanoseconds] = [commands[index], samples[index]];
     return command && nanoseconds ? [{ name, command, nanoseconds }] : [];
   });
-}
-
-/** The value below which `fraction` of the others lie; between two of them, their mixture. */
-function quantile(values: readonly number[], fraction: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const place = fraction * (sorted.length - 1);
-  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
-  if (low === undefined || high === undefined) throw new Error("no values");
-  return low + (high - low) * (place % 1);
-}
-
-/** Columns as wide as their widest cell; the first one flush left, the others flush right. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join("  ");
-  return rows.map((row) => `${line(row).trimEnd()}\n`).join("");
 }
 
 const milliseconds = (nanoseconds: number) => (nanoseconds / 1e6).toFixed(2);

@@ -1,7 +1,15 @@
 /** From the options of `sbx run` to a checked spec. */
 import { defaultMounts, defaultNamespaces, defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
-import type { Linux, NamespaceType, Process, Rlimit, SbxKeys, Spec } from "../spec/spec.js";
+import type {
+  Linux,
+  NamespaceType,
+  OverlayKind,
+  Process,
+  Rlimit,
+  SbxKeys,
+  Spec,
+} from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
 import { type FlagName, type Flags, runOptions } from "./options.js";
 import {
@@ -18,6 +26,7 @@ import {
   readAddHost,
   readEntrypoint,
   readMapping,
+  readSize,
   readTimeOffset,
   readUserns,
   type Variable,
@@ -202,7 +211,12 @@ function sbxKeys(
     umask: given(flags.umask, (text) => readUmask(text, `--umask ${text}`)),
     capAdd: capabilities("cap-add"),
     capDrop: capabilities("cap-drop"),
-    writes: flags["in-place"] === true ? "in-place" : base.writes,
+    lowers: flags.lower,
+    writes:
+      flags["in-place"] === true ? "in-place" : flags.upper === undefined ? base.writes : "upper",
+    upper: flags.upper,
+    upperSizeBytes: given(flags["upper-size"], (text) => readSize(text, `--upper-size ${text}`)),
+    overlay: flags.overlay as OverlayKind | undefined,
     etcFiles: {
       hosts: flags.hosts ?? true,
       addHosts: (flags["add-host"] ?? []).map((text) => readAddHost(text, `--add-host ${text}`)),

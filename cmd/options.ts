@@ -2,7 +2,7 @@
  * The one table of the options of `sbx run`. The parser, the help that yargs prints, the
  * completions and the keys of configuration files are all made from it.
  */
-import { rlimitNames } from "../spec/spec.js";
+import { overlayKinds, rlimitNames } from "../spec/spec.js";
 
 /** The keys that yargs knows, plus those that completions and parsing need. */
 export interface RunOption {
@@ -203,17 +203,46 @@ export const runOptions = {
     describe: "What runs before the command's words: a program or a JSON array of words",
   },
 
+  lower: {
+    ...values,
+    group: files,
+    completes: "directory",
+    describe: "Lay a directory over the rootfs (repeatable, topmost first)",
+    conflicts: ["in-place"],
+  },
+  upper: {
+    ...value,
+    group: files,
+    completes: "directory",
+    describe: "Keep what is written in this directory; its work directory is beside it, DIR.work",
+    conflicts: ["in-place", "read-only", "upper-size"],
+  },
+  "upper-size": {
+    ...value,
+    group: files,
+    defaultDescription: "half of the memory",
+    describe: "Bound throw-away writes: a number with b, k, m or g, or a percentage of memory",
+    conflicts: ["in-place", "read-only", "upper"],
+  },
+  overlay: {
+    ...value,
+    group: files,
+    choices: overlayKinds,
+    defaultDescription: "the first that can be had",
+    describe: "Join layers with the kernel's overlay, fuse-overlayfs, or not at all",
+    conflicts: ["in-place"],
+  },
   "read-only": {
     ...toggle,
     group: files,
     describe: "Refuse writes to the rootfs",
-    conflicts: ["in-place"],
+    conflicts: ["in-place", "upper", "upper-size"],
   },
   "in-place": {
     ...toggle,
     group: files,
     describe: "Write into the rootfs itself, not into a throw-away layer",
-    conflicts: ["read-only"],
+    conflicts: ["read-only", "lower", "upper", "upper-size", "overlay"],
   },
 
   init: {

@@ -1,7 +1,8 @@
 /** `sbx rm UPPER…`: removes kept uppers, whoever owns the files in them. */
-import { closeSync, lstatSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { resolve } from "node:path";
-import { openUpperRecord, recordOf, workOf } from "../launch/kept-upper.js";
+import { isSystemError } from "../launch/in-root.js";
+import { readUpperRecord, recordOf, workOf } from "../launch/kept-upper.js";
 import { fail } from "../spec/error.js";
 import { removeTrees } from "./mapped.js";
 
@@ -11,24 +12,33 @@ export async function rm(uppers: readonly string[]): Promise<void> {
   const locked = uppers.map((path) => {
     const upper = resolve(path);
     const what = `remove the upper ${path}`;
-    if (lstatSync(upper, { throwIfNoEntry: false })?.isDirectory() === false) {
-      fail(what, "it is not a directory (ENOTDIR)", "Give the directory itself, and no link to it");
-    }
-    const fd = openUpperRecord(upper);
-    if (fd === null) {
+    const fd = openDirectory(upper, what);
+    if (readUpperRecord(upper) === null) {
       fail(
         what,
         `sbx has not made it: there is no ${recordOf(upper)}`,
         `Remove it yourself, with the id map of a sandbox: sbx unshare rm -r ${path}`,
       );
     }
-    if (!tryLock(fd)) fail(what, "a sandbox is using it", "End that first");
+    if (fd !== null && !tryLock(fd)) fail(what, "a sandbox is using it", "End that first");
     return { upper, fd };
   });
   for (const { upper, fd } of locked) {
     // The record last: what is interrupted can be done again.
     removeTrees([upper]);
     removeTrees([workOf(upper)]);
-    closeSync(fd);
+    if (fd !== null) closeSync(fd);
+  }
+}
+
+/** Null where it is gone already. */
+function openDirectory(path: string, what: string): number | null {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  try {
+    return openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    if (error.code === "ENOENT") return null;
+    return fail(what, error.message, "Give the directory of the upper itself, and no link to it");
   }
 }

@@ -6,7 +6,7 @@ import { writeSync } from "node:fs";
 import { compileSandbox } from "../launch/compile.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
-import { fail, SbxError } from "../spec/error.js";
+import { fail, SbxError, visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
@@ -34,7 +34,7 @@ export async function readRequest(
     readFile,
   });
   const spec = specFromFlags(merged, rootfs, command, { readFile });
-  return { spec, host: probe(rootfs, process.env) };
+  return { spec, host: probe(rootfs, process.env, undefined, spec.sbx) };
 }
 
 /**
@@ -42,7 +42,8 @@ export async function readRequest(
  * says how it understands it.
  */
 export async function run(argv: readonly string[]): Promise<void> {
-  const { host, bytes, shift } = await compileArguments(argv, { pipes: true });
+  const { host, bytes, shift, plan } = await compileArguments(argv, { pipes: true });
+  for (const warning of plan.warnings) writeSync(2, `sbx: ${visible(warning)}\n`);
   const kept = keep(bytes, {
     env: process.env,
     home: host.user.home,
@@ -88,11 +89,11 @@ async function compileArguments([name, ...argv]: readonly string[], reading: Rea
       : parseRun(argv);
     // The command reaches the program as its arguments: the same program serves every command.
     const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);
-    const bytes =
+    const compiled =
       unshare?.compileUnshare(spec, host, process.env.SHELL || "/bin/sh") ??
-      compileSandbox(spec, host).bytes;
+      compileSandbox(spec, host);
     // The launcher's own words include the name.
-    return { host, shift: parsed.commandIndex + 1, bytes };
+    return { host, shift: parsed.commandIndex + 1, ...compiled };
   } catch (error) {
     tellStatus(argv, error);
     throw error;

@@ -1,7 +1,7 @@
 /** A plan as text: who does what in which order, with the particulars of each step below it. */
 import { describe } from "../spec/describe.js";
 import type { Mapping } from "../spec/spec.js";
-import type { Action, Plan } from "../spec/step.js";
+import type { Action, Plan, Server } from "../spec/step.js";
 
 /** One step a line, a heading for each phase of each role, and the notes; ends with a newline. */
 export function explainPlan({ steps, notes }: Plan): string {
@@ -40,7 +40,9 @@ function particulars(action: Action): string[] {
     case "bindSource":
       return [`at ${action.target} ${action.recursive ? "MS_BIND|MS_REC" : "MS_BIND"}`];
     case "overlay":
-      return [`upper ${action.upper}, work ${action.work}${action.volatile ? ", volatile" : ""}`];
+      return overlayLines(action);
+    case "serveOverlay":
+      return serverLines(action);
     case "setCapabilities":
       return (["effective", "permitted", "inheritable", "ambient"] as const).map(
         (set) => `${set} ${action.sets[set].join(" ") || "none"}`,
@@ -55,6 +57,24 @@ function particulars(action: Action): string[] {
     default:
       return [];
   }
+}
+
+function overlayLines({ lowers, upper }: Extract<Action, { kind: "overlay" }>): string[] {
+  return [
+    `lower ${lowers.join(":")}`,
+    ...(upper === null
+      ? []
+      : [`upper ${upper.path}, work ${upper.work}${upper.volatile ? ", volatile" : ""}`]),
+  ];
+}
+
+function serverLines({ lowers, hidden, upper, squash }: Server): string[] {
+  return [
+    ...lowers.map((path) => `lower ${path}`),
+    ...(upper === null ? [] : [`upper ${upper.kind === "kept" ? upper.path : "in memory"}`]),
+    ...(hidden.length === 0 ? [] : [`empty ${hidden.map(([path]) => path).join(" ")}`]),
+    ...(squash ? ["all files are root's"] : []),
+  ];
 }
 
 function mappingLines(kind: string, mappings: readonly Mapping[]): string[] {

@@ -97,7 +97,7 @@ export function findHelper(
 }
 
 /** All executable files of that name, in the order of PATH; relative directories are passed over. */
-function findInPath(name: string, path = "", more: readonly string[]): string[] {
+export function findInPath(name: string, path = "", more: readonly string[]): string[] {
   const directories = [...path.split(":").filter(isAbsolute), ...more];
   return [...new Set(directories.map((directory) => join(directory, name)))].filter(isExecutable);
 }

@@ -1,30 +1,22 @@
 /**
  * What lies beside a kept upper `DIR`: its work directory `DIR.work`, and in it the record `sbx.json`,
- * which says what the upper was laid over. The record makes a directory an upper of sbx's, and who
- * uses the upper holds a lock on it (flock(2)).
+ * which says what the upper was laid over. The record makes a directory an upper of sbx's. Who uses the
+ * upper holds a lock on the directory itself (flock(2)).
  */
 import * as fs from "node:fs";
 import { fail } from "../spec/error.js";
 import { list, nonEmptyText, object, oneOf } from "../spec/shape.js";
+import type { UpperRecord } from "../spec/step.js";
 import { isSystemError } from "./in-root.js";
-
-export interface UpperRecord {
-  /** The directories below it, absolute, topmost first. */
-  lowers: string[];
-  /** Which overlay wrote it: fuse-overlayfs may mark what is deleted by files named `.wh.NAME`. */
-  overlay: "kernel" | "fuse";
-}
 
 export const workOf = (upper: string) => `${upper}.work`;
 export const recordOf = (upper: string) => `${workOf(upper)}/sbx.json`;
 
-/** Writes the record; the work directory is there. */
-export function writeUpperRecord(upper: string, record: UpperRecord): void {
-  fs.writeFileSync(recordOf(upper), `${JSON.stringify(record)}\n`, { mode: 0o600 });
-}
+/** What is in the file, which the program writes as it takes the upper into use. */
+export const recordText = (record: UpperRecord) => `${JSON.stringify(record)}\n`;
 
-/** The fd of the record, open to be read and locked; null where `upper` has none. */
-export function openUpperRecord(upper: string): number | null {
+/** The fd of the record, open to be read; null where `upper` has none. */
+function openUpperRecord(upper: string): number | null {
   try {
     return fs.openSync(recordOf(upper), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
   } catch (error) {

@@ -47,12 +47,13 @@ export function plan(spec: Spec, host: Host): Plan {
     ...capabilitySets({ add: spec.sbx.capAdd ?? [], drop: spec.sbx.capDrop ?? [], uid: user.uid }),
     ...spec.process.capabilities,
   };
-  const root = planRoot(
-    spec,
-    host,
-    hostIdOf(maps.uidMappings, 0) === host.user.uid,
-    maps.uidMappings.some(({ hostID }) => hostID === 0),
-  );
+  const hasId = (id: number) =>
+    maps.uidMappings.some(({ hostID, size }) => hostID <= id && id < hostID + size);
+  const root = planRoot(spec, host, {
+    rootIsCaller: hostIdOf(maps.uidMappings, 0) === host.user.uid,
+    callerMapped: hasId(host.user.uid),
+    hostRootMapped: hasId(0),
+  });
   const mounts = planMounts(spec, host, {
     uid: user.uid,
     gid: user.gid,
@@ -88,6 +89,9 @@ export function plan(spec: Spec, host: Host): Plan {
     ),
     // From outside, since only the caller's own uid may be mapped from within.
     step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+    ...root.serve,
+    // As the caller still, who may go where the sandbox's root may not.
+    ...root.open,
 
     // As the caller still, who may see them, and before mounts cover their paths.
     ...mounts.open,
@@ -102,7 +106,7 @@ export function plan(spec: Spec, host: Host): Plan {
     step("init", "idmap", { kind: "dieWithMonitor" }),
     ...timeSteps(spec),
 
-    ...explainBlocked(root.mounts, blocker),
+    ...explainBlocked(root.mount, blocker),
     // What the host mounts from now on stays out.
     step("init", "mounts", {
       kind: "mount",
@@ -122,6 +126,7 @@ export function plan(spec: Spec, host: Host): Plan {
     ...oomSteps(spec),
     ...masks.staged,
     ...terminalSteps(spec, user, mounts.stageOf),
+    ...root.inside,
     ...mounts.attach,
     ...etc.attach,
     // Over the mounts that they may lie in.
@@ -172,12 +177,14 @@ export function plan(spec: Spec, host: Host): Plan {
     notes: [
       ...maps.notes,
       ...userNotes,
+      ...root.warnings,
       ...root.notes,
       ...mounts.notes,
       ...etc.notes,
       ...sharingNotes(own),
       ...adminNotes(sets),
     ],
+    warnings: root.warnings,
     init: spec.sbx.init,
     statusFd,
   };

@@ -5,6 +5,7 @@ import { fail } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
 import {
   findHelper,
+  findInPath,
   type MachineFiles,
   mapsAnyId,
   parseNamespaceIds,
@@ -14,8 +15,8 @@ import {
   readUser,
   realPath,
 } from "./identity.js";
+import { canUse, type LayerPaths, readLayers } from "./layer-facts.js";
 import { parseMountinfo } from "./mountinfo.js";
-import { readRootfs } from "./rootfs-facts.js";
 
 export { type Blocker, userNamespaceBlocker } from "./blocker.js";
 
@@ -26,7 +27,7 @@ const machineFiles: MachineFiles = {
 };
 
 /**
- * Reads what a plan for the rootfs at `rootfs` depends on. `environment` is the caller's: HOME, PATH
+ * Reads what a plan for the rootfs at `rootfs`, with `layers` above it, depends on. `environment` is the caller's: HOME, PATH
  * and XDG_CACHE_HOME of it count. Gives up where the rootfs is no directory that can be used, and on
  * an architecture that sbx does not compile for; anything else that is missing is null or empty.
  */
@@ -34,6 +35,7 @@ export function probe(
   rootfs: string,
   environment: NodeJS.ProcessEnv,
   files: MachineFiles = machineFiles,
+  layers: LayerPaths = {},
 ): Host {
   const { PATH } = environment;
   const user = readUser(environment);
@@ -68,7 +70,11 @@ export function probe(
       machineId: readOptional(join(files.etc, "machine-id")) ?? "",
       localtime: realPath(join(files.etc, "localtime")),
     },
-    rootfs: readRootfs(rootfs, mounts),
+    ...readLayers(rootfs, layers, mounts),
+    fuse: {
+      device: canUse("/dev/fuse"),
+      overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
+    },
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
   };
 }

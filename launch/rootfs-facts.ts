@@ -33,6 +33,9 @@ export function readRootfs(path: string, mounts: readonly HostMount[]): RootfsFa
     etc: readPlaces(real),
     directories: real === "/" ? readDirectories(directoriesAbove(mounts)) : {},
     scratch: real === "/" ? ["/var/tmp"].filter(isDirectory) : [],
+    volatile: ["/run", "/tmp", "/var/tmp"].filter(
+      (path) => placeInRoot(real, path)?.type === "directory",
+    ),
   };
 }
 
@@ -41,11 +44,16 @@ function readPlaces(root: string): RootfsFacts["etc"] {
   return Object.fromEntries(places) as RootfsFacts["etc"];
 }
 
-function requireDirectory(path: string): string {
-  const what = `open the rootfs ${path}`;
+/** The path of a directory, absolute and without links; `name` says what it is for. */
+export function requireDirectory(path: string, name = "rootfs"): string {
+  const what = `open the ${name} ${path}`;
   if (path === "")
-    fail("open the rootfs", "its path is empty", "Give a directory, or / for the host's own root.");
-  if (path.includes("\0")) fail("open the rootfs", "its path has a NUL character in it");
+    fail(
+      `open the ${name}`,
+      "its path is empty",
+      "Give a directory, or / for the host's own root.",
+    );
+  if (path.includes("\0")) fail(`open the ${name}`, "its path has a NUL character in it");
   try {
     const real = realpathSync.native(path);
     if (!statSync(real).isDirectory())
@@ -56,7 +64,11 @@ function requireDirectory(path: string): string {
     if (!isSystemError(error)) throw error;
     switch (error.code) {
       case "ENOENT":
-        return fail(what, "there is no such directory (ENOENT)", hintForAbsent(path));
+        return fail(
+          what,
+          "there is no such directory (ENOENT)",
+          name === "rootfs" ? hintForAbsent(path) : undefined,
+        );
       case "ENOTDIR":
         return fail(what, "a part of its path is not a directory (ENOTDIR)");
       case "EACCES":

@@ -11,11 +11,12 @@ import { lowerUnshare } from "./lower/unshare.js";
 import { step } from "./steps.js";
 
 /**
- * The bytes of a program that runs its arguments as root of a user namespace with the id map of
+ * A program that runs its arguments as root of a user namespace with the id map of
  * `spec`, `shell` where it is given none. Throws an `SbxError` where the host cannot have that.
  */
-export function compileUnshare(spec: Spec, host: Host, shell: string): Uint8Array {
-  return compile(lowerUnshare(planUnshare(spec, host, shell)), host.architecture);
+export function compileUnshare(spec: Spec, host: Host, shell: string) {
+  const plan = planUnshare(spec, host, shell);
+  return { plan, bytes: compile(lowerUnshare(plan), host.architecture) };
 }
 
 /** Three roles in one program: the caller's process (`monitor`), its mapper (`init`), the command. */
@@ -51,6 +52,7 @@ export function planUnshare(spec: Spec, host: Host, shell: string): Plan {
       ),
     ],
     notes: maps.notes,
+    warnings: [],
     init: false,
     statusFd: null,
   };

@@ -8,6 +8,8 @@ import { createHash } from "node:crypto";
 import { type EtcFileName, etcFileNames, type Host, type Place } from "../spec/host.js";
 import type { EtcFiles, Spec } from "../spec/spec.js";
 import type { Action, RestrictingFlag, Step } from "../spec/step.js";
+import { chooseRung, needsOverlay } from "./ladder.js";
+import { contains } from "./paths.js";
 import { restrictMount } from "./restrict.js";
 import { base } from "./root.js";
 
@@ -58,14 +60,21 @@ export function planEtc(spec: Spec, host: Host): EtcPlan {
 /** Why nothing can be mounted at a place, or null. */
 function refusal(place: Place, spec: Spec, host: Host): string | null {
   const { path } = place;
-  const covering = spec.mounts.find(({ destination }) =>
-    `${path}/`.startsWith(destination === "/" ? "/" : `${destination}/`),
+  const covering = spec.mounts.find(
+    ({ destination }) => destination === path || contains(destination, path),
   );
   if (covering !== undefined) return `${covering.destination} is mounted there`;
   const { type } = inCopy(place, spec, host);
   if (type === "directory") return `${path} of the rootfs is a directory`;
-  const isKept = spec.root.readonly === true || spec.sbx.writes !== "throw-away";
-  return type === "absent" && isKept ? `the rootfs has no ${path} to mount it on` : null;
+  return type === "absent" && !canBeMade(spec, host)
+    ? `the rootfs has no ${path} to mount it on`
+    : null;
+}
+
+/** Without a trace in what is kept: in a layer that is thrown away, or below all others. */
+function canBeMade(spec: Spec, host: Host): boolean {
+  const kind = needsOverlay(spec) ? chooseRung(spec, host).kind : "none";
+  return kind === "kernel" || (kind === "fuse" && !spec.root.readonly && host.upper === null);
 }
 
 /** A copy of the host's root has nothing of these directories. */

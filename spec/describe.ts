@@ -23,8 +23,18 @@ export function describe(action: Action): string {
       return "create a time namespace";
     case "mount":
       return describeMount(action);
+    case "openUpper":
+      return `open the upper directory ${action.path}`;
+    case "openLayer":
+      return `open the layer ${action.path}`;
+    case "closeLayers":
+      return "close the layers";
     case "overlay":
-      return `mount an overlay of ${action.lower} on ${action.target}`;
+      return `mount an overlay ${action.lowers.length === 1 ? `of ${action.lowers[0]} ` : ""}on ${action.target}`;
+    case "serveOverlay":
+      return `start ${action.program}`;
+    case "mountServed":
+      return `mount fuse-overlayfs on ${action.target}`;
     case "addMountFlags":
       return `make ${action.target} ${flagNames(action.flags)}${action.recursive ? ", with the mounts below it" : ""}`;
     case "remount":

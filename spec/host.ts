@@ -74,6 +74,16 @@ export interface RootfsFacts {
   readonly directories: Readonly<Record<string, readonly DirectoryEntry[]>>;
   /** Directories of the host's root that anyone may write to, besides /tmp. Empty for any other rootfs. */
   readonly scratch: readonly string[];
+  /** Which of /tmp, /run and /var/tmp it has. */
+  readonly volatile: readonly string[];
+}
+
+/** A directory that lies above the rootfs in an overlay. */
+export interface LayerFacts {
+  /** Absolute, without symbolic links. */
+  readonly path: string;
+  /** Permission bits, 0 to 0o7777. */
+  readonly mode: number;
 }
 
 /** Everything a plan depends on besides the spec. */
@@ -126,8 +136,23 @@ export interface Host {
     readonly localtime: string | null;
   };
   readonly rootfs: RootfsFacts;
+  /** The layers above the rootfs, topmost first. */
+  readonly lowers: readonly LayerFacts[];
+  /** The directory that keeps what is written, absolute and without links; it need not be there yet. */
+  readonly upper: string | null;
+  readonly fuse: {
+    /** /dev/fuse may be opened for reading and writing. */
+    readonly device: boolean;
+    /** fuse-overlayfs, as found in PATH. */
+    readonly overlayfs: string | null;
+  };
   /** A private directory on disk where a throw-away upper may be made. */
   readonly upperStore: string;
+}
+
+/** Where the files of /etc lie that can be told. */
+export function placesOf({ etc }: RootfsFacts): Place[] {
+  return Object.values(etc).filter((place) => place !== null);
 }
 
 /** Whether the kernel is at least `major.minor`. */

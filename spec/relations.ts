@@ -19,6 +19,7 @@ export function checkRelations(spec: PartialSpec, report: Report): void {
   checkMappings("linux.uidMappings", spec.linux?.uidMappings, report);
   checkMappings("linux.gidMappings", spec.linux?.gidMappings, report);
   checkProcess(spec, report);
+  checkLayers(spec, report);
   const { statusFd, preserveFds } = spec.sbx ?? {};
   if (statusFd !== undefined && preserveFds !== undefined && statusFd < 3 + preserveFds) {
     report(
@@ -129,9 +130,6 @@ function checkProcess(spec: PartialSpec, report: Report): void {
   if (user !== undefined && spec.sbx?.user !== undefined) {
     report("sbx.user", "the user is given in process.user as well", "Give one of the two");
   }
-  if (spec.root?.readonly === true && spec.sbx?.writes === "in-place") {
-    report("root.readonly", "contradicts sbx.writes, which is in-place");
-  }
   for (const [index, { type, soft, hard }] of (rlimits ?? []).entries()) {
     const path = `process.rlimits[${index}]`;
     if ((rlimits ?? []).findIndex((other) => other.type === type) !== index) {
@@ -140,5 +138,36 @@ function checkProcess(spec: PartialSpec, report: Report): void {
     if (hard !== "unlimited" && (soft === "unlimited" || soft > hard)) {
       report(`${path}.soft`, `${soft} is above the hard limit ${hard}`);
     }
+  }
+}
+
+/** Where writes go must be one place, and an overlay there only where it is needed. */
+function checkLayers({ root, sbx }: PartialSpec, report: Report): void {
+  if (sbx === undefined) return;
+  const { writes, upper, lowers = [], upperSizeBytes, overlay } = sbx;
+  const readonly = root?.readonly === true;
+  if (readonly && (writes === "in-place" || writes === "upper")) {
+    report("root.readonly", `contradicts sbx.writes, which is ${writes}`);
+  }
+  if ((writes === "upper") !== (upper !== undefined)) {
+    report("sbx.upper", 'goes with sbx.writes being "upper", and the other way round');
+  }
+  if (writes === "in-place" && lowers.length > 0) {
+    report(
+      "sbx.lowers",
+      "there is no place among several layers: writes need an upper of their own",
+    );
+  }
+  if (
+    upperSizeBytes !== undefined &&
+    (readonly || (writes !== "throw-away" && writes !== undefined))
+  ) {
+    report("sbx.upperSizeBytes", "bounds throw-away writes, and there are none");
+  }
+  if (overlay !== undefined && (writes === "in-place" || (readonly && lowers.length === 0))) {
+    report(
+      "sbx.overlay",
+      "there is nothing to be joined: the rootfs is one directory, bound as it is",
+    );
   }
 }

@@ -127,6 +127,10 @@ export interface EtcFiles {
   addHosts: { address: string; name: string }[];
 }
 
+/** The kernel's overlay, fuse-overlayfs, or a bind that cannot be written to. */
+export const overlayKinds = ["kernel", "fuse", "none"] as const;
+export type OverlayKind = (typeof overlayKinds)[number];
+
 /** What OCI has no word for. */
 export interface SbxKeys {
   userns: UsernsMode;
@@ -137,8 +141,16 @@ export interface SbxKeys {
   /** On top of, and taken from, the default set: names as in capabilities(7), or `ALL`. */
   capAdd?: string[];
   capDrop?: string[];
+  /** Directories above `root.path` that are seen as one with it, topmost first. */
+  lowers?: string[];
   /** Where writes to the rootfs go. `root.readonly` refuses them instead. */
-  writes: "throw-away" | "in-place";
+  writes: "throw-away" | "in-place" | "upper";
+  /** With `writes: "upper"`: the directory that keeps them. Its work directory is beside it, with `.work` added. */
+  upper?: string;
+  /** The most that throw-away writes may take of memory. */
+  upperSizeBytes?: number;
+  /** How layers are joined; the first that can be had where absent. */
+  overlay?: OverlayKind;
   /** Directories of volumes: each is locked while the sandbox lives, against its removal or any use. */
   volumes?: { path: string; exclusive?: boolean }[];
   /** Absent: all files are the rootfs's. */

@@ -64,6 +64,43 @@ export interface CapabilitySets {
   readonly ambient: readonly Capability[];
 }
 
+/** What is written down in the work directory of a kept upper: that it is one, and for `sbx diff`. */
+export interface UpperRecord {
+  /** The directories below it, absolute, topmost first. */
+  lowers: string[];
+  /** Which overlay wrote it: fuse-overlayfs may mark what is deleted by files named `.wh.NAME`. */
+  overlay: "kernel" | "fuse";
+}
+
+/** Where an overlay puts writes. */
+export interface Upper {
+  readonly path: string;
+  readonly work: string;
+  /** Makes both directories, `path` with this mode; null where they are there. */
+  readonly mode: number | null;
+  /** Nothing needs to outlast a crash. */
+  readonly volatile: boolean;
+}
+
+/** What fuse-overlayfs is started with. */
+export interface Server {
+  /** fuse-overlayfs, absolute. */
+  readonly program: string;
+  /** Absolute, topmost first. */
+  readonly lowers: readonly string[];
+  /** Paths inside the last layer that are shown empty, with their modes. */
+  readonly hidden: readonly (readonly [path: string, mode: number])[];
+  /**
+   * `tmpfs`: a new directory in memory. `kept`: a directory, and the work directory beside it.
+   */
+  readonly upper:
+    | { readonly kind: "tmpfs"; readonly mode: number; readonly sizeBytes: number | null }
+    | { readonly kind: "kept"; readonly path: string }
+    | null;
+  /** Show every file as root's. */
+  readonly squash: boolean;
+}
+
 export type Action =
   /** Makes fds 0 to 2 open and closes all others but the first `preserved` after them and `statusFd`. */
   | { readonly kind: "tidyFds"; readonly preserved: number; readonly statusFd: number | null }
@@ -107,16 +144,38 @@ export type Action =
       /** Where in the sandbox it will be, if it is put together on the stage. */
       readonly destination?: string;
     }
-  /** A copy-on-write view of `lower`; makes `upper`, with the mode of `lower`, `work` and `target`. */
+  /**
+   * Makes the directories of a kept upper where they are missing, `path` with `mode`, and locks it
+   * until the sandbox is gone.
+   */
+  | {
+      readonly kind: "openUpper";
+      readonly path: string;
+      readonly record: UpperRecord;
+      readonly work: string;
+      readonly mode: number;
+    }
+  /** Opens a directory as `fd`, for an overlay to name it by. */
+  | { readonly kind: "openLayer"; readonly path: string; readonly fd: number }
+  /** Closes what `openLayer` opened. */
+  | { readonly kind: "closeLayers"; readonly first: number; readonly last: number }
+  /**
+   * One view of `lowers`, topmost first, and of `upper`, which takes the writes. Names are relative
+   * to the working directory. Makes `target`.
+   */
   | {
       readonly kind: "overlay";
-      readonly lower: string;
-      readonly upper: string;
-      readonly work: string;
+      readonly lowers: readonly string[];
+      readonly upper: Upper | null;
       readonly target: string;
-      readonly mode: number;
-      readonly volatile: boolean;
     }
+  /**
+   * Starts fuse-overlayfs outside, in a user namespace of its own with the same ids, so that nobody
+   * inside has rights over it; waits until it has its layers.
+   */
+  | ({ readonly kind: "serveOverlay" } & Server)
+  /** Mounts the filesystem that fuse-overlayfs serves. */
+  | { readonly kind: "mountServed"; readonly target: string }
   /** Adds flags to the mount at `target`, and with `recursive` to every mount below it: mount_setattr(2). */
   | {
       readonly kind: "addMountFlags";
@@ -248,6 +307,8 @@ export interface Step {
 export interface Plan {
   readonly steps: readonly Step[];
   readonly notes: readonly string[];
+  /** Notes that the user must see without asking for them. */
+  readonly warnings: readonly string[];
   /** The init reaps and forwards as PID 1; without it the payload is PID 1 itself. */
   readonly init: boolean;
   readonly statusFd: number | null;

@@ -16,7 +16,6 @@ import { tidyFds } from "./fds.js";
 import {
   makeDirectories,
   makeFile,
-  overlay,
   pivotRoot,
   remount,
   unlessThere,
@@ -24,9 +23,11 @@ import {
 } from "./filesystem.js";
 import { cloneInit, mapIds } from "./handshake.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
+import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { enterWorkdir } from "./resolve.js";
+import { mountServed, serveOverlay } from "./server.js";
 import { openTerminal } from "./terminal.js";
 
 const fd = slot("fd");
@@ -55,7 +56,7 @@ function lowerAction(c: Context, action: Action) {
     case "clone":
       return cloneInit(c, action.namespaces);
     case "mapIds":
-      return mapIds(c, action);
+      return mapIds(c, action, s.initPid);
     case "setIds":
       b.must("setresgid", [action.gid, action.gid, action.gid]);
       return b.must("setresuid", [action.uid, action.uid, action.uid]);
@@ -72,8 +73,18 @@ function lowerAction(c: Context, action: Action) {
         k(...action.flags),
         action.data === "" ? 0 : b.text(action.data),
       ]);
+    case "openUpper":
+      return openUpper(c, action);
+    case "openLayer":
+      return openLayer(c, action.path, action.fd);
+    case "closeLayers":
+      return closeLayers(c, action);
     case "overlay":
       return overlay(c, action);
+    case "serveOverlay":
+      return serveOverlay(c, action);
+    case "mountServed":
+      return mountServed(c, action.target);
     case "addMountFlags": {
       // struct mount_attr: attr_set, attr_clr, propagation, userns_fd. MOUNT_ATTR_RDONLY, _NOSUID,
       // _NODEV and _NOEXEC have the numbers of their MS_ namesakes.

@@ -72,6 +72,8 @@ export const s = {
   stderrIsTerminal: slot("stderrIsTerminal"),
   /** The sandbox's side of the pty, or -1. */
   terminalFd: slot("terminalFd"),
+  /** The pipe that fuse-overlayfs writes its messages to. */
+  serverSaid: slot("serverSaid"),
 } as const;
 
 /** Kinds of message on the control socket. */
@@ -105,6 +107,8 @@ export const pseudoErrno = {
   notNull: 1003,
   /** A directory would be mounted over a file, or a file over a directory. */
   otherType: 1004,
+  /** fuse-overlayfs ended while the sandbox lived. */
+  serverEnded: 1005,
 } as const;
 
 export function context(plan: Plan): Context {

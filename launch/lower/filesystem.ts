@@ -9,33 +9,6 @@ const fd = slot("fd");
 const index = slot("index");
 const bits = slot("bits");
 
-export function overlay(c: Context, action: Extract<Action, { kind: "overlay" }>): void {
-  const { b } = c;
-  makeDirectories(c, action.target, 0o755);
-  // The merged directory has the mode of the upper one.
-  b.must("mkdirat", [k("AT_FDCWD"), b.text(action.upper), octal(action.mode)]);
-  b.must("mkdirat", [k("AT_FDCWD"), b.text(action.work), octal(0o700)]);
-  const options = [
-    `lowerdir=${escapeOverlayPath(action.lower)}`,
-    `upperdir=${escapeOverlayPath(action.upper)}`,
-    `workdir=${escapeOverlayPath(action.work)}`,
-    "userxattr",
-    ...(action.volatile ? ["volatile"] : []),
-  ].join(",");
-  b.must("mount", [
-    b.text("overlay"),
-    b.text(action.target),
-    b.text("overlay"),
-    0,
-    b.text(options),
-  ]);
-}
-
-/** Overlay options part at commas, lower directories at colons; a backslash takes that from them. */
-export function escapeOverlayPath(path: string): string {
-  return path.replace(/[\\,:]/g, "\\$&");
-}
-
 /**
  * A remount has to repeat the flags that the mount has, or the kernel takes it for an attempt to
  * remove those that are locked (mount_namespaces(7)). statfs(2) tells them, its ST_RELATIME being

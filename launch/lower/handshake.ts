@@ -6,10 +6,11 @@ import type { Mapping } from "../../spec/spec.js";
 import type { Action, NamespaceFlag } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
-import type { Address } from "../ir.js";
+import type { Address, Slot } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { writeProc } from "./filesystem.js";
 import { startGuard, tellGuard } from "./guard.js";
+import { openServerSocket } from "./server.js";
 import { compose } from "./text.js";
 
 const pid = slot("helperPid");
@@ -19,6 +20,7 @@ const otherPid = slot("otherHelperPid");
 export function cloneInit(c: Context, namespaces: readonly NamespaceFlag[]): void {
   const { b, memory } = c;
   startGuard(c);
+  openServerSocket(c);
   b.must("socketpair", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0, memory.pair]);
   b.load(4, s.controlOutside, memory.pair);
   b.load(4, s.controlInside, memory.pair, 4);
@@ -39,18 +41,22 @@ export function cloneInit(c: Context, namespaces: readonly NamespaceFlag[]): voi
 }
 
 /** newuidmap and newgidmap run at the same time: they take most of a launch's time. */
-export function mapIds(c: Context, action: Extract<Action, { kind: "mapIds" }>): void {
+export function mapIds(
+  c: Context,
+  action: Extract<Action, { kind: "mapIds" }>,
+  process: Slot,
+): void {
   const { b } = c;
   const { uidMappings, gidMappings, helpers } = action;
   if (helpers === null) {
-    if (action.denySetgroups) writeOfInit(c, "/setgroups", "deny");
-    writeOfInit(c, "/uid_map", mapText(uidMappings));
-    writeOfInit(c, "/gid_map", mapText(gidMappings));
+    if (action.denySetgroups) writeOf(c, process, "/setgroups", "deny");
+    writeOf(c, process, "/uid_map", mapText(uidMappings));
+    writeOf(c, process, "/gid_map", mapText(gidMappings));
     return;
   }
-  spawnHelper(c, helpers.newuidmap, uidMappings);
+  spawnHelper(c, process, helpers.newuidmap, uidMappings);
   b.set(otherPid, pid);
-  spawnHelper(c, helpers.newgidmap, gidMappings);
+  spawnHelper(c, process, helpers.newgidmap, gidMappings);
   awaitHelper(c);
   b.set(pid, otherPid);
   awaitHelper(c);
@@ -60,16 +66,16 @@ function mapText(mappings: readonly Mapping[]): string {
   return mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join("");
 }
 
-function writeOfInit(c: Context, file: string, text: string): void {
+function writeOf(c: Context, process: Slot, file: string, text: string): void {
   const { b, memory } = c;
-  compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text(file)]);
+  compose(c, [b.text("/proc/"), { decimal: process }, b.text(file)]);
   writeProc(c, memory.text, text);
 }
 
-function spawnHelper(c: Context, path: string, mappings: readonly Mapping[]): void {
+function spawnHelper(c: Context, process: Slot, path: string, mappings: readonly Mapping[]): void {
   const { b, memory } = c;
   const parent = b.fresh("helper");
-  compose(c, [{ decimal: s.initPid }]);
+  compose(c, [{ decimal: process }]);
   const words: (Address | number)[] = [
     b.text(path),
     memory.text,

@@ -10,6 +10,7 @@ import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
 import { maskSubroutines } from "./masks.js";
 import { resolveSubroutine } from "./resolve.js";
+import { leaveServer } from "./server.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -37,6 +38,7 @@ export function lowerInit(c: Context): void {
   b.must("close", [s.controlOutside]);
   b.must("close", [s.releaseWrite]);
   leaveGuard(c);
+  leaveServer(c);
   b.must("close", [s.signalFd]);
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
   b.comment("wait for the id maps; the end of the pipe means that the monitor is dead");

@@ -13,6 +13,7 @@ import { janitorState, startJanitor } from "./janitor.js";
 import { lookupSubroutine } from "./lookup.js";
 import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
 import { tellStatus } from "./report.js";
+import { serverState } from "./server.js";
 import { readArguments, refuseForeignStart } from "./start.js";
 import { detectTerminal, terminalMemory, terminalSubroutines } from "./terminal.js";
 import { textSubroutines } from "./text.js";
@@ -29,6 +30,7 @@ export function lower(plan: Plan): Program {
   initialState(c);
   guardState(c);
   janitorState(c);
+  serverState(c);
   b.set(s.step, 0);
   b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
   const terminal = plan.steps.find(({ action }) => action.kind === "openTerminal")?.action;

@@ -12,6 +12,7 @@ import { awaitJanitor } from "./janitor.js";
 import { events, pollTable } from "./poll.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
 import { exitStatus, failure, reportFailure, tellStatus } from "./report.js";
+import { awaitServer, checkServer, killServer } from "./server.js";
 import { t } from "./terminal.js";
 
 const initStatus = slot("initStatus");
@@ -93,6 +94,7 @@ function handleSignal(c: Context): void {
   b.label("monitor.reap");
   b.attempt("wait4", [-1, memory.status, k("WNOHANG"), 0], pid);
   b.branch(pid, "le", 0, "monitor.loop");
+  checkServer(c, pid);
   b.branch(pid, "ne", s.initPid, "monitor.reap");
   b.load(4, initStatus, memory.status);
 }
@@ -113,6 +115,7 @@ function finish(c: Context, relay: Relay | null): void {
     b.call("terminal.leave");
   }
   dismissGuard(c);
+  awaitServer(c);
   awaitJanitor(c);
 
   b.branch(failure.happened, "ne", 0, "monitor.report");
@@ -149,9 +152,11 @@ export function monitorFailure(c: Context): void {
   b.ignore("it may have died by itself", "kill", [s.initPid, signo("SIGKILL")]);
   b.ignore("it is our child", "wait4", [s.initPid, memory.status, 0, 0]);
   b.label(nobody);
+  killServer(c);
   b.set(failure.step, s.step);
   b.set(failure.errno, s.errno);
   dismissGuard(c);
+  awaitServer(c);
   awaitJanitor(c);
   b.label("monitor.report");
   reportFailure(c, code);

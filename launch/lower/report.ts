@@ -9,6 +9,7 @@ import { slot } from "../builder.js";
 import type { Address, Slot, Value } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { found, lookup } from "./lookup.js";
+import { appendServerSaid } from "./said.js";
 import { append, compose, writeText } from "./text.js";
 
 /** The errnos that the system calls of a set-up can give; another is shown by number. */
@@ -53,6 +54,8 @@ const told: readonly string[] = [
   "EOPNOTSUPP",
   "EAFNOSUPPORT",
   "EADDRNOTAVAIL",
+  "ENOTCONN",
+  "ECONNABORTED",
   "ESTALE",
   "EDQUOT",
   "ELIBBAD",
@@ -97,6 +100,7 @@ export function reportFailure(c: Context, to: Slot): void {
   appendCommand(c);
   append(c, [b.text(": ")]);
   appendWhy(c);
+  appendServerSaid(c, failure.step);
   const written = b.fresh("report");
   b.branch(hint, "eq", 0, written);
   append(c, [b.text(". "), { string: hint }]);
@@ -146,6 +150,7 @@ function reportTables({ b, plan }: Context): Tables {
     [pseudoErrno.notProc, "no procfs is mounted there"] as const,
     [pseudoErrno.notNull, "/dev/null of this machine is not the null device (1:3)"] as const,
     [pseudoErrno.otherType, "one is a directory, the other is not"] as const,
+    [pseudoErrno.serverEnded, "it ended, and with it all files of the sandbox"] as const,
   ];
   const hints = plan.steps.flatMap(({ hints }, index) =>
     Object.entries(hints ?? {}).map(

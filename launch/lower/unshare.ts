@@ -57,7 +57,7 @@ export function lowerUnshare(plan: Plan): Program {
   b.label("mapper.released");
   const step = plan.steps[stepOf(plan, "mapIds")];
   b.set(s.step, stepOf(plan, "mapIds"));
-  if (step?.action.kind === "mapIds") mapIds(c, step.action);
+  if (step?.action.kind === "mapIds") mapIds(c, step.action, s.initPid);
   b.exit(0);
 
   b.label("unshare.fail");

@@ -57,7 +57,7 @@ const value = slot("value");
 export function trialProgram<Name extends string>(
   trials: readonly Trial<Name>[],
 ): TrialProgram<Name> {
-  const c = context({ steps: [], notes: [], init: false, statusFd: null });
+  const c = context({ steps: [], notes: [], warnings: [], init: false, statusFd: null });
   const { b } = c;
   const steps: string[] = [];
   const step = (what: string) => {
@@ -123,7 +123,7 @@ function writeMaps(c: Context, maps: NonNullable<Trial["maps"]>, step: TrialPen[
   b.failTo(unmapped);
   step("map ids");
   b.must("close", [s.releaseRead]);
-  mapIds(c, maps);
+  mapIds(c, maps, s.initPid);
   b.must("write", [s.releaseWrite, b.text("!"), 1]);
   b.jump(end);
   b.label(unmapped);

@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import * as assert from "uvu/assert";
 import { specFromFlags } from "../../cmd/flags.js";
 import { parseRun } from "../../cmd/parse.js";
@@ -161,6 +162,21 @@ test("entrypoint", () => {
 test("files and running", () => {
   assert.is(options("--read-only").root.readonly, true);
   assert.is(options("--in-place").sbx.writes, "in-place");
+  const { lowers, writes, upper } = options("--lower=a", "--lower", "b", "--upper", "u").sbx;
+  assert.equal({ lowers, writes, upper }, { lowers: ["a", "b"], writes: "upper", upper: "u" });
+  for (const [text, bytes] of [
+    ["5", 5],
+    ["5b", 5],
+    ["2K", 2048],
+    ["3m", 3 << 20],
+    ["1g", 2 ** 30],
+    ["50%", Math.floor(totalmem() / 2)],
+  ] as const) {
+    assert.is(options(`--upper-size=${text}`).sbx.upperSizeBytes, bytes);
+  }
+  for (const text of ["0", "-1", "1.5g", "1t", "%", "9999999999g"]) {
+    assert.throws(() => options(`--upper-size=${text}`), /size above zero/);
+  }
   assert.is(options("--no-init").sbx.init, false);
   assert.equal(
     [options("-t"), options("--no-tty"), options()].map(({ process }) => process.terminal),
@@ -176,6 +192,10 @@ test("refuses what cannot be, and says why", () => {
   assert.throws(() => options("--no-rm"), /never outlives/);
   assert.throws(() => options("--no-interactive"), /<\/dev\/null/);
   assert.throws(() => options("--in-place", "--read-only"), /given together/);
+  assert.throws(() => options("--overlay=magic"), /kernel.*fuse.*none/);
+  for (const other of ["--lower=a", "--upper=u", "--upper-size=1", "--overlay=none"]) {
+    assert.throws(() => options("--in-place", other), /given together/);
+  }
   assert.throws(() => options("--userns=auto", "--gidmap=0:1:1"), /given together/);
 });
 

@@ -32,6 +32,7 @@ const ownRoot: Host["rootfs"] = {
   group: "root:x:0:\n",
   etc: etcOf("file"),
   scratch: ["/var/tmp"],
+  volatile: ["/run", "/tmp", "/var/tmp"],
   directories: {
     "/": [
       entry("bin", { type: "symlink", target: "usr/bin" }),
@@ -50,6 +51,11 @@ const ownRoot: Host["rootfs"] = {
     "/usr": [entry("bin"), entry("local"), entry("lib", { type: "symlink", target: "lib64" })],
   },
 };
+
+const layers = [
+  { path: "/l/top", mode: 0o711 },
+  { path: "/l/mid", mode: 0o755 },
+];
 
 const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
   default: { spec: base, host: hostOf({ kernel: current }), program: true },
@@ -77,6 +83,27 @@ const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
         { mountPoint: "/srv/debian-old", type: "ext4", options: ["rw"] },
       ],
     }),
+    program: false,
+  },
+  "layers-and-a-kept-upper": {
+    spec: {
+      ...base,
+      sbx: { ...base.sbx, lowers: ["/l/top", "/l/mid"], writes: "upper", upper: "/l/up" },
+    },
+    host: hostOf({ kernel: current, lowers: layers, upper: "/l/up" }),
+    program: false,
+  },
+  "fuse-overlayfs": {
+    spec: base,
+    host: hostOf({
+      kernel: { release: "5.4.0", major: 5, minor: 4 },
+      lowers: layers,
+    }),
+    program: true,
+  },
+  "no-overlay": {
+    spec: { ...base, sbx: { ...base.sbx, overlay: "none" } },
+    host: hostOf({ kernel: current }),
     program: false,
   },
   "upper-on-disk": { spec: base, host: hostOf(), program: true },

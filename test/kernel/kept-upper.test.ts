@@ -2,9 +2,11 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { recordOf, workOf, writeUpperRecord } from "../../launch/kept-upper.js";
-import { temporaryDirectory } from "../support/inside.js";
+import { recordOf, recordText, workOf } from "../../launch/kept-upper.js";
+import { inside, temporaryDirectory } from "../support/inside.js";
+import { copyBusyboxRootfs } from "../support/rootfs.js";
 import { command, sbx, start } from "../support/sandbox.js";
+import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("kept uppers");
@@ -19,7 +21,10 @@ async function makeUpper(): Promise<string> {
     'cd "$0" && mkdir -p closed/dir "$0.work/work" && echo text >closed/dir/file && chown -R 7:7 closed && chmod 0 closed "$0.work/work"';
   const { code, stderr } = await sbx(["unshare", "sh", "-c", script, upper]);
   assert.is(code, 0, stderr);
-  writeUpperRecord(upper, { lowers: [join(home, "lower")], overlay: "kernel" });
+  fs.writeFileSync(
+    recordOf(upper),
+    recordText({ lowers: [join(home, "lower")], overlay: "kernel" }),
+  );
   return upper;
 }
 
@@ -104,12 +109,84 @@ test.needs(needs, "rm refuses what is no upper of sbx's, and links to one", asyn
 
 test.needs(needs, "rm refuses what is in use", async () => {
   const upper = await makeUpper();
-  const script = 'exec 9<"$1"; flock 9; exec "$2" rm "$3"';
-  const words = ["sh", "-c", script, "0", recordOf(upper), command, upper];
+  const script = 'exec 9<"$1"; flock 9; exec "$2" rm "$1"';
+  const words = ["sh", "-c", script, "0", upper, command];
   const { code, stderr } = await start(words);
   assert.is(code, 125);
   assert.match(stderr, /a sandbox is using it\. End that first\n$/);
   assert.ok(fs.existsSync(upper));
+  await sbx(["rm", upper]);
+});
+
+for (const overlay of ["kernel", "fuse"] as const) {
+  const here = [...needs, "busybox", overlay === "kernel" ? "overlay" : "fuse-overlayfs"] as const;
+
+  test.needs(here, `${overlay}: what a sandbox did is what diff shows`, async () => {
+    const home = temporaryDirectory("did");
+    const [upper, rootfs, lower] = ["upper", "rootfs", "lower"].map((name) => join(home, name)) as [
+      string,
+      string,
+      string,
+    ];
+    copyBusyboxRootfs(rootfs);
+    fs.writeFileSync(join(rootfs, "etc/hosts"), "");
+    fs.mkdirSync(join(lower, "opt"), { recursive: true });
+    fs.writeFileSync(join(lower, "opt/lower"), "");
+    const script = `set -e; rm /etc/issue /opt/lower; rm -r /home; mkdir /home
+      echo 1 >/home/new; mkdir -m 700 /opt/shut; echo x >/opt/shut/x; chown -R 1000:1000 /opt/shut
+      chmod 700 /srv; rm -r /var; echo more >>/etc/hosts; echo over >/etc/passwd`;
+    const options = [`--overlay=${overlay}`, "--upper", upper, "--lower", lower];
+    await inside(options, script, { rootfs });
+    const { stdout, stderr } = await sbx(["diff", upper]);
+    assert.is(stderr, "");
+    assert.is(
+      stdout,
+      `            etc/
+D             issue
+C      5 B    passwd
+            home/
+D             alice/
+A      2 B    new
+            opt/
+D             lower
+A             shut/
+A      2 B      x
+C           srv/
+D           var/
+3 added, 2 changed, 4 deleted; 9 B
+`,
+    );
+    assert.is((await sbx(["rm", upper])).stderr, "");
+    assert.equal(fs.readdirSync(home).sort(), ["lower", "rootfs"]);
+  });
+
+  test.needs(here, `${overlay}: an upper that a sandbox uses is not removed`, async () => {
+    const upper = join(temporaryDirectory("used"), "upper");
+    await started([`--overlay=${overlay}`, "--upper", upper], "echo ready; cat", async (pid) => {
+      const { code, stderr } = await sbx(["rm", upper]);
+      assert.is(code, 125);
+      assert.match(stderr, "a sandbox is using it");
+      process.kill(pid, "SIGTERM");
+    });
+    assert.is((await sbx(["rm", upper])).code, 0);
+  });
+}
+
+test.needs([...needs, "busybox", "overlay"], "no mount point is made in a kept upper", async () => {
+  const home = temporaryDirectory("points");
+  const [upper, rootfs] = [join(home, "upper"), join(home, "rootfs")];
+  copyBusyboxRootfs(rootfs);
+  for (const name of ["proc", "sys", "dev"]) fs.rmdirSync(join(rootfs, name));
+  fs.symlinkSync("../run/systemd/resolve/stub-resolv.conf", join(rootfs, "etc/resolv.conf"));
+  const script = "ls -d /proc/self /sys/kernel /dev/null /dev/shm; cat /etc/resolv.conf; ls /etc";
+  const seen = await inside(["--upper", upper], script, { rootfs });
+  assert.match(
+    seen,
+    /^\/dev\/null\n\/dev\/shm\n\/proc\/self\n\/sys\/kernel\n# There is no network/,
+  );
+  assert.match(seen, /hosts\n.*machine-id\n/s);
+  assert.equal(fs.readdirSync(upper), []);
+  assert.is((await sbx(["diff", upper])).stdout, "0 added, 0 changed, 0 deleted; 0 B\n");
   await sbx(["rm", upper]);
 });
 

@@ -4,8 +4,9 @@
  * that there is nothing but it to be killed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import type { Host } from "../../spec/host.js";
@@ -32,15 +33,16 @@ const monitor = (program: string, script: string): ChildProcess =>
 const ended = (child: ChildProcess) =>
   new Promise<number | null>((done) => child.on("exit", (code) => done(code)));
 
-/** The inits of what was killed: their arguments tell no more whose they are. */
-const inits = new Set<number>();
+/** The inits of what was killed, and what serves their files: their arguments tell no more whose they are. */
+const children = new Set<number>();
 
-/** Monitor, init, payload, its children, and the helpers of the set-up. */
+/** Monitor, init, payload, its children, the helpers of the set-up, and fuse-overlayfs. */
 function left(program: string): string[] {
   const processes = [
     ...processesNaming(program),
     ...processesNaming(marker),
-    ...processesNaming("sbx-init").filter(({ pid }) => inits.has(pid)),
+    ...processesNaming("sbx-init").filter(({ pid }) => children.has(pid)),
+    ...processesNaming("fuse-overlayfs").filter(({ pid }) => children.has(pid)),
   ];
   return processes.map(({ pid, commandLine }) => `${pid} ${commandLine}`);
 }
@@ -71,17 +73,25 @@ async function assertGone(program: string, mounts: readonly string[]): Promise<v
 
 /**
  * Kills `count` monitors, four at a time: half of them between the start and the end of a set-up of
- * `setUpMs`, half while the payload runs.
+ * `setUpMs`, half while the payload runs. With `victim: "child"` it is one of their children instead.
  */
-async function killAtRandom(program: string, count: number, setUpMs: number): Promise<void> {
+async function killAtRandom(
+  program: string,
+  count: number,
+  setUpMs: number,
+  victim: "monitor" | "child" = "monitor",
+): Promise<void> {
   const one = async (index: number) => {
     await until(keysFree);
     const child = monitor(program, stubborn);
     const end = ended(child);
     await sleep(Math.random() * setUpMs + (index % 2 === 0 ? 0 : setUpMs));
     // Fails where the monitor has ended by itself: then there was nothing to be killed.
-    for (const pid of childrenOf(child.pid ?? 0)) inits.add(pid);
-    child.kill("SIGKILL");
+    const begun = childrenOf(child.pid ?? 0);
+    for (const pid of begun) children.add(pid);
+    const chosen = begun[Math.floor(Math.random() * begun.length)];
+    if (victim === "monitor" || chosen === undefined) child.kill("SIGKILL");
+    else process.kill(chosen, "SIGKILL");
     await end;
   };
   const indices = Array.from({ length: count }, (_, index) => index).values();
@@ -120,6 +130,85 @@ test.needs(plain, "SIGKILL of the init ends the sandbox, with 137", async () => 
   assert.is(await end, 137);
   await assertGone(program, mounts);
 });
+
+// fuse-overlayfs, which lives beside the sandbox.
+
+const served = [...plain, "fuse-overlayfs"] as const;
+const fuse = ["--userns=single", "--overlay=fuse"];
+
+for (const victim of ["monitor", "child"] as const) {
+  test.needs(served, `fuse-overlayfs: SIGKILL of the ${victim} at random moments`, async () => {
+    const mounts = mountPoints();
+    const upper = join(directory, `upper-of-${victim}`);
+    const program = await compileTo(join(directory, `fuse-${victim}`), [...fuse, busyboxRootfs()]);
+    await killAtRandom(program, 100, 30, victim);
+    await assertGone(program, mounts);
+    const keeping = await compileTo(join(directory, `fuse-upper-${victim}`), [
+      ...fuse,
+      `--upper=${upper}`,
+      busyboxRootfs(),
+    ]);
+    for (let round = 0; round < 20; round++) {
+      const child = monitor(keeping, `: >/kept-${round}; ${stubborn}`);
+      const end = ended(child);
+      await until(() => existsSync(join(upper, `kept-${round}`)));
+      const begun = childrenOf(child.pid ?? 0);
+      for (const pid of begun) children.add(pid);
+      process.kill((victim === "child" ? begun[round % begun.length] : child.pid) ?? 0, "SIGKILL");
+      await end;
+      await assertGone(keeping, mounts);
+    }
+    const { stdout } = await start([keeping, "sh", "-c", "ls / | grep -c ^kept"]);
+    assert.is(stdout, "20\n");
+  });
+}
+
+test.needs(
+  served,
+  "fuse-overlayfs that is killed ends the sandbox, with a word on it",
+  async () => {
+    const program = await compileTo(join(directory, "fuse-end"), [...fuse, busyboxRootfs()]);
+    const child = spawn(program, ["sh", "-c", `sleep ${marker}`], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const end = ended(child);
+    const said = text(child.stderr);
+    const servers = () =>
+      processesNaming("fuse-overlayfs").filter(({ pid }) =>
+        childrenOf(child.pid ?? 0).includes(pid),
+      );
+    await until(() => processesNaming(marker).length === 2);
+    for (const { pid } of servers()) process.kill(pid, "SIGKILL");
+    assert.is(await end, 125);
+    assert.match(await said, /^sbx: start \S*fuse-overlayfs: it ended, and with it all files/);
+  },
+);
+
+test.needs(
+  plain,
+  "a kept upper: SIGKILL of the monitor at random moments, and nothing of it lost",
+  async () => {
+    const mounts = mountPoints();
+    const upper = join(directory, "kept");
+    const program = await compileTo(join(directory, "keeping"), [
+      "--userns=single",
+      `--upper=${upper}`,
+      busyboxRootfs(),
+    ]);
+    for (let round = 0; round < 40; round++) {
+      const child = monitor(program, `: >/kept-${round}; ${stubborn}`);
+      const end = ended(child);
+      await until(() => existsSync(join(upper, `kept-${round}`)));
+      for (const pid of childrenOf(child.pid ?? 0)) children.add(pid);
+      child.kill("SIGKILL");
+      await end;
+      // The lock is let go when the last process inside is gone.
+      await assertGone(program, mounts);
+    }
+    const { stdout } = await start([program, "sh", "-c", "ls / | grep -c ^kept"]);
+    assert.is(stdout, "40\n");
+  },
+);
 
 // Kernels before 6.6: the throw-away layer is a directory on disk.
 

@@ -91,10 +91,7 @@ test.needs(needs, "a read-only rootfs that lacks the mount points says which", a
   assert.is(await inside([], "ls -d /sys", { rootfs }), "/sys\n");
   const { line, code } = await refusal(["--read-only"], [rootfs, "true"]);
   assert.is(code, 125);
-  assert.match(
-    line,
-    /^sbx: .*\/sys.*Read-only file system \(EROFS\)\. .*make \/sys in the rootfs/,
-  );
+  assert.match(line, /^sbx: .*\/sys.*Read-only file system \(EROFS\)\. .*make \/sys in the rootfs/);
 });
 
 for (const name of [

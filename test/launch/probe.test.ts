@@ -117,6 +117,7 @@ test("a host from the files of a machine", () => {
       group: null,
       directories: {},
       scratch: [],
+      volatile: [],
     },
   );
 });

@@ -1,6 +1,6 @@
 /** Which way of writing a rootfs gets which mounts. */
 import * as assert from "uvu/assert";
-import { escapeOverlayPath } from "../../launch/lower/filesystem.js";
+import { escapeOverlayPath } from "../../launch/lower/layers.js";
 import { planRoot } from "../../rootfs/root.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { Spec } from "../../spec/spec.js";
@@ -15,10 +15,10 @@ const spec = defaultSpec("/srv/debian");
 const inPlace: Spec = { ...spec, sbx: { ...spec.sbx, writes: "in-place" } };
 
 const kinds = (of: Spec, kernel = current) =>
-  planRoot(of, hostOf({ kernel })).mounts.map(({ action }) => action.kind);
+  planRoot(of, hostOf({ kernel })).mount.map(({ action }) => action.kind);
 
 function overlayOf(of: Spec, kernel = current) {
-  const found = planRoot(of, hostOf({ kernel })).mounts.find(
+  const found = planRoot(of, hostOf({ kernel })).mount.find(
     (step): step is typeof step & { action: Extract<Action, { kind: "overlay" }> } =>
       step.action.kind === "overlay",
   );
@@ -26,11 +26,11 @@ function overlayOf(of: Spec, kernel = current) {
 }
 
 test("throw-away writes go to a tmpfs where it can hold them, else to disk, and the plan says so", () => {
-  assert.is(overlayOf(spec)?.upper, "/tmp/upper-root");
-  assert.is(overlayOf(spec)?.volatile, false);
+  assert.is(overlayOf(spec)?.upper?.path, "/tmp/upper-root");
+  assert.is(overlayOf(spec)?.upper?.volatile, false);
   const onDisk = planRoot(spec, hostOf({ kernel: before }));
-  assert.is(overlayOf(spec, before)?.upper, "/tmp/store/upper-root");
-  assert.is(overlayOf(spec, before)?.volatile, true);
+  assert.is(overlayOf(spec, before)?.upper?.path, "/tmp/store/upper-root");
+  assert.is(overlayOf(spec, before)?.upper?.volatile, true);
   assert.equal(
     onDisk.prepare.map(({ action }) => action.kind),
     ["chdir", "mkdir", "makeUpperStore"],
@@ -41,26 +41,26 @@ test("throw-away writes go to a tmpfs where it can hold them, else to disk, and 
 
 test("the merged root has the mode of the rootfs", () => {
   const rootfs = { ...hostOf().rootfs, mode: 0o711 };
-  const action = planRoot(spec, hostOf({ rootfs })).mounts.find(
+  const action = planRoot(spec, hostOf({ rootfs })).mount.find(
     (step) => step.action.kind === "overlay",
   )?.action;
-  assert.is(action?.kind === "overlay" && action.mode, 0o711);
+  assert.is(action?.kind === "overlay" && action.upper?.mode, 0o711);
 });
 
 test("in place there is no overlay, and no devices of the rootfs work", () => {
   assert.equal(kinds(inPlace), ["mount", "mount", "mkdir", "mount", "addMountFlags"]);
-  const flags = planRoot(inPlace, hostOf({ kernel: current })).mounts.at(-1)?.action;
+  const flags = planRoot(inPlace, hostOf({ kernel: current })).mount.at(-1)?.action;
   assert.equal(flags?.kind === "addMountFlags" && flags.flags, ["MS_NODEV"]);
 });
 
 test("read-only wins over in place", () => {
   const both = { ...inPlace, root: { ...inPlace.root, readonly: true } };
-  const last = planRoot(both, hostOf({ kernel: current })).mounts.at(-1)?.action;
+  const last = planRoot(both, hostOf({ kernel: current })).mount.at(-1)?.action;
   assert.equal(last?.kind === "addMountFlags" && last.flags, ["MS_RDONLY", "MS_NODEV"]);
 });
 
 test("every overlay tells how to do without it", () => {
-  const hints = planRoot(spec, hostOf()).mounts.find((s) => s.action.kind === "overlay")?.hints;
+  const hints = planRoot(spec, hostOf()).mount.find((s) => s.action.kind === "overlay")?.hints;
   for (const errno of ["EPERM", "ENODEV", "EINVAL", "EOPNOTSUPP"]) assert.ok(hints?.[errno], errno);
 });
 
@@ -75,7 +75,11 @@ test("a root of the host's that cannot be listed is an error", () => {
 test("the host's files show as nobody only where its root has no id", () => {
   const rootfs = { ...hostOf().rootfs, path: "/", directories: { "/": [] } };
   const notes = (hostRootMapped: boolean) =>
-    planRoot(spec, hostOf({ rootfs }), true, hostRootMapped).notes.join();
+    planRoot(spec, hostOf({ rootfs, kernel: current }), {
+      rootIsCaller: true,
+      callerMapped: true,
+      hostRootMapped,
+    }).notes.join();
   assert.match(notes(false), "show as nobody");
   assert.not.match(notes(true), "show as nobody");
 });

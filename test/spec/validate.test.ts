@@ -270,6 +270,47 @@ const wrong: [string, (spec: ReturnType<typeof defaultSpec>) => void, RegExp][] 
     /^root\.readonly/,
   ],
   [
+    "read-only with an upper",
+    (s) => {
+      s.root.readonly = true;
+      s.sbx.writes = "upper";
+      s.sbx.upper = "/u";
+    },
+    /^root\.readonly/,
+  ],
+  [
+    "an upper that takes no writes",
+    (s) => {
+      s.sbx.upper = "/u";
+    },
+    /^sbx\.upper/,
+  ],
+  [
+    "layers in place",
+    (s) => {
+      s.sbx.writes = "in-place";
+      s.sbx.lowers = ["/l"];
+    },
+    /^sbx\.lowers/,
+  ],
+  [
+    "a bound for writes that are kept",
+    (s) => {
+      s.sbx.writes = "upper";
+      s.sbx.upper = "/u";
+      s.sbx.upperSizeBytes = 1;
+    },
+    /^sbx\.upperSizeBytes/,
+  ],
+  [
+    "an overlay of one directory, read-only",
+    (s) => {
+      s.root.readonly = true;
+      s.sbx.overlay = "fuse";
+    },
+    /^sbx\.overlay/,
+  ],
+  [
     "an unknown capability",
     (s) => {
       s.sbx.capAdd = ["CAP_NETRAW"];

@@ -43,7 +43,11 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
       etc: etcOf("file"),
       directories: {},
       scratch: [],
+      volatile: ["/run", "/tmp", "/var/tmp"],
     },
+    lowers: [],
+    upper: null,
+    fuse: { device: true, overlayfs: "/usr/bin/fuse-overlayfs" },
     upperStore: "/home/alice/.cache/sbx/uppers",
     ...overrides,
   };
