@@ -38,29 +38,41 @@ const sources: Readonly<Record<SeccompArchitecture, readonly (readonly string[])
   arm: armDirectories.map((path) => [`${path}/unistd-eabi.h`, `${path}/unistd.h`]),
 };
 
-/** What asm-generic/unistd.h has for architectures of 32 bits, or to be left out by a definition. */
-const notOfAarch64 =
-  /^#if defined\(__SYSCALL_COMPAT\)[\s\S]*?^#endif|^#ifdef __ARCH_WANT_SYNC_FILE_RANGE2[\s\S]*?^#else|\b__NR_(arch_specific_syscall|syscalls)\b/gm;
-
 type Numbers = Map<string, number>;
+
+/** Conditions of asm-generic/unistd.h that hold for 32 bits alone, or for no architecture here. */
+const neverHolds = /== 32|__SYSCALL_COMPAT$|__ARCH_WANT_SYNC_FILE_RANGE2|ifdef __NR/;
+
+/** The lines that a preprocessor would leave on 64 bits, or for arm's EABI. */
+function remainingLines(text: string): string[] {
+  const holds: boolean[] = [];
+  return text.split("\n").filter((line) => {
+    const directive = /^#\s*(if|else|endif)/.exec(line)?.[1];
+    if (directive === "if") holds.push(!neverHolds.test(line));
+    else if (directive === "else") holds.push(!holds.pop());
+    else if (directive === "endif") holds.pop();
+    return !holds.includes(false);
+  });
+}
 
 /** The system calls that headers define: sums of numbers and of other definitions. */
 function readDefinitions(text: string): Numbers {
   const values = new Map<string, string>();
-  for (const [, name = "", value = ""] of text.matchAll(/^#define\s+(__\w+)\s+([^/\n]+)/gm)) {
-    // The second of a name is for another ABI: that of arm before the EABI, or 32 bits.
-    if (!values.has(name)) values.set(name, value);
+  for (const line of remainingLines(text)) {
+    const [, name, value = ""] = /^#define\s+(__\w+)\s+([^/]+)/.exec(line) ?? [];
+    if (name !== undefined) values.set(name, value.replace(/[()\s]/g, ""));
   }
   const evaluate = (value: string): number =>
     value
-      .replace(/[()\s]/g, "")
       .split("+")
       .map((term) => (values.has(term) ? evaluate(values.get(term) ?? "") : Number(term)))
       .reduce((sum, term) => sum + term, 0);
   return new Map(
     [...values].flatMap(([macro, value]) => {
       const name = /^__(?:ARM_)?NR_([a-z_][a-z\d_]*)$/.exec(macro)?.[1];
-      return name === undefined ? [] : [[name, evaluate(value)] as const];
+      // asm-generic/unistd.h counts, and marks what architectures may use.
+      if (name === undefined || name === "syscalls" || name === "arch_specific_syscall") return [];
+      return [[name, evaluate(value)] as const];
     }),
   );
 }
@@ -77,7 +89,7 @@ function readHeaders(directory: string, arch: SeccompArchitecture): Numbers {
     );
   }
   const text = found.map((path) => readFileSync(path, "utf8")).join("");
-  return readDefinitions(text.replace(notOfAarch64, ""));
+  return readDefinitions(text);
 }
 
 /** The names that only architectures have which filters are not compiled for. */
