@@ -18,7 +18,7 @@ export type Decision =
       readonly rule: Rule;
       readonly overruled: Decision;
     }
-  /** `greatest` is the greatest number of this architecture that a rule names. */
+  /** `greatest` is the greatest number of this architecture that the profile names. */
   | { readonly kind: "newer"; readonly verdict: Verdict; readonly greatest: number }
   | { readonly kind: "default"; readonly verdict: Verdict }
   /** The architecture is not listed. */
@@ -55,7 +55,7 @@ export function decide(
 
 /** `rules` are those that name the call. */
 function decideByRules(
-  { defaultVerdict, newerIsEnosys, rules: all }: RuleSet,
+  { defaultVerdict, newerIsEnosys, rules: all, known }: RuleSet,
   architecture: SeccompArchitecture,
   nr: number,
   rules: readonly Rule[],
@@ -63,8 +63,8 @@ function decideByRules(
 ): Decision {
   const rule = rules.find(({ conditions }) => conditions.length === 0) ?? rules.find(fits);
   if (rule !== undefined) return { kind: "rule", verdict: rule.verdict, rule };
-  const numbers = all.flatMap(({ names }) =>
-    names.map((name) => syscallNumber(architecture, name) ?? -1),
+  const numbers = [...all.flatMap(({ names }) => names), ...known].map(
+    (name) => syscallNumber(architecture, name) ?? -1,
   );
   const greatest = numbers.reduce((a, b) => Math.max(a, b), -1);
   // A profile that names no call of the architecture knows of no number that could be newer.

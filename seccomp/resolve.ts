@@ -1,0 +1,180 @@
+/**
+ * Profile → `RuleSet`: the conditions on capabilities, architecture and kernel are decided, as moby
+ * (setupSeccomp() of profiles/seccomp) and runc (libcontainer/seccomp) decide them. Pure.
+ */
+import type { Capability } from "../spec/capabilities.js";
+import { type Problem, SbxError } from "../spec/error.js";
+import type { Architecture } from "../spec/host.js";
+import { errnoNumbers } from "../spec/linux.js";
+import { architectures, type SeccompArchitecture } from "./architecture.js";
+import type { Filter, Profile, ProfileRule } from "./profile.js";
+import type { KernelVersion } from "./profile-words.js";
+import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
+import { isSyscallName } from "./syscalls.js";
+import { actionOf, actions } from "./verdict.js";
+
+/** What a profile's conditions are about, and how it is taken. */
+export interface Circumstances {
+  /** The machine's own. */
+  readonly architecture: Architecture;
+  /** The bounding set of what will run under the filter. */
+  readonly capabilities: readonly Capability[];
+  readonly kernel: KernelVersion;
+  /** Leaves the rule out that numbers newer than the profile knows get ENOSYS. */
+  readonly exact?: boolean;
+  /** A name that no architecture of Linux has for a system call is an error. */
+  readonly strict?: boolean;
+}
+
+export interface ResolvedProfile {
+  /** Without refusals. */
+  readonly ruleSet: RuleSet;
+  /** What people should know: names that are ignored. */
+  readonly notes: readonly string[];
+  /** SECCOMP_FILTER_FLAG_*, as the profile has them. */
+  readonly flags: readonly string[];
+  /** Null where no rule that applies has SCMP_ACT_NOTIFY. */
+  readonly listener: { readonly path: string | null; readonly metadata: string | null } | null;
+}
+
+/**
+ * Fails with an `SbxError` on rules that contradict each other, and with `strict` on unknown names.
+ */
+export function resolveProfile(profile: Profile, circumstances: Circumstances): ResolvedProfile {
+  const { defaultVerdict, flags, listenerPath: path, listenerMetadata: metadata } = profile;
+  const applying = profile.rules.filter((rule) => applies(rule, circumstances));
+  const decisive = applying.filter(({ verdict }) => verdict !== defaultVerdict);
+  const rules = decisive.flatMap(alternatives);
+  const unknown = unknownNames(applying);
+  const problems = contradictions(rules);
+  if (circumstances.strict) problems.push(...unknown.map(asProblem));
+  if (problems.length > 0) throw new SbxError(problems);
+  const { listed, note } = listedArchitectures(profile, circumstances.architecture);
+  return {
+    ruleSet: {
+      architectures: listed,
+      defaultVerdict,
+      rules,
+      refusals: [],
+      known: applying
+        .filter(({ verdict }) => verdict === defaultVerdict)
+        .flatMap(({ names }) => names),
+      newerIsEnosys: !circumstances.exact && refuses(defaultVerdict),
+    },
+    notes: [
+      ...note,
+      ...unknown.map(
+        ({ at, names }) => `${at}: no system call of Linux, ignored: ${names.join(", ")}`,
+      ),
+    ],
+    flags,
+    listener: rules.some(({ verdict }) => verdict === actions.NOTIFY) ? { path, metadata } : null,
+  };
+}
+
+/** moby's words for the machines. */
+const machines = { x86_64: "amd64", aarch64: "arm64" } as const satisfies Record<
+  Architecture,
+  string
+>;
+
+function applies({ includes, excludes }: ProfileRule, circumstances: Circumstances): boolean {
+  return (
+    answers(includes, circumstances).every(Boolean) &&
+    !answers(excludes, circumstances).some(Boolean)
+  );
+}
+
+/** To each thing that a filter asks for. */
+function answers(filter: Filter, { architecture, capabilities, kernel }: Circumstances): boolean[] {
+  const { caps = [], arches = [], minKernel } = filter;
+  return [
+    ...caps.map((name) => capabilities.includes(name)),
+    ...(arches.length === 0 ? [] : [arches.includes(machines[architecture])]),
+    ...(minKernel === undefined ? [] : [isAtLeast(kernel, minKernel)]),
+  ];
+}
+
+function isAtLeast(kernel: KernelVersion, least: KernelVersion): boolean {
+  return kernel.major === least.major ? kernel.minor >= least.minor : kernel.major > least.major;
+}
+
+/**
+ * Where an argument is asked about twice, each condition is a rule of its own: what was one call of
+ * libseccomp's for each condition is kept by runc's matchCall() for files that count on it.
+ */
+function alternatives({ names, verdict, conditions, at }: ProfileRule): Rule[] {
+  const indices = new Set(conditions.map(({ index }) => index));
+  return indices.size === conditions.length
+    ? [{ names, verdict, conditions, at }]
+    : conditions.map((condition) => ({ names, verdict, conditions: [condition], at }));
+}
+
+/** libseccomp refuses them with EEXIST. Of rules without conditions the first counts. */
+function contradictions(rules: readonly Rule[]): Problem[] {
+  const seen = new Map<string, Rule>();
+  return rules.flatMap((rule) => {
+    if (rule.conditions.length === 0) return [];
+    const key = rule.conditions.map(canonical).sort().join();
+    const against = rule.names.flatMap((name) => {
+      const first = seen.get(`${name} ${key}`);
+      if (first === undefined) seen.set(`${name} ${key}`, rule);
+      return first === undefined || first.verdict === rule.verdict ? [] : [{ name, first }];
+    });
+    const [one] = against;
+    if (one === undefined) return [];
+    const names = against.map(({ name }) => name).join(", ");
+    const why = `gives ${names} another action than ${one.first.at} for the same condition`;
+    return [{ what: rule.at, why, hint: "Keep one of the two" }];
+  });
+}
+
+/** The same text for the same condition. */
+function canonical({ index, op, value, valueTwo }: Condition): string {
+  return op === "MASKED_EQ"
+    ? `${index} ${op} ${value} ${valueTwo & value}`
+    : `${index} ${op} ${value}`;
+}
+
+function unknownNames(rules: readonly ProfileRule[]): Pick<Rule, "at" | "names">[] {
+  return rules
+    .map(({ at, names }) => ({ at, names: names.filter((name) => !isSyscallName(name)) }))
+    .filter(({ names }) => names.length > 0);
+}
+
+function asProblem({ at, names }: Pick<Rule, "at" | "names">): Problem {
+  return { what: at, why: `no system call of Linux: ${names.join(", ")}` };
+}
+
+/** `listed` as `RuleSet` wants it: the machine's own, then what else of ours the profile lists. */
+function listedArchitectures(
+  { architectures: given, archMap }: Profile,
+  native: Architecture,
+): { listed: SeccompArchitecture[]; note: string[] } {
+  const own = `SCMP_ARCH_${native.toUpperCase()}`;
+  // Of an archMap the machine's own entry is meant.
+  const entry = archMap.find(({ architecture }) => architecture === own);
+  const words = entry ? [own, ...(entry.subArchitectures ?? [])] : given;
+  const ours = words.flatMap((word) =>
+    word === "SCMP_ARCH_NATIVE"
+      ? [native]
+      : architectures.filter((name) => word === `SCMP_ARCH_${name.toUpperCase()}`),
+  );
+  const isForeign = ours.length === 0 && given.length + archMap.length > 0;
+  return {
+    listed: [...new Set([native, ...ours])],
+    note: isForeign
+      ? [`only other machines' architectures are listed: the rules are taken for ${native}`]
+      : [],
+  };
+}
+
+/**
+ * runc (patchbpf) lets LOG and TRACE answer for newer numbers as ALLOW does. Where the default is
+ * ENOSYS already there is nothing to add.
+ */
+function refuses(verdict: Verdict): boolean {
+  const passing: readonly string[] = ["ALLOW", "LOG", "TRACE"];
+  const isEnosys = verdict === (actions.ERRNO | (errnoNumbers.ENOSYS ?? 0));
+  return !passing.includes(actionOf(verdict)) && !isEnosys;
+}
