@@ -6,6 +6,7 @@ import { assertNever } from "../spec/step.js";
 import { auditArch, type SeccompArchitecture, x32Bit } from "./architecture.js";
 import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
 import { syscallNumber } from "./syscalls.js";
+import { killProcess, mayLetThrough, noSuchCall } from "./verdict.js";
 
 /** What a call gets, and why. */
 export type Decision =
@@ -23,13 +24,6 @@ export type Decision =
   | { readonly kind: "default"; readonly verdict: Verdict }
   /** The architecture is not listed. */
   | { readonly kind: "unlisted"; readonly verdict: Verdict };
-
-/** SECCOMP_RET_KILL_PROCESS. */
-const killProcess = 0x80000000;
-/** SECCOMP_RET_ERRNO with ENOSYS. */
-const noSuchCall = 0x00050026;
-/** SECCOMP_RET_USER_NOTIF; it and all above, TRACE, LOG and ALLOW, may let a call through. */
-const userNotif = 0x7fc00000;
 
 /**
  * `arch` and `nr` as in `struct seccomp_data`, unsigned; `args` as the kernel sees them, unsigned, 64
@@ -81,10 +75,6 @@ function isCallOf(architecture: SeccompArchitecture, arch: number, nr: number): 
   if (auditArch[architecture] !== arch) return false;
   const isX32 = nr >= x32Bit && nr !== 0xffffffff;
   return arch !== auditArch.x32 || isX32 === (architecture === "x32");
-}
-
-function mayLetThrough(verdict: Verdict): boolean {
-  return verdict >= userNotif && verdict < killProcess;
 }
 
 function holds({ index, op, value, valueTwo }: Condition, args: readonly bigint[]): boolean {

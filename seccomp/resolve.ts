@@ -5,13 +5,12 @@
 import type { Capability } from "../spec/capabilities.js";
 import { type Problem, SbxError } from "../spec/error.js";
 import type { Architecture } from "../spec/host.js";
-import { errnoNumbers } from "../spec/linux.js";
 import { architectures, type SeccompArchitecture } from "./architecture.js";
 import type { Filter, Profile, ProfileRule } from "./profile.js";
 import type { KernelVersion } from "./profile-words.js";
 import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
 import { isSyscallName } from "./syscalls.js";
-import { actionOf, actions } from "./verdict.js";
+import { actionOf, noSuchCall, userNotif } from "./verdict.js";
 
 /** What a profile's conditions are about, and how it is taken. */
 export interface Circumstances {
@@ -68,7 +67,7 @@ export function resolveProfile(profile: Profile, circumstances: Circumstances): 
       ),
     ],
     flags,
-    listener: rules.some(({ verdict }) => verdict === actions.NOTIFY) ? { path, metadata } : null,
+    listener: rules.some(({ verdict }) => verdict === userNotif) ? { path, metadata } : null,
   };
 }
 
@@ -175,6 +174,5 @@ function listedArchitectures(
  */
 function refuses(verdict: Verdict): boolean {
   const passing: readonly string[] = ["ALLOW", "LOG", "TRACE"];
-  const isEnosys = verdict === (actions.ERRNO | (errnoNumbers.ENOSYS ?? 0));
-  return !passing.includes(actionOf(verdict)) && !isEnosys;
+  return !passing.includes(actionOf(verdict)) && verdict !== noSuchCall;
 }
