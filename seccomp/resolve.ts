@@ -6,6 +6,7 @@ import type { Capability } from "../spec/capabilities.js";
 import { type Problem, SbxError } from "../spec/error.js";
 import type { Architecture } from "../spec/host.js";
 import { architectures, type SeccompArchitecture } from "./architecture.js";
+import { multiplexed } from "./multiplex.js";
 import type { Filter, Profile, ProfileRule } from "./profile.js";
 import type { KernelVersion } from "./profile-words.js";
 import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
@@ -43,12 +44,14 @@ export function resolveProfile(profile: Profile, circumstances: Circumstances): 
   const { defaultVerdict, flags, listenerPath: path, listenerMetadata: metadata } = profile;
   const applying = profile.rules.filter((rule) => applies(rule, circumstances));
   const decisive = applying.filter(({ verdict }) => verdict !== defaultVerdict);
-  const rules = decisive.flatMap(alternatives);
+  const { listed, note } = listedArchitectures(profile, circumstances.architecture);
+  const rules = decisive
+    .flatMap(alternatives)
+    .flatMap((rule) => (listed.includes("x86") ? [rule, ...multiplexed(rule)] : [rule]));
   const unknown = unknownNames(applying);
   const problems = contradictions(rules);
   if (circumstances.strict) problems.push(...unknown.map(asProblem));
   if (problems.length > 0) throw new SbxError(problems);
-  const { listed, note } = listedArchitectures(profile, circumstances.architecture);
   return {
     ruleSet: {
       architectures: listed,
@@ -109,16 +112,21 @@ function alternatives({ names, verdict, conditions, at }: ProfileRule): Rule[] {
     : conditions.map((condition) => ({ names, verdict, conditions: [condition], at }));
 }
 
-/** libseccomp refuses them with EEXIST. Of rules without conditions the first counts. */
+/**
+ * libseccomp refuses them with EEXIST. Of rules without conditions the first counts, and nothing else
+ * about its calls.
+ */
 function contradictions(rules: readonly Rule[]): Problem[] {
+  const unconditional = rules.filter(({ conditions }) => conditions.length === 0);
+  const settled = new Set(unconditional.flatMap(({ names }) => names));
   const seen = new Map<string, Rule>();
   return rules.flatMap((rule) => {
-    if (rule.conditions.length === 0) return [];
     const key = rule.conditions.map(canonical).sort().join();
     const against = rule.names.flatMap((name) => {
       const first = seen.get(`${name} ${key}`);
       if (first === undefined) seen.set(`${name} ${key}`, rule);
-      return first === undefined || first.verdict === rule.verdict ? [] : [{ name, first }];
+      const isSame = first === undefined || first.verdict === rule.verdict;
+      return isSame || settled.has(name) ? [] : [{ name, first }];
     });
     const [one] = against;
     if (one === undefined) return [];

@@ -167,6 +167,37 @@ test("two actions for one condition contradict each other", () => {
   assert.not.throws(clash(rule(["read"], [equals(0, 1)], 5), rule(["read"], [equals(0, 1)], 5)));
   assert.not.throws(clash(rule(["read"], [equals(0, 1)]), rule(["open"], [equals(0, 1)], 5)));
   assert.not.throws(clash(rule(["read"], []), rule(["read"], [], 5)));
+  // A rule without conditions settles it.
+  const both = [rule(["read"], [equals(0, 1)]), rule(["read"], [equals(0, 1)], 5)];
+  assert.not.throws(clash(...both, rule(["read"], [])));
+});
+
+test("on x86 a rule about a socket or ipc call is one about socketcall and ipc", () => {
+  const args = [equals(0, 16), equals(2, 9)];
+  const given = [
+    { names: ["read", "socket", "recv"], args },
+    { names: ["shmctl"], errnoRet: 0 },
+  ];
+  const rules = (...names: string[]) => {
+    const architectures = names.map((name) => `SCMP_ARCH_${name}`);
+    const actions = given.map((rule) => ({ ...rule, action: "SCMP_ACT_TRACE" }));
+    return resolve(profile(actions, { architectures })).ruleSet.rules;
+  };
+  assert.is(rules("X86_64", "X32").length, 2);
+  assert.equal(
+    rules("X86").map(({ names, conditions, verdict }) => [
+      names.join(" "),
+      conditions.map(({ index, value }) => `${index}=${value}`).join(" "),
+      verdict & 0xffff,
+    ]),
+    [
+      ["read socket recv", "0=16 2=9", 1],
+      ["socketcall", "0=1 2=9", 1],
+      ["socketcall", "0=10 2=9", 1],
+      ["shmctl", "", 0],
+      ["ipc", "0=24", 0],
+    ],
+  );
 });
 
 test("unknown names are noted, and with strict an error; those of other machines are known", () => {
