@@ -32,7 +32,7 @@ function imports(text: string): string[] {
   return [...withoutComments(text).matchAll(pattern)].map(([, specifier]) => specifier ?? "");
 }
 
-/** The arrows that go the wrong way, `from -> to`, among files given by path. */
+/** The arrows that go the wrong way, `from -> to`, among sources and data given by path. */
 function wrongArrows(files: ReadonlyMap<string, string>): string[] {
   const wrong: string[] = [];
   for (const [path, text] of files) {
@@ -69,7 +69,7 @@ function sources(): Map<string, string> {
     if (!fs.existsSync(join(root, folder))) continue;
     for (const name of fs.readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
       const path = join(folder, name);
-      if (path.endsWith(".ts")) files.set(path, fs.readFileSync(join(root, path), "utf8"));
+      if (/\.(ts|json)$/.test(path)) files.set(path, fs.readFileSync(join(root, path), "utf8"));
     }
   }
   return files;
