@@ -23,7 +23,7 @@ export function layOut(root: Node): Instruction[] {
   const places = new Map<Node, number>();
   const emit = (code: number, k: number, jt = 0, jf = 0) => reversed.push({ code, jt, jf, k });
 
-  const distance = (node: Node) => reversed.length - (places.get(node) ?? 0);
+  const distance = (node: Node) => reversed.length - (places.get(node) ?? Number.NEGATIVE_INFINITY);
   /** Has the node within `most` instructions: where it is, or by a jump, or by a copy of a return. */
   const bring = (node: Node, most: number) => {
     if (distance(node) <= most) return;
@@ -35,8 +35,8 @@ export function layOut(root: Node): Instruction[] {
   for (const node of inOrder(root)) {
     switch (node.kind) {
       case "return":
-        emit(opcodes.return, node.verdict);
-        break;
+        // Where it is first needed.
+        continue;
       case "load":
       case "calculate":
         bring(node.next, 0);
@@ -52,6 +52,7 @@ export function layOut(root: Node): Instruction[] {
     }
     places.set(node, reversed.length);
   }
+  bring(root, 0);
   if (reversed.length > maxInstructions) {
     fail(
       "compile the filter",
