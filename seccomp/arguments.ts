@@ -57,14 +57,15 @@ function oneCase(
 function combine(graph: Graph, cases: readonly Case[], otherwise: Verdict): Node | null {
   const built = new Map<string, Node>();
   let left = mostNodes;
-  const build = (before: readonly Case[], knowledge: Knowledge, loaded: number | null): Node => {
-    const { open, final } = simplify(before, otherwise, knowledge);
+  const build = (before: Undecided, knowledge: Knowledge, loaded: number | null): Node => {
+    const undecided = simplify(before, knowledge);
+    const { open, final } = undecided;
     const questions = (open[0]?.conditions ?? []).map(
       (condition) => ask(condition, knowledge) as Question,
     );
     const question = questions.find(({ offset }) => offset === loaded) ?? questions[0];
     if (question === undefined) return graph.give(final);
-    const key = keyOfState(open, final, knowledge, loaded);
+    const key = keyOfState(undecided, knowledge, loaded);
     const same = built.get(key);
     if (same !== undefined) return same;
     left -= 1;
@@ -72,31 +73,33 @@ function combine(graph: Graph, cases: readonly Case[], otherwise: Verdict): Node
     const flags = flagsOf(open, question, knowledge);
     const node =
       flags === null
-        ? put(graph, question, knowledge, loaded, (facts, word) => build(open, facts, word))
+        ? put(graph, question, knowledge, loaded, (facts, word) => build(undecided, facts, word))
         : put(
             graph,
             { ...question, mask: ~flags >>> 0, value: 0 },
             knowledge,
             loaded,
             (facts, word, holds) =>
-              holds ? graph.give(open[0]?.verdict as Verdict) : build(open, facts, word),
+              holds ? graph.give(open[0]?.verdict as Verdict) : build(undecided, facts, word),
           );
     built.set(key, node);
     return node;
   };
-  const node = build(cases, new Map(), null);
+  const node = build({ open: cases, final: otherwise }, new Map(), null);
   return left < 0 ? null : node;
 }
 
-/** The cases that may still hold, with what is not yet known of them, up to one that does hold. */
-function simplify(
-  cases: readonly Case[],
-  otherwise: Verdict,
-  knowledge: Knowledge,
-): { open: Case[]; final: Verdict } {
+/** What knowledge leaves of a decision. */
+interface Undecided {
+  /** The cases that may still hold, with those of their conditions that are not known to. */
+  readonly open: readonly Case[];
+  readonly final: Verdict;
+}
+
+function simplify(before: Undecided, knowledge: Knowledge): Undecided {
   const open: Case[] = [];
-  let final = otherwise;
-  for (const { conditions, verdict } of cases) {
+  let { final } = before;
+  for (const { conditions, verdict } of before.open) {
     const answers = conditions.map((condition) => ask(condition, knowledge));
     if (answers.includes(false)) continue;
     const unknown = conditions.filter((_, index) => answers[index] !== true);
@@ -112,8 +115,7 @@ function simplify(
 
 /** What `combine` depends on, as text. */
 function keyOfState(
-  open: readonly Case[],
-  final: Verdict,
+  { open, final }: Undecided,
   knowledge: Knowledge,
   loaded: number | null,
 ): string {
