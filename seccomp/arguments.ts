@@ -20,28 +20,34 @@ interface Question extends Test {
 /** Above this many nodes for one call, what the tests have told is given up for a plain sequence. */
 const mostNodes = 1000;
 
-/** The node that a decision begins with; nothing but the number is known there. */
-export function decisionNode(graph: Graph, { cases, otherwise }: Decision): Node {
-  const plain = sequence(graph, cases, otherwise);
+/** All high words are 0. */
+const narrow: Knowledge = new Map(
+  [0, 1, 2, 3, 4, 5].map((index) => [offsets.high(index), { ...nothing, most: 0 }]),
+);
+
+/** The node that a decision begins with; no word is loaded there but the number. */
+export function decisionNode(graph: Graph, { cases, otherwise, isNarrow }: Decision): Node {
+  const start: Knowledge = isNarrow ? narrow : new Map();
+  const plain = sequence(graph, start, cases, otherwise);
   if (cases.length < 2) return plain;
-  const clever = combine(graph, cases, otherwise);
+  const clever = combine(graph, start, cases, otherwise);
   return clever !== null && countNodes(clever) <= countNodes(plain) ? clever : plain;
 }
 
 /** One case after the other, each from its beginning. */
-function sequence(graph: Graph, cases: readonly Case[], otherwise: Verdict): Node {
+function sequence(
+  graph: Graph,
+  start: Knowledge,
+  cases: readonly Case[],
+  otherwise: Verdict,
+): Node {
   return cases.reduceRight(
-    (rest: Node, { conditions, verdict }) => oneCase(graph, conditions, verdict, rest),
+    (rest: Node, one) => oneCase(graph, start, one, rest),
     graph.give(otherwise),
   );
 }
 
-function oneCase(
-  graph: Graph,
-  conditions: readonly Condition[],
-  verdict: Verdict,
-  rest: Node,
-): Node {
+function oneCase(graph: Graph, start: Knowledge, { conditions, verdict }: Case, rest: Node): Node {
   const build = (knowledge: Knowledge, loaded: number | null): Node => {
     const answers = conditions.map((condition) => ask(condition, knowledge));
     if (answers.includes(false)) return rest;
@@ -50,11 +56,16 @@ function oneCase(
     if (question === undefined) return graph.give(verdict);
     return put(graph, question, knowledge, loaded, build);
   };
-  return build(new Map(), null);
+  return build(start, null);
 }
 
 /** All cases at once; null where that takes too many nodes. */
-function combine(graph: Graph, cases: readonly Case[], otherwise: Verdict): Node | null {
+function combine(
+  graph: Graph,
+  start: Knowledge,
+  cases: readonly Case[],
+  otherwise: Verdict,
+): Node | null {
   const built = new Map<string, Node>();
   let left = mostNodes;
   const build = (before: Undecided, knowledge: Knowledge, loaded: number | null): Node => {
@@ -85,7 +96,7 @@ function combine(graph: Graph, cases: readonly Case[], otherwise: Verdict): Node
     built.set(key, node);
     return node;
   };
-  const node = build({ open: cases, final: otherwise }, new Map(), null);
+  const node = build({ open: cases, final: otherwise }, start, null);
   return left < 0 ? null : node;
 }
 

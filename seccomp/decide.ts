@@ -3,7 +3,12 @@
  * with the compiler. Tests hold the one against the other, and `explain` shows which rule decides.
  */
 import { assertNever } from "../spec/step.js";
-import { auditArch, type SeccompArchitecture, x32Bit } from "./architecture.js";
+import {
+  auditArch,
+  narrowArchitectures,
+  type SeccompArchitecture,
+  x32Bit,
+} from "./architecture.js";
 import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
 import { syscallNumber } from "./syscalls.js";
 import { killProcess, mayLetThrough, noSuchCall } from "./verdict.js";
@@ -38,7 +43,9 @@ export function decide(
   const architecture = ruleSet.architectures.find((listed) => isCallOf(listed, arch, nr));
   if (architecture === undefined) return { kind: "unlisted", verdict: killProcess };
   const named = ({ names }: Rule) => names.some((name) => syscallNumber(architecture, name) === nr);
-  const fits = ({ conditions }: Rule) => conditions.every((condition) => holds(condition, args));
+  const bits = narrowArchitectures.has(architecture) ? 32 : 64;
+  const fits = ({ conditions }: Rule) =>
+    conditions.every((condition) => holds(condition, args, bits));
 
   const decision = decideByRules(ruleSet, architecture, nr, ruleSet.rules.filter(named), fits);
   const rule = ruleSet.refusals.filter(named).find(fits);
@@ -77,8 +84,10 @@ function isCallOf(architecture: SeccompArchitecture, arch: number, nr: number): 
   return arch !== auditArch.x32 || isX32 === (architecture === "x32");
 }
 
-function holds({ index, op, value, valueTwo }: Condition, args: readonly bigint[]): boolean {
-  const argument = args[index] ?? 0n;
+function holds({ index, op, ...constants }: Condition, args: readonly bigint[], bits: number) {
+  const argument = BigInt.asUintN(bits, args[index] ?? 0n);
+  const value = BigInt.asUintN(bits, constants.value);
+  const valueTwo = BigInt.asUintN(bits, constants.valueTwo);
   switch (op) {
     case "EQ":
       return argument === value;

@@ -1,5 +1,5 @@
 /** What a rule set decides for each number of an architecture: rules by name become runs of numbers. */
-import { type SeccompArchitecture, x32Bit } from "./architecture.js";
+import { narrowArchitectures, type SeccompArchitecture, x32Bit } from "./architecture.js";
 import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
 import { syscallNumber } from "./syscalls.js";
 import { mayLetThrough, noSuchCall } from "./verdict.js";
@@ -14,6 +14,8 @@ export interface Case {
 export interface Decision {
   readonly cases: readonly Case[];
   readonly otherwise: Verdict;
+  /** The arguments have 32 bits, and so have the constants of the conditions. */
+  readonly isNarrow: boolean;
   /** The same for the same decision. */
   readonly key: string;
 }
@@ -31,9 +33,14 @@ export interface DecisionTable {
   readonly named: number;
 }
 
-export function decisionOf(otherwise: Verdict, cases: readonly Case[] = []): Decision {
-  const key = [...cases.map((one) => `${keyOf(one.conditions)}:${one.verdict}`), otherwise];
-  return { cases, otherwise, key: key.join(" ") };
+export function decisionOf(
+  otherwise: Verdict,
+  cases: readonly Case[] = [],
+  isNarrow = false,
+): Decision {
+  const words = cases.map(({ conditions, verdict }) => `${keyOf(conditions)}:${verdict}`);
+  const width = isNarrow && cases.length > 0 ? ["narrow"] : [];
+  return { cases, otherwise, isNarrow, key: [...width, ...words, otherwise].join(" ") };
 }
 
 /** What is decided for every number of an architecture. */
@@ -46,7 +53,8 @@ export function decisionTable(ruleSet: RuleSet, architecture: SeccompArchitectur
   const decide = (number: number): Decision => {
     const isNewer = ruleSet.newerIsEnosys && greatest >= 0 && number > greatest;
     const standard = isNewer ? noSuchCall : ruleSet.defaultVerdict;
-    return refuse(choose(rules.get(number) ?? [], standard), refusals.get(number) ?? []);
+    const decision = refuse(choose(rules.get(number) ?? [], standard), refusals.get(number) ?? []);
+    return narrowArchitectures.has(architecture) ? narrow(decision) : decision;
   };
 
   const numbers = new Set([...rules.keys(), ...refusals.keys()]);
@@ -98,6 +106,19 @@ function refuse(decision: Decision, refusals: readonly Rule[]): Decision {
     ...decision.cases.flatMap((one) => [...guarded(one), one]),
     ...guarded(last),
   ]);
+}
+
+function narrow({ cases, otherwise }: Decision): Decision {
+  const low = (number: bigint) => BigInt.asUintN(32, number);
+  const narrowed = cases.map(({ conditions, verdict }) => ({
+    verdict,
+    conditions: conditions.map(({ value, valueTwo, ...rest }) => ({
+      ...rest,
+      value: low(value),
+      valueTwo: low(valueTwo),
+    })),
+  }));
+  return decisionOf(otherwise, narrowed, true);
 }
 
 /** The same for the same conditions in another order. */

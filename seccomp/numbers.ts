@@ -35,7 +35,8 @@ export function numberTree(
         graph.test("equal", number, goalNode(own, number, number + 1), rest),
       goalNode(goal, start, end),
     );
-  const regions = divideAll(regionsOf(runs, reference?.runs), named);
+  // The native architecture, whose tree is the first, has the shorter ways.
+  const regions = divideAll(regionsOf(runs, reference?.runs), reference === null ? 3 : 4, named);
   const cutOf = bestCuts(regions.map(weigh), upperIsLonger);
   const tree = (from: number, to: number): Node => {
     const cut = cutOf(from, to);
@@ -47,10 +48,10 @@ export function numberTree(
 }
 
 /**
- * Regions with more than three single numbers are cut between them, which is one test more each and
- * fewer on the way of every call; where that comes to more tests than `most`, fewer are cut.
+ * Regions with more single numbers than `atMost` are cut between them: that is one test more each,
+ * and fewer on the way of every call. Where it comes to more than `testsInAll`, fewer are cut.
  */
-function divideAll(regions: readonly Region[], most: number): Region[] {
+function divideAll(regions: readonly Region[], atMost: number, testsInAll: number): Region[] {
   const divide = (region: Region, singlesEach: number): Region[] => {
     const { singles } = region;
     if (singles.length <= singlesEach) return [region];
@@ -65,10 +66,10 @@ function divideAll(regions: readonly Region[], most: number): Region[] {
     ];
   };
   const longest = Math.max(...regions.map(({ singles }) => singles.length));
-  for (let singlesEach = 3; singlesEach < longest; singlesEach *= 2) {
+  for (let singlesEach = atMost; singlesEach < longest; singlesEach *= 2) {
     const divided = regions.flatMap((region) => divide(region, singlesEach));
     const singles = divided.reduce((sum, region) => sum + region.singles.length, 0);
-    if (divided.length - 1 + singles <= most) return divided;
+    if (divided.length - 1 + singles <= testsInAll) return divided;
   }
   return [...regions];
 }

@@ -8,7 +8,10 @@ import type { SeccompArchitecture } from "./architecture.js";
 export const operators = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"] as const;
 export type Operator = (typeof operators)[number];
 
-/** A comparison of one argument of the call, unsigned, 64 bits. */
+/**
+ * A comparison of one argument of the call, unsigned, 64 bits; on `narrowArchitectures` the low 32
+ * bits of both sides are compared.
+ */
 export interface Condition {
   /** 0 to 5. */
   readonly index: number;
