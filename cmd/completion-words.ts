@@ -1,6 +1,7 @@
 /** What completions offer, whatever the shell: commands, options and the words of their values. */
 import { capabilityNames } from "../spec/capabilities.js";
 import { aliasesOf, explainOptions, type RunOption, runOptions } from "./options.js";
+import { seccompCommands } from "./seccomp-options.js";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
@@ -10,6 +11,7 @@ export const commands = {
   run: "Run a command in a sandbox",
   explain: "Show what a run would do",
   check: "Show what this host offers and what it lacks",
+  seccomp: "Check, compile, explain and compare seccomp profiles",
   completion: "Print a completion script",
   help: "Show help",
 } as const;
@@ -32,6 +34,10 @@ export const entries = Object.entries<RunOption>(runOptions);
 /** The options that only `explain run` has. */
 export const explainEntries = Object.entries<RunOption>(explainOptions).filter(
   ([name]) => !Object.hasOwn(runOptions, name),
+);
+/** The options of each command of `sbx seccomp`. */
+export const seccompEntries = Object.entries(seccompCommands).map(
+  ([name, { options }]) => [name, Object.entries<RunOption>(options)] as const,
 );
 export const isToggle = (option: RunOption) => option.type === "boolean";
 

@@ -10,7 +10,9 @@ try {
   const [command] = argv;
   if (command === "--memfd") await runFromMemory(argv);
   else if (command === "run" && !asksForHelp(argv.slice(1))) await run(argv.slice(1));
-  else process.exitCode = await (await import("./cli.js")).cli(argv);
+  else if (command === "seccomp" && !argv.includes("--help")) {
+    process.exitCode = await (await import("./seccomp.js")).seccomp(argv.slice(1));
+  } else process.exitCode = await (await import("./cli.js")).cli(argv);
 } catch (error) {
   if (!(error instanceof SbxError)) throw error;
   // Not through process.stderr, which would leave O_NONBLOCK on a pipe that others write to.

@@ -157,18 +157,26 @@ const rawProfile = object<RawProfile>({
 });
 
 /**
- * The profile in a JSON value, whose integers may be bigints. `place` says where the value at a path
- * such as `syscalls[3].action` stands, for people. Fails with all that is wrong, one problem each.
+ * The profile in a JSON value, whose integers may be bigints. A key with null is as good as none, as in
+ * Go, which profiles are written for. `place` says where the value at a path such as
+ * `syscalls[3].action` stands, for people. Fails with all that is wrong, one problem each.
  */
 export function profileOf(value: unknown, place: (path: string) => string): Profile {
   const problems: Problem[] = [];
   const report: Report = (path, why, hint) =>
     problems.push({ what: place(path), why, ...(hint === undefined ? {} : { hint }) });
-  const raw = rawProfile(value, "", report);
+  const raw = rawProfile(withoutNulls(value), "", report);
   const profile = raw === undefined ? undefined : assembled(raw, place, report);
   // Wrong values are left out of what was checked: it is of use only where there is none.
   if (profile === undefined || problems.length > 0) throw new SbxError(problems);
   return profile;
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, each]) => each !== null);
+  return Object.fromEntries(entries.map(([key, each]) => [key, withoutNulls(each)]));
 }
 
 function assembled(raw: RawProfile, place: (path: string) => string, report: Report): Profile {

@@ -8,8 +8,7 @@ type Json = typeof import("jsonc-parser");
 /**
  * The profile in `text`, `source` being its name in errors. Fails with an `SbxError` of one problem for
  * each thing that is wrong, as `profile.json:12:5: syscalls[3].action: must be one of …`; where the
- * text is no JSON, with the first thing only. A null is as good as none, as in Go, which podman and
- * runc read profiles with; a key that is given twice is not.
+ * text is no JSON, with the first thing only.
  */
 export async function readProfile(text: string, source: string): Promise<Profile> {
   // A run with the default profile reads no text, and does not pay for this.
@@ -78,7 +77,7 @@ function read(text: string, at: (offset: number) => string, json: Json): Read {
       repeated.push({ what: `${at(offset)}: ${path}`, why: "is given twice", hint: "Keep one" });
     }
     offsets.set(path, offset);
-    return value === undefined || value.type === "null" ? [] : [[key?.value, decoded(value, path)]];
+    return value === undefined ? [] : [[key?.value, decoded(value, path)]];
   }
 
   return { value: decoded(root, ""), offsets, repeated };

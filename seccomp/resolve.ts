@@ -42,7 +42,7 @@ export interface ResolvedProfile {
  */
 export function resolveProfile(profile: Profile, circumstances: Circumstances): ResolvedProfile {
   const { defaultVerdict, flags, listenerPath: path, listenerMetadata: metadata } = profile;
-  const applying = profile.rules.filter((rule) => applies(rule, circumstances));
+  const applying = profile.rules.filter((rule) => whyNot(rule, circumstances) === null);
   const decisive = applying.filter(({ verdict }) => verdict !== defaultVerdict);
   const { listed, note } = listedArchitectures(profile, circumstances.architecture);
   const rules = decisive
@@ -80,21 +80,29 @@ const machines = { x86_64: "amd64", aarch64: "arm64" } as const satisfies Record
   string
 >;
 
-function applies({ includes, excludes }: ProfileRule, circumstances: Circumstances): boolean {
-  return (
-    answers(includes, circumstances).every(Boolean) &&
-    !answers(excludes, circumstances).some(Boolean)
-  );
+/** Why the rule does not apply, as `needs CAP_SYS_ADMIN`; null where it does. */
+export function whyNot(
+  { includes, excludes }: ProfileRule,
+  circumstances: Circumstances,
+): string | null {
+  const wanting = answers(includes, circumstances).find(({ holds }) => !holds);
+  const against = answers(excludes, circumstances).find(({ holds }) => holds);
+  if (wanting !== undefined) return `needs ${wanting.asked}`;
+  return against === undefined ? null : `is not for ${against.asked}`;
 }
 
-/** To each thing that a filter asks for. */
-function answers(filter: Filter, { architecture, capabilities, kernel }: Circumstances): boolean[] {
-  const { caps = [], arches = [], minKernel } = filter;
-  return [
-    ...caps.map((name) => capabilities.includes(name)),
-    ...(arches.length === 0 ? [] : [arches.includes(machines[architecture])]),
-    ...(minKernel === undefined ? [] : [isAtLeast(kernel, minKernel)]),
-  ];
+/** What a filter asks for, and whether that is so. */
+function answers({ caps = [], arches = [], minKernel }: Filter, circumstances: Circumstances) {
+  const { architecture, capabilities, kernel } = circumstances;
+  const all = caps.map((name) => ({ asked: name as string, holds: capabilities.includes(name) }));
+  if (arches.length > 0) {
+    all.push({ asked: arches.join(" or "), holds: arches.includes(machines[architecture]) });
+  }
+  if (minKernel !== undefined) {
+    const asked = `Linux ${minKernel.major}.${minKernel.minor} or later`;
+    all.push({ asked, holds: isAtLeast(kernel, minKernel) });
+  }
+  return all;
 }
 
 function isAtLeast(kernel: KernelVersion, least: KernelVersion): boolean {

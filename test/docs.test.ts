@@ -3,7 +3,8 @@ import * as fs from "node:fs";
 import { dirname, join, relative } from "node:path";
 import * as assert from "uvu/assert";
 import { aliasesOf, explainOptions, type RunOption, runOptions } from "../cmd/options.js";
-import { asksForHelp, parseRun } from "../cmd/parse.js";
+import { asksForHelp, parseRun, parseWords } from "../cmd/parse.js";
+import { type SeccompCommand, seccompCommands } from "../cmd/seccomp-options.js";
 import { svg } from "../docs/svg.js";
 import { suite } from "./support/suite.js";
 
@@ -21,8 +22,12 @@ const documents = [".", "docs"].flatMap((folder) =>
 const reference = "docs/sbx.1.md";
 const options = Object.entries<RunOption>(runOptions);
 
+const seccompOptions = new Map(
+  Object.values(seccompCommands).flatMap((each) => Object.entries<RunOption>(each.options)),
+);
+
 /** Options of the other commands, and what yargs adds. */
-const otherFlags = ["stage", "json", "help", "version"];
+const otherFlags = ["stage", "json", "help", "version", ...seccompOptions.keys()];
 
 /** The heads of the reference's entries: `- **…** (default: …; since v…)`. */
 function entries(page: string): string[] {
@@ -41,8 +46,11 @@ const names = (entry: string) => [...entry.matchAll(/`(--?[a-z-]+)/g)].map(([, n
 
 test("every option has an entry with its names, its default and a version", () => {
   const heads = entries(read(reference));
-  for (const [name, option] of options) {
-    const head = heads.find((line) => names(line)[0] === spelling(name));
+  for (const [name, option] of [...options, ...seccompOptions]) {
+    const isSeccomp = seccompOptions.get(name) === option;
+    const head = heads.find(
+      (line) => names(line)[0] === spelling(name) && line.includes("`sbx seccomp") === isSeccomp,
+    );
     assert.ok(head, `no entry for --${name}`);
     assert.equal(names(head), [name, ...aliasesOf(option)].map(spelling), `names of --${name}`);
     const { defaultDescription: value } = option;
@@ -105,6 +113,9 @@ test("every command line in a document can be parsed", () => {
       } else if (command === "explain") {
         assert.is(rest[0], "run", line);
         assert.not.throws(() => parseRun(rest.slice(1), explainOptions), undefined, line);
+      } else if (command === "seccomp") {
+        const { options } = seccompCommands[rest[0] as SeccompCommand];
+        assert.not.throws(() => parseWords(rest.slice(1), options), undefined, line);
       } else {
         assert.ok(/^(run|check|completion|help|--help|--version)$/.test(command), line);
       }
