@@ -39,8 +39,8 @@ function parse<C extends SeccompCommand>(
   const { options, words: form } = seccompCommands[command];
   const { flags, words } = parseWords(argv, options);
   if (count === null ? words.length === 0 : words.length !== count) {
-    const why = words.length === 0 ? "nothing is named" : `${words.length} words are given`;
-    fail(`seccomp ${command}`, why, `The form is sbx seccomp ${command} ${form}`);
+    const what = ["seccomp", command, ...words].join(" ");
+    fail(what, `the form is sbx seccomp ${command} ${form}`);
   }
   return { flags: flags as FlagsOf<(typeof seccompCommands)[C]["options"]>, words };
 }
@@ -56,7 +56,7 @@ async function check(argv: readonly string[]): Promise<number> {
     const { length } = compileFilter(ruleSet);
     const applying = profile.rules.filter((rule) => whyNot(rule, circumstances) === null);
     printLines([
-      `${source.name}: ${profile.rules.length} rules, of which ${applying.length} apply`,
+      `${source.name}: ${applying.length} of ${profile.rules.length} rules apply`,
       `${length} instructions for ${ruleSet.architectures.join(", ")}`,
       ...notes.map((note) => `note: ${note}`),
     ]);

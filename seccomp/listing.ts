@@ -124,12 +124,13 @@ function meaning({ loaded, callers }: State, k: number): string {
   }
   if (loaded !== "number") return "";
   const byName = new Map<string, string[]>();
-  for (const { architecture, base } of callers) {
+  const sorted = callers.toSorted((a, b) => (a.architecture < b.architecture ? -1 : 1));
+  for (const { architecture, base } of sorted) {
     const name = syscallName(architecture, k + base);
     if (name !== null) byName.set(name, [...(byName.get(name) ?? []), architecture]);
   }
   const all = [...byName].map(([name, of]) =>
-    callers.length === 1 ? name : `${name} (${of.sort().join(", ")})`,
+    callers.length === 1 ? name : `${name} (${of.join(", ")})`,
   );
   return all.join(", ");
 }
