@@ -44,6 +44,10 @@ const multiplexers: Readonly<Record<string, Readonly<Record<string, number>>>> =
   },
 };
 
+export function isMultiplexer(name: string): boolean {
+  return Object.hasOwn(multiplexers, name);
+}
+
 /**
  * What the rule says about socketcall and ipc, as libseccomp has it (arch-x86.c): the conditions stay,
  * but for one on the first argument, though what they ask about is elsewhere there, and for

@@ -6,7 +6,7 @@ import type { Capability } from "../spec/capabilities.js";
 import { type Problem, SbxError } from "../spec/error.js";
 import type { Architecture } from "../spec/host.js";
 import { architectures, type SeccompArchitecture } from "./architecture.js";
-import { multiplexed } from "./multiplex.js";
+import { isMultiplexer, multiplexed } from "./multiplex.js";
 import type { Filter, Profile, ProfileRule } from "./profile.js";
 import type { KernelVersion } from "./profile-words.js";
 import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
@@ -49,8 +49,7 @@ export function resolveProfile(profile: Profile, circumstances: Circumstances): 
     .flatMap(alternatives)
     .flatMap((rule) => (listed.includes("x86") ? [rule, ...multiplexed(rule)] : [rule]));
   const unknown = unknownNames(applying);
-  const problems = contradictions(rules);
-  if (circumstances.strict) problems.push(...unknown.map(asProblem));
+  const problems = [...contradictions(rules), ...(circumstances.strict ? unknown : [])];
   if (problems.length > 0) throw new SbxError(problems);
   return {
     ruleSet: {
@@ -63,12 +62,7 @@ export function resolveProfile(profile: Profile, circumstances: Circumstances): 
         .flatMap(({ names }) => names),
       newerIsEnosys: !circumstances.exact && refuses(defaultVerdict),
     },
-    notes: [
-      ...note,
-      ...unknown.map(
-        ({ at, names }) => `${at}: no system call of Linux, ignored: ${names.join(", ")}`,
-      ),
-    ],
+    notes: [...note, ...unknown.map(({ what, why }) => `${what}: ignored, ${why}`)],
     flags,
     listener: rules.some(({ verdict }) => verdict === userNotif) ? { path, metadata } : null,
   };
@@ -110,8 +104,8 @@ function isAtLeast(kernel: KernelVersion, least: KernelVersion): boolean {
 }
 
 /**
- * Where an argument is asked about twice, each condition is a rule of its own: what was one call of
- * libseccomp's for each condition is kept by runc's matchCall() for files that count on it.
+ * Where an argument is asked about twice, each condition is a rule of its own: runc's matchCall(), for
+ * profiles that were written when it always was so.
  */
 function alternatives({ names, verdict, conditions, at }: ProfileRule): Rule[] {
   const indices = new Set(conditions.map(({ index }) => index));
@@ -140,7 +134,10 @@ function contradictions(rules: readonly Rule[]): Problem[] {
     if (one === undefined) return [];
     const names = against.map(({ name }) => name).join(", ");
     const why = `gives ${names} another action than ${one.first.at} for the same condition`;
-    return [{ what: rule.at, why, hint: "Keep one of the two" }];
+    const hint = isMultiplexer(one.name)
+      ? `A filter for x86 sees no arguments there: name ${one.name} in a rule without conditions`
+      : "Keep one of the two";
+    return [{ what: rule.at, why, hint }];
   });
 }
 
@@ -151,14 +148,12 @@ function canonical({ index, op, value, valueTwo }: Condition): string {
     : `${index} ${op} ${value}`;
 }
 
-function unknownNames(rules: readonly ProfileRule[]): Pick<Rule, "at" | "names">[] {
-  return rules
-    .map(({ at, names }) => ({ at, names: names.filter((name) => !isSyscallName(name)) }))
-    .filter(({ names }) => names.length > 0);
-}
-
-function asProblem({ at, names }: Pick<Rule, "at" | "names">): Problem {
-  return { what: at, why: `no system call of Linux: ${names.join(", ")}` };
+function unknownNames(rules: readonly ProfileRule[]): Problem[] {
+  return rules.flatMap(({ at, names }) => {
+    const unknown = names.filter((name) => !isSyscallName(name));
+    if (unknown.length === 0) return [];
+    return [{ what: at, why: `no system call of Linux: ${unknown.join(", ")}` }];
+  });
 }
 
 /** `listed` as `RuleSet` wants it: the machine's own, then what else of ours the profile lists. */

@@ -90,7 +90,7 @@ test("check: unknown names are a note, and with --strict an error", async () => 
   const { stdout, code } = await seccomp("check unknown.json");
   assert.match(
     stdout,
-    "note: unknown.json:2:15: syscalls[0]: no system call of Linux, ignored: raed, \\x1b[2J\n",
+    "note: unknown.json:2:15: syscalls[0]: ignored, no system call of Linux: raed, \\x1b[2J\n",
   );
   assert.is(code, 0);
   assert.is((await seccomp("check --strict unknown.json")).code, 1);
@@ -155,7 +155,7 @@ test("explain: names, numbers, arguments, a profile from standard input", async 
     "write (1) on x86_64: ERRNO(ENOSYS)",
   );
   const noted = await seccomp("explain --profile=unknown.json read");
-  assert.match(noted.stdout, /\nnote: .*ignored: raed, \\x1b\[2J\n$/);
+  assert.match(noted.stdout, /\nnote: .*ignored, no system call of Linux: raed, \\x1b\[2J\n$/);
 });
 
 test("diff: 0 for the same, 1 for a difference", async () => {

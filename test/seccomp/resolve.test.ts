@@ -184,6 +184,17 @@ test("on x86 a rule about a socket or ipc call is one about socketcall and ipc",
     return resolve(profile(actions, { architectures })).ruleSet.rules;
   };
   assert.is(rules("X86_64", "X32").length, 2);
+  // As with libseccomp, two families of socket cannot have two actions where neither is seen.
+  const families: Given[] = [
+    { names: ["socket"], args: [equals(0, 1)] },
+    { names: ["socket"], args: [equals(0, 2)], action: "SCMP_ACT_ERRNO", errnoRet: 97 },
+  ];
+  const x86 = { architectures: ["SCMP_ARCH_X86"] };
+  assert.throws(
+    () => resolve(profile(families, x86)),
+    /syscalls\[1\]: gives socketcall another action .* name socketcall in a rule without/,
+  );
+  assert.not.throws(() => resolve(profile([...families, { names: ["socketcall"] }], x86)));
   assert.equal(
     rules("X86").map(({ names, conditions, verdict }) => [
       names.join(" "),
@@ -203,7 +214,7 @@ test("on x86 a rule about a socket or ipc call is one about socketcall and ipc",
 test("unknown names are noted, and with strict an error; those of other machines are known", () => {
   const given = profile([{ names: ["read", "raed", "s390_pci_mmio_read", "breakpoint", "nope"] }]);
   const { ruleSet, notes } = resolve(given);
-  assert.equal(notes, ["syscalls[0]: no system call of Linux, ignored: raed, nope"]);
+  assert.equal(notes, ["syscalls[0]: ignored, no system call of Linux: raed, nope"]);
   assert.equal(ruleSet.rules[0]?.names, given.rules[0]?.names);
   assert.throws(
     () => resolve(given, { strict: true }),
