@@ -28,7 +28,7 @@ export function describeDifference(a: Side, b: Side): string[] {
 }
 
 const only = ({ name }: Side) => `allowed only by ${name}`;
-const otherwise = (a: Side, b: Side) => `not allowed, in other ways by ${a.name} and ${b.name}`;
+const otherwise = (a: Side, b: Side) => `other differences, ${a.name} and ${b.name}`;
 
 function compare(a: Side, b: Side, architecture: SeccompArchitecture, sections: Sections): void {
   const note = (title: string, line: string) => {
@@ -36,9 +36,7 @@ function compare(a: Side, b: Side, architecture: SeccompArchitecture, sections: 
     lines.set(line, [...(lines.get(line) ?? []), architecture]);
     sections.set(title, lines);
   };
-  const table = tableOf(architecture);
-  const last = Math.max(...table.values());
-  for (const [name, number] of [...table, ["any newer call", last + 1] as const]) {
+  for (const [name, number] of callsOf(architecture)) {
     const [ours, theirs] = [a, b].map(({ ruleSet }) =>
       answerOf(ruleSet, architecture, name, number),
     );
@@ -51,6 +49,18 @@ function compare(a: Side, b: Side, architecture: SeccompArchitecture, sections: 
       note(otherwise(a, b), `${name}: ${ours.text} and ${theirs.text}`);
     }
   }
+}
+
+/** All calls by name, and one number each that stands for those without. */
+function callsOf(architecture: SeccompArchitecture): [string, number][] {
+  const calls = [...tableOf(architecture)];
+  const numbers = calls.map(([, number]) => number);
+  const gap = numbers.find((number) => !numbers.includes(number + 1)) ?? 0;
+  return [
+    ...calls,
+    ["a number without a call", gap + 1],
+    ["a newer call", Math.max(...numbers) + 1],
+  ];
 }
 
 /** What the other side says, where that is more than no. */

@@ -5,41 +5,12 @@
  * `excludes` and names of errnos (profiles/seccomp of github.com/moby/moby, pkg/seccomp of
  * github.com/containers/common).
  */
-import type { Capability } from "../spec/capabilities.js";
 import { type Problem, SbxError } from "../spec/error.js";
-import {
-  type Check,
-  list,
-  nonEmptyText,
-  object,
-  optional,
-  type Report,
-  text,
-  whole,
-} from "../spec/shape.js";
+import { list, object, optional, type Report, text } from "../spec/shape.js";
+import { notifyHint, type ProfileRule, rule, verdictOf } from "./profile-rule.js";
 import * as words from "./profile-words.js";
-import type { Condition, Verdict } from "./rules.js";
-import { type Action, actions, takesErrno } from "./verdict.js";
-
-/** When a rule applies: `includes`, or does not: `excludes`. */
-export interface Filter {
-  caps?: Capability[];
-  /** In moby's words: amd64, arm64. */
-  arches?: string[];
-  /** This version and all after it. */
-  minKernel?: words.KernelVersion;
-}
-
-export interface ProfileRule {
-  readonly names: readonly string[];
-  readonly verdict: Verdict;
-  /** In the order of the file; an index may occur more than once. */
-  readonly conditions: readonly Condition[];
-  readonly includes: Filter;
-  readonly excludes: Filter;
-  /** For people: `profile.json:12:5: syscalls[3]`. */
-  readonly at: string;
-}
+import type { Verdict } from "./rules.js";
+import type { Action } from "./verdict.js";
 
 export interface ArchMapEntry {
   architecture: string;
@@ -58,70 +29,6 @@ export interface Profile {
   readonly listenerMetadata: string | null;
   readonly rules: readonly ProfileRule[];
 }
-
-const filter = object<Filter>({
-  caps: optional(list(words.capability)),
-  arches: optional(list(words.machine)),
-  minKernel: optional(words.kernelVersion),
-});
-
-type RawCondition = Omit<Condition, "valueTwo"> & { valueTwo?: bigint };
-
-interface RawRule {
-  names?: string[];
-  /** In older files, in the stead of names. */
-  name?: string;
-  action: Action;
-  args?: RawCondition[];
-  errnoRet?: number;
-  errno?: number;
-  comment?: string;
-  includes?: Filter;
-  excludes?: Filter;
-}
-
-const rawRule = object<RawRule>({
-  names: optional(list(nonEmptyText, 1)),
-  name: optional(text),
-  action: words.action,
-  args: optional(
-    list(
-      object<RawCondition>({
-        index: whole(0, 5),
-        op: words.operator,
-        value: words.word64,
-        valueTwo: optional(words.word64),
-      }),
-    ),
-  ),
-  errnoRet: optional(words.errno),
-  errno: optional(words.errnoName),
-  comment: optional(text),
-  includes: optional(filter),
-  excludes: optional(filter),
-});
-
-/** runc refuses the same: it tells its parent of the listener by a write. */
-const notifyHint = "Whoever hands the listener over has to write before anyone answers";
-
-const rule: Check<Omit<ProfileRule, "at">> = (value, at, report) => {
-  const raw = rawRule(value, at, report);
-  if (raw === undefined) return undefined;
-  const { action, name, names = [], args = [] } = raw;
-  if (name && names.length > 0) report(`${at}.name`, "excludes names", "Give one of the two");
-  if (!name && !Object.hasOwn(value as object, "names")) report(`${at}.names`, "is missing");
-  const all = name ? [name] : names;
-  if (action === "NOTIFY" && all.includes("write")) {
-    report(`${at}.action`, "must not be SCMP_ACT_NOTIFY for write", notifyHint);
-  }
-  return {
-    names: all,
-    verdict: verdictOf(action, raw.errnoRet, raw.errno, (why) => report(`${at}.errnoRet`, why)),
-    conditions: args.map(({ index, op, value, valueTwo = 0n }) => ({ index, op, value, valueTwo })),
-    includes: raw.includes ?? {},
-    excludes: raw.excludes ?? {},
-  };
-};
 
 interface RawProfile {
   defaultAction: Action;
@@ -189,8 +96,11 @@ function assembled(raw: RawProfile, place: (path: string) => string, report: Rep
   }
   if (listenerMetadata && !listenerPath) report("listenerMetadata", "needs a listenerPath");
   return {
-    defaultVerdict: verdictOf(defaultAction, raw.defaultErrnoRet, raw.defaultErrno, (why) =>
-      report("defaultErrnoRet", why),
+    defaultVerdict: verdictOf(
+      defaultAction,
+      { at: "defaultErrnoRet", errno: raw.defaultErrnoRet },
+      { at: "defaultErrno", errno: raw.defaultErrno },
+      report,
     ),
     architectures,
     archMap,
@@ -202,23 +112,4 @@ function assembled(raw: RawProfile, place: (path: string) => string, report: Rep
       at: place(`syscalls[${index}]`),
     })),
   };
-}
-
-/** Of two errnos podman takes the named one, and others only know the number: they must not differ. */
-function verdictOf(
-  action: Action,
-  number: number | undefined,
-  named: number | undefined,
-  report: (why: string) => void,
-): Verdict {
-  const data = number ?? named;
-  if (number !== undefined && named !== undefined && number !== named) {
-    report(`is ${number}, but the named errno is ${named}`);
-  }
-  // Undefined where it was wrong.
-  if (data !== undefined && action !== undefined && !takesErrno(action)) {
-    report(`has no meaning with SCMP_ACT_${action}`);
-  }
-  // EPERM where none is given: config-linux.md.
-  return (actions[action] | (takesErrno(action) ? (data ?? 1) : 0)) >>> 0;
 }

@@ -60,6 +60,10 @@ const wrong: [string, RegExp[]][] = [
     [/: defaultErrnoRet: has no meaning with SCMP_ACT_KILL$/],
   ],
   [
+    '{"defaultAction": "SCMP_ACT_KILL", "defaultErrno": "EPERM"}',
+    [/^p\.json:1:36: defaultErrno: has no meaning with SCMP_ACT_KILL$/],
+  ],
+  [
     profile(', "architectures": ["SCMP_ARCH_X86_46"]'),
     [/: architectures\[0\]: must be one of .*\. Did you mean SCMP_ARCH_X86_64\?$/],
   ],

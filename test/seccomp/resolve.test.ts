@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
-import { type Filter, type Profile, profileOf } from "../../seccomp/profile.js";
+import { type Profile, profileOf } from "../../seccomp/profile.js";
+import type { Filter } from "../../seccomp/profile-rule.js";
 import { type Circumstances, resolveProfile } from "../../seccomp/resolve.js";
 import { suite } from "../support/suite.js";
 
