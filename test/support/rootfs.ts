@@ -2,12 +2,13 @@
  * Root file systems for tests, made once and kept in the cache. Treat them as read-only, and take a
  * copy for `--in-place`.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { testCache } from "./home.js";
+import { exit, madeOnce, run } from "./once.js";
 import { findInPath } from "./skip.js";
 
 const directories = "bin dev etc home/alice mnt opt proc root run srv sys usr var/log".split(" ");
@@ -87,33 +88,22 @@ function put(fresh: string, path: string): string {
 /**
  * A Debian (or Ubuntu) minbase of this machine's own release, from the machine's own apt sources. Its
  * files belong to the ids that `sbx run` maps: root's to the caller, all others to the subids. Takes
- * half a minute the first time; test files that ask at the same time wait for each other.
+ * half a minute the first time.
  */
 export async function debianRootfs(): Promise<string> {
   const release = fs.readFileSync("/etc/os-release", "utf8");
   const suite = /^VERSION_CODENAME=(.+)$/m.exec(release)?.[1];
   if (suite === undefined) throw new Error("/etc/os-release names no release of Debian or Ubuntu");
-  const path = join(testCache(), `${suite}-minbase`);
-  if (fs.existsSync(path)) return path;
-  const unlock = await lock(`${path}.lock`);
-  try {
-    if (fs.existsSync(path)) return path;
-    const work = fs.mkdtempSync(`${path}.`);
-    try {
-      const archive = join(work, "rootfs.tar");
-      const fresh = join(work, "rootfs");
-      const options = ["--quiet", "--variant=minbase", "--format=tar"];
-      const mode = process.getuid?.() === 0 ? "--mode=root" : "--mode=unshare";
-      await run("mmdebstrap", [...options, mode, suite, archive, aptSources(suite)]);
-      fs.mkdirSync(fresh, { mode: 0o755 });
-      await unpack(archive, fresh);
-      return put(fresh, path);
-    } finally {
-      fs.rmSync(work, { recursive: true, force: true });
-    }
-  } finally {
-    unlock();
-  }
+  return madeOnce(`${suite}-minbase`, async (work) => {
+    const archive = join(work, "rootfs.tar");
+    const fresh = join(work, "rootfs");
+    const options = ["--quiet", "--variant=minbase", "--format=tar"];
+    const mode = process.getuid?.() === 0 ? "--mode=root" : "--mode=unshare";
+    await run("mmdebstrap", [...options, mode, suite, archive, aptSources(suite)]);
+    fs.mkdirSync(fresh, { mode: 0o755 });
+    await unpack(archive, fresh);
+    return fresh;
+  });
 }
 
 /** The file of sources.list(5) that the distribution came with, in one style or the other. */
@@ -169,29 +159,4 @@ function subids(file: string): [string, string] {
     if ((owner === username || owner === `${uid}`) && start && size) return [start, size];
   }
   throw new Error(`${file} has no range for ${username}`);
-}
-
-function run(command: string, args: readonly string[]): Promise<void> {
-  return exit(spawn(command, args, { stdio: ["ignore", "inherit", "inherit"] }), command);
-}
-
-function exit(child: ChildProcess, what: string): Promise<void> {
-  return new Promise((done, reject) => {
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      if (code === 0) done();
-      else reject(new Error(`${what} ended with ${signal ?? code}`));
-    });
-  });
-}
-
-/** Waits for the lock of flock(1), and gives the function that lets go of it. */
-async function lock(path: string): Promise<() => void> {
-  const holder = spawn("flock", [path, "sh", "-c", "echo; cat"], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const ended = exit(holder, `lock ${path}`);
-  const locked = new Promise((done) => holder.stdout.once("data", done));
-  await Promise.race([locked, ended]);
-  return () => holder.stdin.end();
 }
