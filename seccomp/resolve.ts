@@ -6,11 +6,12 @@ import type { Capability } from "../spec/capabilities.js";
 import { type Problem, SbxError } from "../spec/error.js";
 import type { Architecture } from "../spec/host.js";
 import { architectures, type SeccompArchitecture } from "./architecture.js";
+import { keyOf } from "./decisions.js";
 import { isMultiplexer, multiplexed } from "./multiplex.js";
 import type { Profile } from "./profile.js";
 import type { Filter, ProfileRule } from "./profile-rule.js";
 import type { KernelVersion } from "./profile-words.js";
-import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
+import type { Rule, RuleSet, Verdict } from "./rules.js";
 import { isSyscallName } from "./syscalls.js";
 import { actionOf, noSuchCall, userNotif } from "./verdict.js";
 
@@ -124,7 +125,7 @@ function contradictions(rules: readonly Rule[]): Problem[] {
   const settled = new Set(unconditional.flatMap(({ names }) => names));
   const seen = new Map<string, Rule>();
   return rules.flatMap((rule) => {
-    const key = rule.conditions.map(canonical).sort().join();
+    const key = keyOf(rule.conditions);
     const against = rule.names.flatMap((name) => {
       const first = seen.get(`${name} ${key}`);
       if (first === undefined) seen.set(`${name} ${key}`, rule);
@@ -140,13 +141,6 @@ function contradictions(rules: readonly Rule[]): Problem[] {
       : "Keep one of the two";
     return [{ what: rule.at, why, hint }];
   });
-}
-
-/** The same text for the same condition. */
-function canonical({ index, op, value, valueTwo }: Condition): string {
-  return op === "MASKED_EQ"
-    ? `${index} ${op} ${value} ${valueTwo & value}`
-    : `${index} ${op} ${value}`;
 }
 
 function unknownNames(rules: readonly ProfileRule[]): Problem[] {
