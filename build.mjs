@@ -36,6 +36,8 @@ try {
     format: "esm",
     platform: "node",
     target: "node20",
+    // jsonc-parser's main is UMD, whose imports cannot be followed.
+    mainFields: ["module", "main"],
     // A native module is found beside its own files.
     external: ["koffi"],
     metafile: true,

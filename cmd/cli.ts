@@ -6,10 +6,11 @@ import { didYouMean } from "../spec/nearest.js";
 import { commands, completionScript, type Shell, shells } from "./completion.js";
 import { explainOptions, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
+import { print } from "./print.js";
+import { seccompCommands } from "./seccomp-options.js";
 
 /** Carries the command line out, and gives the exit status. */
 export async function cli(argv: readonly string[]): Promise<number> {
-  process.stdout.on("error", stopAtClosedPipe);
   // The options of a run are not left to yargs: what follows ROOTFS is the command's.
   if (argv[0] === "explain" && argv[1] === "run" && !asksForHelp(argv.slice(2), explainOptions)) {
     const { explain } = await import("./explain.js");
@@ -93,6 +94,20 @@ export async function cli(argv: readonly string[]): Promise<number> {
         await rm(upper);
       },
     )
+    .command("seccomp", commands.seccomp, (y) => {
+      for (const [name, { words, describe, options }] of Object.entries(seccompCommands)) {
+        y.command(`${name} ${words}`, describe, (each) =>
+          each.usage(`$0 seccomp ${name} [options] ${words}\n\n${describe}.`).options(options),
+        );
+      }
+      y.usage(
+        "$0 seccomp COMMAND\n\nProfiles in the form of podman, docker or an OCI config.json. FILE may be - for\nstandard input, or default, the profile that sbx run takes.",
+      )
+        .example("$0 seccomp check profile.json", "what is wrong, with line and path")
+        .example("$0 seccomp compile --format=asm default", "the filter, to read")
+        .example("$0 seccomp explain clone 0x10000000", "why a call is refused")
+        .example("$0 seccomp diff default profile.json", "what either allows more");
+    })
     .command(
       "completion <shell>",
       commands.completion,
@@ -162,16 +177,6 @@ function refuse(argv: readonly string[], message: string | null): never {
     message?.replace(/\s*\n\s*/g, ", ") || "is not understood",
     `See sbx ${argv[0]} --help`,
   );
-}
-
-/** As other programs do by SIGPIPE, which Node ignores: `sbx explain run / | head` is no failure. */
-function stopAtClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
-}
-
-function print(text: string): void {
-  process.stdout.write(text);
 }
 
 /** package.json lies beside dist/ and, where the sources are run, beside cmd/. */

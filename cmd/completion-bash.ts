@@ -6,6 +6,7 @@ import {
   isToggle,
   negation,
   quoted,
+  seccompEntries,
   shells,
   spellings,
   unshareEntries,
@@ -27,6 +28,15 @@ function typed({ completes }: RunOption): string {
   return completes === "capability" ? `"\${cur^^}"` : '"$cur"';
 }
 
+/** The command that completes the word in `cur` as a value of the option. */
+function valueAction(option: RunOption): string {
+  const words = wordsFor(option);
+  if (words.length > 0) {
+    return `COMPREPLY=($(compgen -W ${quoted(words.join(" "))} -- ${typed(option)}))`;
+  }
+  return option.completes === undefined ? "COMPREPLY=()" : bashCompletes[option.completes];
+}
+
 /** Needs bash 4 (mapfile, compopt); no bash-completion package. */
 export function bashScript(): string {
   const valued = [...entries, ...explainEntries].filter(([, option]) => !isToggle(option));
@@ -34,21 +44,32 @@ export function bashScript(): string {
     some.flatMap(([name, option]) => [...spellings(name, option), ...negation(name, option)]);
   const names = [...namesOf(entries), "--help"].join(" ");
   const explainNames = [...namesOf(explainEntries), names].join(" ");
-  const cases = valued.map(([name, option]) => {
-    const words = wordsFor(option);
-    const action =
-      words.length > 0
-        ? `COMPREPLY=($(compgen -W ${quoted(words.join(" "))} -- ${typed(option)}))`
-        : option.completes === undefined
-          ? "COMPREPLY=()"
-          : bashCompletes[option.completes];
-    return `    ${spellings(name, option).join("|")}) ${action} ;;`;
-  });
+  const cases = valued.map(
+    ([name, option]) => `    ${spellings(name, option).join("|")}) ${valueAction(option)} ;;`,
+  );
+  const seccompNames = seccompEntries.map(
+    ([command, options]) =>
+      `        ${command}) names=${quoted([...namesOf(options), "--help"].join(" "))} ;;`,
+  );
+  const seccompCases = seccompEntries.flatMap(([command, options]) =>
+    options
+      .filter(([, option]) => !isToggle(option))
+      .map(([name, option]) => {
+        const patterns = spellings(name, option).map((each) => `${command}:${each}`);
+        return `    ${patterns.join("|")}) ${valueAction(option)} ;;`;
+      }),
+  );
   const takesValue = valued.flatMap(([name, option]) => spellings(name, option)).join("|");
   return `# bash completion for sbx; install it as ~/.local/share/bash-completion/completions/sbx
 _sbx_value() {
   case "$1" in
 ${cases.join("\n")}
+    *) return 1 ;;
+  esac
+}
+_sbx_seccomp_value() {
+  case "\${words[2]}:$1" in
+${seccompCases.join("\n")}
     *) return 1 ;;
   esac
 }
@@ -107,6 +128,29 @@ _sbx() {
       ;;
     check)
       COMPREPLY=($(compgen -W '--json --help' -- "$cur"))
+      return
+      ;;
+    seccomp)
+      if ((last == 2)); then
+        COMPREPLY=($(compgen -W ${quoted(seccompEntries.map(([name]) => name).join(" "))} -- "$cur"))
+        return
+      fi
+      case "\${words[2]}" in
+${seccompNames.join("\n")}
+        *) return ;;
+      esac
+      if [[ $whole == --*=* ]]; then
+        cur=\${whole#*=}
+        _sbx_seccomp_value "\${whole%%=*}"
+        [[ $COMP_WORDBREAKS == *=* ]] || COMPREPLY=("\${COMPREPLY[@]/#/\${whole%%=*}=}")
+      elif _sbx_seccomp_value "\${words[last - 1]}"; then
+        :
+      elif [[ $whole == -* ]]; then
+        COMPREPLY=($(compgen -W "$names" -- "$cur"))
+      elif [[ \${words[2]} != explain ]]; then
+        mapfile -t COMPREPLY < <(compgen -W default -- "$cur"; compgen -f -- "$cur")
+        compopt -o filenames
+      fi
       return
       ;;
     help)

@@ -5,6 +5,7 @@ import {
   explainEntries,
   isToggle,
   negation,
+  seccompEntries,
   shells,
   spellings,
   unshareEntries,
@@ -45,8 +46,13 @@ export function fishScript(): string {
     };
   const lines = [
     ...entries.flatMap(linesFor("__sbx_options")),
-    ...explainEntries.flatMap(linesFor("'__sbx_options; and __fish_seen_subcommand_from explain'")),
-    ...unshareEntries.flatMap(linesFor("'__fish_seen_subcommand_from unshare'")),
+    ...explainEntries.flatMap(linesFor("'__sbx_options; and __sbx_is explain'")),
+    ...seccompEntries.flatMap(([name, options]) => {
+      const condition = `'__sbx_is seccomp ${name}'`;
+      const files = `complete -c sbx -n ${condition} -F -a default`;
+      return [...(name === "explain" ? [] : [files]), ...options.flatMap(linesFor(condition))];
+    }),
+    ...unshareEntries.flatMap(linesFor("'__sbx_is unshare'")),
   ];
   const valued = [...entries, ...explainEntries]
     .filter(([, option]) => !isToggle(option))
@@ -75,6 +81,11 @@ function __sbx_words
     end
     echo $count
 end
+# Whether the command line begins with these words.
+function __sbx_is
+    set -l words (commandline -opc)
+    test "$words[2..$(math 1 + (count $argv))]" = "$argv"
+end
 function __sbx_options
     test "$(__sbx_words)" = 0
 end
@@ -85,12 +96,13 @@ complete -c sbx -f
 ${Object.entries(commands)
   .map(([name, text]) => `${start} -a ${name} -d ${fishQuoted(text)}`)
   .join("\n")}
-complete -c sbx -n '__fish_seen_subcommand_from completion' -xa ${fishQuoted(shells.join(" "))}
-complete -c sbx -n '__fish_seen_subcommand_from check' -l json -d 'Print JSON'
-complete -c sbx -n '__fish_seen_subcommand_from diff rm' -xa '(__fish_complete_directories)'
-complete -c sbx -n '__fish_seen_subcommand_from diff' -l json -d 'Print JSON'
-complete -c sbx -n '__fish_seen_subcommand_from diff' -l lower -xa '(__fish_complete_directories)' -d 'What lies below'
-complete -c sbx -n '__fish_seen_subcommand_from explain; and not __sbx_words' -xa run
+complete -c sbx -n '__sbx_is completion' -xa ${fishQuoted(shells.join(" "))}
+complete -c sbx -n '__sbx_is check' -l json -d 'Print JSON'
+complete -c sbx -n '__sbx_is explain; and not __sbx_words' -xa run
+complete -c sbx -n '__sbx_is seccomp; and test (count (commandline -opc)) = 2' -xa ${fishQuoted(seccompEntries.map(([name]) => name).join(" "))}
+complete -c sbx -n '__sbx_is diff; or __sbx_is rm' -xa '(__fish_complete_directories)'
+complete -c sbx -n '__sbx_is diff' -l json -d 'Print JSON'
+complete -c sbx -n '__sbx_is diff' -l lower -xa '(__fish_complete_directories)' -d 'What lies below'
 complete -c sbx -n __sbx_options -xa '(__fish_complete_directories)'
 complete -c sbx -n __sbx_command -F
 ${lines.join("\n")}

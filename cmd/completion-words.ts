@@ -7,6 +7,7 @@ import {
   runOptions,
   unshareOptions,
 } from "./options.js";
+import { seccompCommands } from "./seccomp-options.js";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
@@ -19,6 +20,7 @@ export const commands = {
   diff: "Show what a kept upper changes",
   rm: "Remove a kept upper, whoever owns its files",
   check: "Show what this host offers and what it lacks",
+  seccomp: "Check, compile, explain and compare seccomp profiles",
   completion: "Print a completion script",
   help: "Show help",
 } as const;
@@ -44,6 +46,10 @@ export const explainEntries = Object.entries<RunOption>(explainOptions).filter(
 );
 /** The options of `unshare`, all of which `run` has too. */
 export const unshareEntries = Object.entries<RunOption>(unshareOptions);
+/** The options of each command of `sbx seccomp`. */
+export const seccompEntries = Object.entries(seccompCommands).map(
+  ([name, { options }]) => [name, Object.entries<RunOption>(options)] as const,
+);
 export const isToggle = (option: RunOption) => option.type === "boolean";
 
 /** A word of sh, bash or zsh that stands for the text as it is. */

@@ -6,6 +6,7 @@ import {
   isToggle,
   negation,
   quoted,
+  seccompEntries,
   shells,
   spellings,
   unshareEntries,
@@ -54,6 +55,11 @@ export function zshScript(): string {
     });
   };
   const described = Object.entries(commands).map(([name, text]) => quoted(`${name}:${text}`));
+  const seccompCases = seccompEntries.map(([name, options]) => {
+    const rest = name === "explain" ? "'*:argument: '" : "'*:profile:_files'";
+    const all = [...options.flatMap(specs), "'--help[Show help]'", rest];
+    return `        ${name}) _arguments -s -S ${all.join(" \\\n          ")} ;;`;
+  });
   return `#compdef sbx
 # zsh completion for sbx; install it as _sbx in a directory of $fpath
 _sbx_run() {
@@ -96,6 +102,18 @@ _sbx() {
     rm) _arguments '*:upper:_directories' ;;
     completion) compadd ${shells.join(" ")} ;;
     check) compadd -- --json --help ;;
+    seccomp)
+      if ((CURRENT == 2)); then
+        compadd ${seccompEntries.map(([name]) => name).join(" ")}
+        return
+      fi
+      command=$words[2]
+      shift words
+      ((CURRENT--))
+      case $command in
+${seccompCases.join("\n")}
+      esac
+      ;;
     help) _describe command commands ;;
   esac
 }

@@ -1,5 +1,6 @@
-/** Reading the files that a command line names, with one clear line about what cannot be read. */
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+/** The files that a command line names, with one clear line about what cannot be read or written. */
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
 import { getSystemErrorMap } from "node:util";
 import { fail } from "../spec/error.js";
 
@@ -13,12 +14,12 @@ export interface Reading {
 
 /**
  * The text of a file, or of a pipe such as the shell's <(…); null where there is none (ENOENT).
- * `at` names it in the error, as `--config ./x` does. Gives up on a directory, a device, a file
+ * `at` names it in the error, as `--config ./x` does, or `read ./x` where it was not asked for. Gives up on a directory, a device, a file
  * that may not be read, and one larger than 16 MiB.
  */
 export function readText(path: string, at: string, { pipes }: Reading): string | null {
   try {
-    const stats = statSync(path);
+    const stats = fs.statSync(path);
     if (stats.isDirectory()) fail(at, "is a directory (EISDIR)", wayOut(at));
     // A terminal or /dev/zero never ends; and /dev/stdin is not the caller's here.
     if (stats.isCharacterDevice() || stats.isBlockDevice()) fail(at, "is a device", wayOut(at));
@@ -29,7 +30,12 @@ export function readText(path: string, at: string, { pipes }: Reading): string |
         "Give a file, or set XDG_CACHE_HOME to a directory of yours where files can be executed",
       );
     }
-    return readAll(path, at);
+    const fd = fs.openSync(path, "r");
+    try {
+      return readAll(fd, at);
+    } finally {
+      fs.closeSync(fd);
+    }
   } catch (error) {
     if (!isSystemError(error)) throw error;
     // A HOME that is no directory, such as /dev/null, holds no configuration either.
@@ -39,31 +45,64 @@ export function readText(path: string, at: string, { pipes }: Reading): string |
   }
 }
 
-/** By an option, and not looked for where configuration may be. */
-const isNamed = (at: string) => at.startsWith("--");
+/** On the command line, and not looked for where configuration may be. */
+const isNamed = (at: string) => !at.startsWith("read ");
 
-/** What an option does not name is a configuration file that is read wherever it is found. */
+/** What is not named is a configuration file that is read wherever it is found. */
 function wayOut(at: string): string {
   return isNamed(at)
     ? "Give the path of a file that you may read"
     : "It is read for every run: mend it or move it away";
 }
 
-function readAll(path: string, at: string): string {
-  const fd = openSync(path, "r");
+/** What standard input has up to its end; gives up where it cannot be read. */
+export function readStandardInput(): string {
+  const at = "standard input";
   try {
-    const chunks: Buffer[] = [];
-    let total = 0;
-    for (;;) {
-      const chunk = Buffer.allocUnsafe(64 * 1024);
-      const count = readSync(fd, chunk);
-      if (count === 0) return Buffer.concat(chunks).toString("utf8");
-      total += count;
-      if (total > maxBytes) fail(at, `is larger than ${maxBytes} bytes`);
-      chunks.push(chunk.subarray(0, count));
+    return readAll(0, at);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    return fail(at, describeErrno(error));
+  }
+}
+
+function readAll(fd: number, at: string): string {
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for (;;) {
+    const chunk = Buffer.allocUnsafe(64 * 1024);
+    const count = fs.readSync(fd, chunk);
+    if (count === 0) return Buffer.concat(chunks).toString("utf8");
+    total += count;
+    if (total > maxBytes) fail(at, `is larger than ${maxBytes} bytes`);
+    chunks.push(chunk.subarray(0, count));
+  }
+}
+
+/**
+ * Puts a file in place, so that whoever opens it finds all of the old one or all of the new one; what
+ * is no file, as /dev/null or a pipe, is written to. `at` names it in the error.
+ */
+export function writeWhole(path: string, content: string | Uint8Array, at: string): void {
+  try {
+    const stats = fs.statSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined && !stats.isFile()) {
+      fs.writeFileSync(path, content);
+      return;
     }
-  } finally {
-    closeSync(fd);
+    // A link stays one.
+    const target = stats === undefined ? path : fs.realpathSync(path);
+    const temporary = `${target}.${randomBytes(8).toString("hex")}`;
+    try {
+      fs.writeFileSync(temporary, content, { flag: "wx" });
+      fs.renameSync(temporary, target);
+    } catch (error) {
+      fs.rmSync(temporary, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    fail(at, describeErrno(error), "Give a path that you may write to");
   }
 }
 

@@ -17,7 +17,9 @@ try {
   const table = compiled.get(command);
   if (command === "--memfd") await runFromMemory(argv);
   else if (table !== undefined && !asksForHelp(words, table)) await run(argv);
-  else process.exitCode = await (await import("./cli.js")).cli(argv);
+  else if (command === "seccomp" && !argv.includes("--help")) {
+    process.exitCode = await (await import("./seccomp.js")).seccomp(argv.slice(1));
+  } else process.exitCode = await (await import("./cli.js")).cli(argv);
 } catch (error) {
   if (!(error instanceof SbxError)) throw error;
   // Not through process.stderr, which would leave O_NONBLOCK on a pipe that others write to.

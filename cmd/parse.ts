@@ -72,6 +72,29 @@ export function parseCommand(
   return { flags: flags as Flags, command: argv.slice(count), commandIndex: count };
 }
 
+/**
+ * Parses the words of a command whose options may stand anywhere, up to a `--`. Fails on an unknown
+ * option, a missing value and a value that the option does not take.
+ */
+export function parseWords<T extends OptionTable>(
+  argv: readonly string[],
+  table: T,
+): { readonly flags: FlagsOf<T>; readonly words: readonly string[] } {
+  const options: Options = { flags: {}, count: 0, help: false };
+  const words: string[] = [];
+  for (;;) {
+    readOptions(argv, table, options);
+    const word = argv[options.count];
+    const isEnd = argv[options.count - 1] === "--";
+    if (word === undefined || isEnd) {
+      words.push(...argv.slice(options.count));
+      return { flags: options.flags as FlagsOf<T>, words };
+    }
+    words.push(word);
+    options.count++;
+  }
+}
+
 /** Whether `--help` is among the options, before ROOTFS and before anything that is wrong. */
 export function asksForHelp(argv: readonly string[], table: OptionTable = runOptions): boolean {
   // A line that asks for help may be wrong in other ways: only the words up to --help count.
@@ -86,16 +109,19 @@ export function asksForHelp(argv: readonly string[], table: OptionTable = runOpt
   }
 }
 
-function readOptions(argv: readonly string[], table: OptionTable): Options {
-  const options: Options = { flags: {}, count: 0, help: false };
+function readOptions(
+  argv: readonly string[],
+  table: OptionTable,
+  options: Options = { flags: {}, count: 0, help: false },
+): Options {
   while (options.count < argv.length) {
     const word = argv[options.count] as string;
     if (word === "--") {
       options.count++;
       break;
     }
-    // A lone dash is no option: getopt(3).
-    if (!word.startsWith("-") || word === "-") break;
+    // A lone dash is no option, getopt(3), nor is a number.
+    if (!/^-\D/.test(word)) break;
     options.count++;
     if (word === "--help") options.help = true;
     else if (word.startsWith("--")) readLong(word, argv, options, table);
@@ -132,7 +158,7 @@ function readLong(
       table[long]?.type === "boolean" ? [`--${long}`, `--no-${long}`] : [`--${long}`],
     ),
   );
-  fail(`--${given}`, "no such option", near ?? "sbx run --help lists the options");
+  fail(`--${given}`, "no such option", near ?? "--help lists the options");
 }
 
 /** `-it`, `-u0`, `-u 0`, `-eK=V`: flags, of which the last may take a value. */
@@ -151,7 +177,7 @@ function readCluster(
       fail(
         `-${letter}`,
         word.length > 2 ? `no such option, in ${word}` : "no such option",
-        meant ? `Did you mean ${long}?` : "sbx run --help lists the options",
+        meant ? `Did you mean ${long}?` : "--help lists the options",
       );
     }
     const rest = word.slice(at + 1);

@@ -18,3 +18,10 @@ export const auditArch: Readonly<Record<SeccompArchitecture, number>> = {
 
 /** __X32_SYSCALL_BIT of asm/unistd.h: set in every number of x32, but for -1. */
 export const x32Bit = 0x40000000;
+
+/**
+ * Whose arguments have 32 bits: libseccomp (its arch-*.c, `size`) looks at the low half of each
+ * argument and of each constant there. On i386 the kernel has nothing in the high half; what is there
+ * for arm is not defined, and calls of x32 take no notice of it where their arguments are of 32 bits.
+ */
+export const narrowArchitectures: ReadonlySet<SeccompArchitecture> = new Set(["x86", "x32", "arm"]);

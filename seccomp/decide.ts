@@ -3,9 +3,15 @@
  * with the compiler. Tests hold the one against the other, and `explain` shows which rule decides.
  */
 import { assertNever } from "../spec/step.js";
-import { auditArch, type SeccompArchitecture, x32Bit } from "./architecture.js";
+import {
+  auditArch,
+  narrowArchitectures,
+  type SeccompArchitecture,
+  x32Bit,
+} from "./architecture.js";
 import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
 import { syscallNumber } from "./syscalls.js";
+import { killProcess, mayLetThrough, noSuchCall } from "./verdict.js";
 
 /** What a call gets, and why. */
 export type Decision =
@@ -18,18 +24,11 @@ export type Decision =
       readonly rule: Rule;
       readonly overruled: Decision;
     }
-  /** `greatest` is the greatest number of this architecture that a rule names. */
+  /** `greatest` is the greatest number of this architecture that the profile names. */
   | { readonly kind: "newer"; readonly verdict: Verdict; readonly greatest: number }
   | { readonly kind: "default"; readonly verdict: Verdict }
   /** The architecture is not listed. */
   | { readonly kind: "unlisted"; readonly verdict: Verdict };
-
-/** SECCOMP_RET_KILL_PROCESS. */
-const killProcess = 0x80000000;
-/** SECCOMP_RET_ERRNO with ENOSYS. */
-const noSuchCall = 0x00050026;
-/** SECCOMP_RET_USER_NOTIF; it and all above, TRACE, LOG and ALLOW, may let a call through. */
-const userNotif = 0x7fc00000;
 
 /**
  * `arch` and `nr` as in `struct seccomp_data`, unsigned; `args` as the kernel sees them, unsigned, 64
@@ -44,7 +43,9 @@ export function decide(
   const architecture = ruleSet.architectures.find((listed) => isCallOf(listed, arch, nr));
   if (architecture === undefined) return { kind: "unlisted", verdict: killProcess };
   const named = ({ names }: Rule) => names.some((name) => syscallNumber(architecture, name) === nr);
-  const fits = ({ conditions }: Rule) => conditions.every((condition) => holds(condition, args));
+  const bits = narrowArchitectures.has(architecture) ? 32 : 64;
+  const fits = ({ conditions }: Rule) =>
+    conditions.every((condition) => holds(condition, args, bits));
 
   const decision = decideByRules(ruleSet, architecture, nr, ruleSet.rules.filter(named), fits);
   const rule = ruleSet.refusals.filter(named).find(fits);
@@ -55,7 +56,7 @@ export function decide(
 
 /** `rules` are those that name the call. */
 function decideByRules(
-  { defaultVerdict, newerIsEnosys, rules: all }: RuleSet,
+  { defaultVerdict, newerIsEnosys, rules: all, known }: RuleSet,
   architecture: SeccompArchitecture,
   nr: number,
   rules: readonly Rule[],
@@ -63,8 +64,8 @@ function decideByRules(
 ): Decision {
   const rule = rules.find(({ conditions }) => conditions.length === 0) ?? rules.find(fits);
   if (rule !== undefined) return { kind: "rule", verdict: rule.verdict, rule };
-  const numbers = all.flatMap(({ names }) =>
-    names.map((name) => syscallNumber(architecture, name) ?? -1),
+  const numbers = [...all.flatMap(({ names }) => names), ...known].map(
+    (name) => syscallNumber(architecture, name) ?? -1,
   );
   const greatest = numbers.reduce((a, b) => Math.max(a, b), -1);
   // A profile that names no call of the architecture knows of no number that could be newer.
@@ -83,12 +84,10 @@ function isCallOf(architecture: SeccompArchitecture, arch: number, nr: number): 
   return arch !== auditArch.x32 || isX32 === (architecture === "x32");
 }
 
-function mayLetThrough(verdict: Verdict): boolean {
-  return verdict >= userNotif && verdict < killProcess;
-}
-
-function holds({ index, op, value, valueTwo }: Condition, args: readonly bigint[]): boolean {
-  const argument = args[index] ?? 0n;
+function holds({ index, op, ...constants }: Condition, args: readonly bigint[], bits: number) {
+  const argument = BigInt.asUintN(bits, args[index] ?? 0n);
+  const value = BigInt.asUintN(bits, constants.value);
+  const valueTwo = BigInt.asUintN(bits, constants.valueTwo);
   switch (op) {
     case "EQ":
       return argument === value;

@@ -1,122 +1,37 @@
 /**
- * Writes seccomp/syscall-lists.ts from the kernel's user-space headers.
+ * Writes seccomp/syscall-lists.ts from the kernel's user-space headers, of which renew.sh has the newest.
  *
  *     node --import tsx seccomp/generate-syscalls.ts [--check] [--headers DIR]
  *
- * DIR is where a linux-libc-dev of Debian 13 or later was unpacked, its `usr`, which has every
- * architecture; /usr if not given. With `--check` nothing is written, and older headers and
- * Debian 12's cross packages do as well: exits 1 where list and headers contradict each other on a
- * name or number. What only one of them has is no contradiction, since numbers below the greatest
- * are given out as well (335 in Linux 6.11); what the list lacks is noted on standard output.
+ * DIR is /usr if not given. With `--check` nothing is written: exits 1 where list and headers contradict
+ * each other on a name or number, so that older and newer headers can check what they know. What the
+ * list lacks is noted on standard output, whatever its number: 335 was unused in Linux 6.1, and is
+ * uretprobe in 6.12.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fail, SbxError } from "../spec/error.js";
 import { architectures, type SeccompArchitecture, x32Bit } from "./architecture.js";
+import { readAllNames, readSyscalls } from "./syscall-headers.js";
 
-/** Below DIR: where Debian 13's linux-libc-dev has the headers of all architectures. */
-const everyArchitecture = "lib/linux/uapi";
-
-/** Directories below DIR, as Debian 13, Debian 12, its cross packages and Fedora have them. */
-const x86Directories = [
-  `${everyArchitecture}/x86/asm`,
-  "include/x86_64-linux-gnu/asm",
-  "x86_64-linux-gnu/include/asm",
-  "include/asm",
-];
-const armDirectories = [`${everyArchitecture}/arm/asm`, "arm-linux-gnueabihf/include/asm"];
-
-/** The headers of each architecture: one of the lists of files, the first that is there. */
-const sources: Readonly<Record<SeccompArchitecture, readonly (readonly string[])[]>> = {
-  x86_64: x86Directories.map((path) => [`${path}/unistd_64.h`]),
-  x86: x86Directories.map((path) => [`${path}/unistd_32.h`]),
-  x32: x86Directories.map((path) => [`${path}/unistd_x32.h`, `${path}/unistd.h`]),
-  // Before Linux 6.11 aarch64 had no list of its own.
-  aarch64: [[`${everyArchitecture}/arm64/asm/unistd_64.h`], ["include/asm-generic/unistd.h"]],
-  arm: armDirectories.map((path) => [`${path}/unistd-eabi.h`, `${path}/unistd.h`]),
-};
-
-/** What asm-generic/unistd.h has for architectures of 32 bits, or to be left out by a definition. */
-const notOfAarch64 =
-  /^#if defined\(__SYSCALL_COMPAT\)[\s\S]*?^#endif|^#ifdef __ARCH_WANT_SYNC_FILE_RANGE2[\s\S]*?^#else|\b__NR_(arch_specific_syscall|syscalls)\b/gm;
-
-type Numbers = Map<string, number>;
-
-/** The system calls that headers define: sums of numbers and of other definitions. */
-function readDefinitions(text: string): Numbers {
-  const values = new Map<string, string>();
-  for (const [, name = "", value = ""] of text.matchAll(/^#define\s+(__\w+)\s+([^/\n]+)/gm)) {
-    // The second of a name is for another ABI: that of arm before the EABI, or 32 bits.
-    if (!values.has(name)) values.set(name, value);
-  }
-  const evaluate = (value: string): number =>
-    value
-      .replace(/[()\s]/g, "")
-      .split("+")
-      .map((term) => (values.has(term) ? evaluate(values.get(term) ?? "") : Number(term)))
-      .reduce((sum, term) => sum + term, 0);
-  return new Map(
-    [...values].flatMap(([macro, value]) => {
-      const name = /^__(?:ARM_)?NR_([a-z_][a-z\d_]*)$/.exec(macro)?.[1];
-      return name === undefined ? [] : [[name, evaluate(value)] as const];
-    }),
-  );
-}
-
-function readHeaders(directory: string, arch: SeccompArchitecture): Numbers {
-  const found = sources[arch]
-    .map((paths) => paths.map((path) => join(directory, path)))
-    .find((paths) => paths.every((path) => existsSync(path)));
-  if (found === undefined) {
-    return fail(
-      `read the kernel's headers for ${arch} below ${directory}`,
-      "there are none",
-      "Install linux-libc-dev and, before Debian 13, linux-libc-dev-armhf-cross",
-    );
-  }
-  const text = found.map((path) => readFileSync(path, "utf8")).join("");
-  return readDefinitions(text.replace(notOfAarch64, ""));
-}
-
-/** The names that only architectures have which filters are not compiled for. */
-function readOtherNames(directory: string, known: ReadonlySet<string>): string[] {
-  const root = join(directory, everyArchitecture);
-  const headers = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((path) =>
-    /\/asm\/unistd[^/]*\.h$/.test(path),
-  );
-  // Of each file by itself: their definitions have the same names.
-  const names = headers.flatMap((path) => [
-    ...readDefinitions(readFileSync(join(root, path), "utf8")).keys(),
-  ]);
-  return [...new Set(names)]
-    .filter((name) => !known.has(name) && !/^(reserved|unused)\d+$/.test(name))
-    .sort();
-}
-
-/** Lines of words, 100 characters at most. */
+/** Lines of 100 characters at most. */
 function wrapped(words: readonly string[]): string {
-  const lines = [""];
-  for (const word of words) {
-    const line = lines.at(-1) ?? "";
-    if (line.length + word.length < 100)
-      lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines.join("\n");
+  const text = words.join(" ");
+  return text.replace(/(.{1,100})(?: |$)/g, "$1\n").trimEnd();
 }
 
-/** The numbers, without x32's bit, as seccomp/syscall-lists.ts describes its lists. */
-function listOf(numbers: Numbers, bit: number): string {
+/** As seccomp/syscall-lists.ts describes its lists. */
+function listOf(arch: SeccompArchitecture, numbers: ReadonlyMap<string, number>): string {
+  const bit = arch === "x32" ? x32Bit : 0;
   let next = Number.NaN;
-  const words = [...numbers]
-    .sort(([, a], [, b]) => a - b)
-    .flatMap(([name, number]) => {
-      const known = number === next;
-      next = number + 1;
-      return known ? [name] : [`${number - bit}`, name];
-    });
+  const ascending = [...numbers].sort(([, a], [, b]) => a - b);
+  const words = ascending.flatMap(([name, number]) => {
+    const follows = number === next;
+    next = number + 1;
+    return follows ? [name] : [`${number - bit}`, name];
+  });
   return wrapped(words);
 }
 
@@ -128,11 +43,9 @@ function linuxVersion(directory: string): string {
 
 /** The whole text of seccomp/syscall-lists.ts. */
 function generate(directory: string): string {
-  const tables = architectures.map((arch) => [arch, readHeaders(directory, arch)] as const);
-  const known = new Set(tables.flatMap(([, numbers]) => [...numbers.keys()]));
-  const lists = tables.map(
-    ([arch, numbers]) => `  ${arch}: \`\n${listOf(numbers, arch === "x32" ? x32Bit : 0)}\`,\n`,
-  );
+  const tables = architectures.map((arch) => [arch, readSyscalls(directory, arch)] as const);
+  const lists = tables.map(([arch, numbers]) => `  ${arch}: \`\n${listOf(arch, numbers)}\`,\n`);
+  const isOther = (name: string) => tables.every(([, numbers]) => !numbers.has(name));
   return `/**
  * The system calls of Linux ${linuxVersion(directory)}. Written by seccomp/generate-syscalls.ts from the kernel's headers
  * asm/unistd*.h: not to be edited. seccomp/syscalls.ts reads it; text loads faster than objects.
@@ -148,30 +61,28 @@ ${lists.join("")}};
 
 /** Names that only other architectures have. */
 export const otherNames = \`
-${wrapped(readOtherNames(directory, known))}\`;
+${wrapped(readAllNames(directory).filter(isOther))}\`;
 `;
 }
 
-/** Throws where the list and the headers contradict each other; gives what the list lacks. */
+/** Fails where the list and the headers contradict each other; gives what the list lacks. */
 async function check(directory: string): Promise<string[]> {
   const { syscallName, syscallNumber } = await import("./syscalls.js");
   const wrong: string[] = [];
   const lacking: string[] = [];
   for (const arch of architectures) {
-    const numbers = readHeaders(directory, arch);
-    for (const [name, number] of numbers) {
-      const listed = syscallName(arch, number);
-      const listedNumber = syscallNumber(arch, name);
-      if (listedNumber === number) continue;
+    for (const [name, number] of readSyscalls(directory, arch)) {
+      const listed = syscallNumber(arch, name);
+      if (listed === number) continue;
       const found = `${arch} ${name} ${number}`;
-      if (listed === null && listedNumber === null) lacking.push(found);
-      else wrong.push(`${found}, listed as ${listed ?? name} ${listedNumber ?? number}`);
+      const instead = listed ?? syscallName(arch, number);
+      if (instead === null) lacking.push(found);
+      else wrong.push(`${found}, listed as ${instead}`);
     }
   }
-  if (wrong.length > 0) {
-    fail("check seccomp/syscall-lists.ts", `the headers have ${wrong.join("; ")}`, "Write it anew");
-  }
-  return lacking;
+  if (wrong.length === 0) return lacking;
+  const why = `the headers have ${wrong.join("; ")}`;
+  return fail("check seccomp/syscall-lists.ts", why, "Run seccomp/renew.sh");
 }
 
 async function main(): Promise<void> {

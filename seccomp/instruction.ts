@@ -18,6 +18,8 @@ export const maxInstructions = 4096;
 export const opcodes = {
   /** BPF_LD | BPF_W | BPF_ABS: a word of seccomp_data. */
   load: 0x20,
+  /** BPF_ALU | BPF_SUB | BPF_K */
+  subtract: 0x14,
   /** BPF_ALU | BPF_AND | BPF_K */
   and: 0x54,
   /** BPF_JMP | BPF_JA */

@@ -8,7 +8,10 @@ import type { SeccompArchitecture } from "./architecture.js";
 export const operators = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"] as const;
 export type Operator = (typeof operators)[number];
 
-/** A comparison of one argument of the call, unsigned, 64 bits. */
+/**
+ * A comparison of one argument of the call, unsigned, 64 bits; on `narrowArchitectures` the low 32
+ * bits of both sides are compared.
+ */
 export interface Condition {
   /** 0 to 5. */
   readonly index: number;
@@ -39,8 +42,8 @@ export interface Rule {
  * The meaning, for a call of a listed architecture: a `refusal` that fits decides first, but only
  * over a verdict that would let the call through. Then the first rule without conditions that names
  * the call, wherever it stands; then the first rule whose conditions all hold; then the default. A
- * number above the greatest that any rule names gets ENOSYS where `newerIsEnosys`. An architecture
- * that is not listed gets SECCOMP_RET_KILL_PROCESS.
+ * number above the greatest that `rules` and `known` name gets ENOSYS where `newerIsEnosys`. An
+ * architecture that is not listed gets SECCOMP_RET_KILL_PROCESS.
  */
 export interface RuleSet {
   /** The native one first; it is always listed. */
@@ -48,5 +51,7 @@ export interface RuleSet {
   readonly defaultVerdict: Verdict;
   readonly rules: readonly Rule[];
   readonly refusals: readonly Rule[];
+  /** What else the profile names, in rules that decide nothing because their verdict is the default. */
+  readonly known: readonly string[];
   readonly newerIsEnosys: boolean;
 }

@@ -1,5 +1,5 @@
 /** System calls by name and number, for each architecture that filters are compiled for. */
-import { type SeccompArchitecture, x32Bit } from "./architecture.js";
+import { architectures, type SeccompArchitecture, x32Bit } from "./architecture.js";
 import { otherNames, syscallLists } from "./syscall-lists.js";
 
 interface Table {
@@ -29,7 +29,7 @@ function parseList(list: string, bit: number): Table {
   return { numbers, names };
 }
 
-/** Made when it is first asked for: a filter is compiled for two or three of the architectures. */
+/** Made when it is first asked for: a filter is for two or three of the architectures. */
 function table(arch: SeccompArchitecture): Table {
   const known = tables.get(arch);
   if (known !== undefined) return known;
@@ -59,7 +59,5 @@ export function syscallName(arch: SeccompArchitecture, number: number): string |
  */
 export function isSyscallName(name: string): boolean {
   others ??= new Set(words(otherNames));
-  if (others.has(name)) return true;
-  const lists = Object.keys(syscallLists) as SeccompArchitecture[];
-  return lists.some((arch) => table(arch).numbers.has(name));
+  return others.has(name) || architectures.some((arch) => tableOf(arch).has(name));
 }

@@ -9,9 +9,11 @@ export type Report = (at: string, why: string, hint?: string) => void;
 
 export type Check<T> = (value: unknown, at: string, report: Report) => T | undefined;
 
-/** A value as an error shows it, cut where it is long. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+/** A value as an error shows it, cut where it is long. Of numbers that JSON knows, bigint too. */
+export function shown(value: unknown): string {
+  const text =
+    JSON.stringify(value, (_, each) => (typeof each === "bigint" ? Number(each) : each)) ??
+    String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

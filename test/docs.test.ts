@@ -9,7 +9,8 @@ import {
   runOptions,
   unshareOptions,
 } from "../cmd/options.js";
-import { asksForHelp, parseCommand, parseRun } from "../cmd/parse.js";
+import { asksForHelp, parseCommand, parseRun, parseWords } from "../cmd/parse.js";
+import { type SeccompCommand, seccompCommands } from "../cmd/seccomp-options.js";
 import { svg } from "../docs/svg.js";
 import { suite } from "./support/suite.js";
 
@@ -27,8 +28,12 @@ const documents = [".", "docs"].flatMap((folder) =>
 const reference = "docs/sbx.1.md";
 const options = Object.entries<RunOption>(runOptions);
 
+const seccompOptions = new Map(
+  Object.values(seccompCommands).flatMap((each) => Object.entries<RunOption>(each.options)),
+);
+
 /** Options of the other commands, and what yargs adds. */
-const otherFlags = ["stage", "lower", "json", "help", "version"];
+const otherFlags = ["stage", "lower", "json", "help", "version", ...seccompOptions.keys()];
 
 /** The heads of the reference's entries: `- **…** (default: …; since v…)`. */
 function entries(page: string): string[] {
@@ -47,8 +52,11 @@ const names = (entry: string) => [...entry.matchAll(/`(--?[a-z-]+)/g)].map(([, n
 
 test("every option has an entry with its names, its default and a version", () => {
   const heads = entries(read(reference));
-  for (const [name, option] of options) {
-    const head = heads.find((line) => names(line)[0] === spelling(name));
+  for (const [name, option] of [...options, ...seccompOptions]) {
+    const isSeccomp = seccompOptions.get(name) === option;
+    const head = heads.find(
+      (line) => names(line)[0] === spelling(name) && line.includes("`sbx seccomp") === isSeccomp,
+    );
     assert.ok(head, `no entry for --${name}`);
     assert.equal(names(head), [name, ...aliasesOf(option)].map(spelling), `names of --${name}`);
     const { defaultDescription: value } = option;
@@ -113,6 +121,9 @@ test("every command line in a document can be parsed", () => {
         assert.not.throws(() => parseRun(rest.slice(1), explainOptions), undefined, line);
       } else if (command === "unshare") {
         assert.not.throws(() => parseCommand(rest, unshareOptions), undefined, line);
+      } else if (command === "seccomp") {
+        const { options } = seccompCommands[rest[0] as SeccompCommand];
+        assert.not.throws(() => parseWords(rest.slice(1), options), undefined, line);
       } else {
         assert.ok(/^(run|diff|rm|check|completion|help|--help|--version)$/.test(command), line);
       }

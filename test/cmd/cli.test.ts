@@ -66,10 +66,13 @@ test("an empty ROOTFS and an empty user are named", async () => {
   );
 });
 
-for (const line of ["--help", "help", "help help", "help run", "run --help", "explain --help"]) {
+for (const line of [
+  ...["--help", "help", "help help", "help run", "run --help", "explain --help"],
+  ...["help seccomp", "seccomp --help", "seccomp compile x --help", "help seccomp explain"],
+]) {
   test(`sbx ${line} is help`, async () => {
     const { code, stdout, stderr } = await sbx(line.split(" "));
-    assert.match(stdout, /^sbx (COMMAND|run|explain run)/);
+    assert.match(stdout, /^sbx (COMMAND|run|explain run|seccomp)/);
     assert.is(stderr, "");
     assert.is(code, 0);
   });

@@ -103,6 +103,25 @@ test.needs(
   },
 );
 
+test.needs("bash", "bash completes the commands of seccomp", () => {
+  assert.equal(bash("sbx sec"), ["seccomp"]);
+  assert.equal(bash("sbx seccomp "), ["check", "compile", "explain", "diff"]);
+  assert.equal(bash("sbx seccomp compile --for"), ["--format"]);
+  assert.equal(bash("sbx seccomp check --for"), []);
+  assert.equal(bash("sbx seccomp check --"), [
+    ...["--arch", "--caps", "--kernel", "--exact", "--no-exact", "--strict", "--no-strict"],
+    "--help",
+  ]);
+  assert.equal(bash("sbx seccomp compile --format "), ["bpf", "json", "asm"]);
+  assert.equal(bash("sbx seccomp compile x --format=a"), ["asm"]);
+  assert.equal(bash("sbx seccomp compile -o root"), ["rootfs dir", "root.env"].sort().reverse());
+  assert.equal(bash("sbx seccomp explain --arch arm"), ["arm64", "arm"]);
+  assert.equal(bash("sbx seccomp diff --arch arm"), ["arm64"]);
+  assert.equal(bash("sbx seccomp diff default root."), ["root.env"]);
+  assert.equal(bash("sbx seccomp check def"), ["default"]);
+  assert.equal(bash("sbx seccomp explain root"), []);
+});
+
 test.needs("fish", "fish completes the same", () => {
   assert.equal(fish("sbx ex"), ["explain"]);
   assert.equal(fish("sbx run --pid "), ["host", "private"]);
@@ -115,6 +134,14 @@ test.needs("fish", "fish completes the same", () => {
   assert.equal(fish("sbx explain run --stage plan roo"), ["rootfs dir/"]);
   assert.equal(fish("sbx run --cap-add net_a"), ["NET_ADMIN"]);
   assert.equal(fish("sbx run --ulimit nof"), ["nofile="]);
+  assert.equal(fish("sbx seccomp "), ["check", "compile", "diff", "explain"]);
+  assert.equal(fish("sbx seccomp explain "), []);
+  assert.equal(fish("sbx seccomp compile --for"), ["--format"]);
+  assert.equal(fish("sbx seccomp check --js"), []);
+  assert.equal(fish("sbx check --js"), ["--json"]);
+  assert.equal(fish("sbx seccomp explain --arch arm"), ["arm", "arm64"]);
+  assert.equal(fish("sbx seccomp diff default def"), ["default"]);
+  assert.equal(fish("sbx seccomp check root.e"), ["root.env"]);
 });
 
 test.run();

@@ -1,9 +1,19 @@
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { readText } from "../../cmd/files.js";
+import { readText, writeWhole } from "../../cmd/files.js";
 import { failureOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
@@ -53,6 +63,26 @@ test("a pipe is read, but not a second time", () => {
   writer.kill();
   const refused = failureOf(() => readText(path, "--env-file F", { pipes: false }));
   assert.match(refused, /^sbx: --env-file F: is a pipe, which was read already/);
+});
+
+test("a file is written as a whole: who has the old one open keeps it, and nothing is left over", () => {
+  const place = join(directory, "whole");
+  mkdirSync(place);
+  const file = join(place, "file");
+  writeWhole(file, "first", "at");
+  linkSync(file, join(directory, "old"));
+  writeWhole(file, new Uint8Array([50]), "at");
+  assert.is(readFileSync(file, "utf8"), "2");
+  assert.is(readFileSync(join(directory, "old"), "utf8"), "first");
+  assert.equal(readdirSync(place), ["file"]);
+  const failed = failureOf(() => writeWhole(place, "x", "--output place"));
+  assert.match(failed, /^sbx: --output place: .*\(EISDIR\)\. Give a path that you may write to$/);
+  assert.match(
+    failureOf(() => writeWhole(join(place, "none/x"), "x", "at")),
+    "(ENOENT)",
+  );
+  writeWhole("/dev/null", "x", "at");
+  assert.ok(statSync("/dev/null").isCharacterDevice());
 });
 
 test.run();

@@ -1,7 +1,7 @@
 import * as assert from "uvu/assert";
 import yargs from "yargs";
 import { runOptions } from "../../cmd/options.js";
-import { asksForHelp, parseRun } from "../../cmd/parse.js";
+import { asksForHelp, parseRun, parseWords } from "../../cmd/parse.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("cmd/parse");
@@ -99,7 +99,7 @@ const wrong: [string[], RegExp][] = [
   [["--init", "--"], /no ROOTFS/],
   [["--hostnmae", "x", "/"], /^sbx: --hostnmae: no such option\. Did you mean --hostname\?$/],
   [["--no-inti", "/"], /Did you mean --no-init\?/],
-  [["--frobnicate", "/"], /no such option\. sbx run --help/],
+  [["--frobnicate", "/"], /no such option\. --help lists/],
   [["--constructor", "/"], /no such option/],
   [["--__proto__=1", "/"], /no such option/],
   [["-x", "/"], /^sbx: -x: no such option/],
@@ -191,6 +191,24 @@ test("agrees with yargs on plain lines", async () => {
     .parserConfiguration({ "camel-case-expansion": false, "strip-aliased": true })
     .parse();
   assert.equal({ ...parsed }, { ...flagsOf(...argv) });
+});
+
+test("options of a command without a payload stand anywhere, up to a --", () => {
+  const table = {
+    arch: { type: "string", describe: "", group: "", choices: ["amd64", "arm64"] },
+    out: { type: "string", describe: "", group: "", alias: "o" },
+    exact: { type: "boolean", describe: "", group: "" },
+  } as const;
+  const parsed = (line: string) => parseWords(line.split(" "), table);
+  assert.equal(parsed("a --arch arm64 -100 -o x b --exact"), {
+    flags: { arch: "arm64", out: "x", exact: true },
+    words: ["a", "-100", "b"],
+  });
+  assert.equal(parsed("a - -- --arch -ox"), { flags: {}, words: ["a", "-", "--arch", "-ox"] });
+  assert.throws(() => parsed("a --arhc=x"), "--arhc: no such option. Did you mean --arch?");
+  assert.throws(() => parsed("a --arch=x86"), "must be amd64 or arm64");
+  assert.throws(() => parsed("a -o"), "needs a value");
+  assert.throws(() => parsed("a -x"), "-x: no such option. --help lists the options");
 });
 
 test.run();

@@ -2,12 +2,13 @@
  * Root file systems for tests, made once and kept in the cache. Treat them as read-only, and take a
  * copy for `--in-place`.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { testCache } from "./home.js";
+import { exit, madeOnce, run } from "./once.js";
 import { findInPath } from "./skip.js";
 
 const directories = "bin dev etc home/alice mnt opt proc root run srv sys usr var/log".split(" ");
@@ -90,10 +91,10 @@ function put(fresh: string, path: string): string {
 /**
  * A Debian (or Ubuntu) minbase of this machine's own release, from the machine's own apt sources. Its
  * files belong to the ids that `sbx run` maps: root's to the caller, all others to the subids. Takes
- * half a minute the first time; test files that ask at the same time wait for each other.
+ * half a minute the first time.
  */
 export function debianRootfs(): Promise<string> {
-  return once(`${suite()}-minbase`, async (work) => {
+  return madeOnce(`${suite()}-minbase`, async (work) => {
     const archive = join(work, "rootfs.tar");
     const fresh = join(work, "rootfs");
     await mmdebstrap(archive, ["--format=tar"]);
@@ -108,7 +109,7 @@ export function debianRootfs(): Promise<string> {
  * first time takes a minute.
  */
 export function debianPackages(): Promise<string> {
-  return once(`${suite()}-packages`, async (work) => {
+  return madeOnce(`${suite()}-packages`, async (work) => {
     const include = "--include=git,gcc,libc6-dev";
     const keep = `--customize-hook=copy-out /var/cache/apt/archives '${work}'`;
     await mmdebstrap("/dev/null", ["--format=null", include, keep]);
@@ -128,24 +129,6 @@ function mmdebstrap(target: string, options: readonly string[]): Promise<void> {
   const mode = process.getuid?.() === 0 ? "--mode=root" : "--mode=unshare";
   const own = ["--quiet", "--variant=minbase", mode, ...options];
   return run("mmdebstrap", [...own, suite(), target, aptSources(suite())]);
-}
-
-/** The path of what is kept under a name; `make` makes it in a directory of its own where it is missing. */
-async function once(name: string, make: (work: string) => Promise<string>): Promise<string> {
-  const path = join(testCache(), name);
-  if (fs.existsSync(path)) return path;
-  const unlock = await lock(`${path}.lock`);
-  try {
-    if (fs.existsSync(path)) return path;
-    const work = fs.mkdtempSync(`${path}.`);
-    try {
-      return put(await make(work), path);
-    } finally {
-      fs.rmSync(work, { recursive: true, force: true });
-    }
-  } finally {
-    unlock();
-  }
 }
 
 /** The file of sources.list(5) that the distribution came with, in one style or the other. */
@@ -201,29 +184,4 @@ function subids(file: string): [string, string] {
     if ((owner === username || owner === `${uid}`) && start && size) return [start, size];
   }
   throw new Error(`${file} has no range for ${username}`);
-}
-
-function run(command: string, args: readonly string[]): Promise<void> {
-  return exit(spawn(command, args, { stdio: ["ignore", "inherit", "inherit"] }), command);
-}
-
-function exit(child: ChildProcess, what: string): Promise<void> {
-  return new Promise((done, reject) => {
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      if (code === 0) done();
-      else reject(new Error(`${what} ended with ${signal ?? code}`));
-    });
-  });
-}
-
-/** Waits for the lock of flock(1), and gives the function that lets go of it. */
-async function lock(path: string): Promise<() => void> {
-  const holder = spawn("flock", [path, "sh", "-c", "echo; cat"], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const ended = exit(holder, `lock ${path}`);
-  const locked = new Promise((done) => holder.stdout.once("data", done));
-  await Promise.race([locked, ended]);
-  return () => holder.stdin.end();
 }

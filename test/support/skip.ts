@@ -29,6 +29,11 @@ const checks = {
   zsh: () => inPath("zsh"),
   fish: () => inPath("fish"),
   python3: () => inPath("python3"),
+  "x86-64 calls": () => x86Calls(),
+  "i386 calls": () => x86Calls() ?? i386Calls(),
+  "arm64 guest": () => inPath("qemu-system-aarch64") ?? debianPackages(),
+  "arm64 compiler": () => inPath("aarch64-linux-gnu-gcc"),
+  "arm compiler": () => inPath("arm-linux-gnueabihf-gcc"),
 } satisfies Record<string, Check>;
 
 /** What `test.needs` takes. */
@@ -103,4 +108,19 @@ function staticBusybox(): string | null {
   // PT_INTERP names the loader that a dynamic program needs, and a rootfs of one file lacks.
   const dynamic = fs.readFileSync(path).subarray(0, 4096).includes("/ld-");
   return dynamic ? "busybox is not static: install busybox-static" : null;
+}
+
+function x86Calls(): string | null {
+  return process.arch === "x64" ? inPath("gcc") : `this machine is ${process.arch}, not x64`;
+}
+
+/** The file comes with CONFIG_IA32_EMULATION. */
+function i386Calls(): string | null {
+  return fs.existsSync("/proc/sys/abi/vsyscall32") ? null : "the kernel has no calls of i386";
+}
+
+/** Kernels for guests are Debian's. */
+function debianPackages(): string | null {
+  const isDebian = /^ID=debian$/m.test(read("/etc/os-release"));
+  return isDebian ? (inPath("apt-get") ?? inPath("dpkg-deb")) : "the apt sources are not Debian's";
 }
