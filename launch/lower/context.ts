@@ -39,6 +39,8 @@ export interface Memory {
   readonly scratch: Address;
   /** The absolute path of the throw-away uppers' directory. */
   readonly storePath: Address;
+  /** Directory entries, as getdents64(2) gives them. */
+  readonly entries: Address;
 }
 
 export const textSize = 4096;
@@ -132,6 +134,7 @@ export function context(plan: Plan): Context {
       status: b.buffer("status", 8),
       scratch: b.buffer("scratch", scratchSize),
       storePath: b.buffer("storePath", janitor ? textSize : 1),
+      entries: b.buffer("entries", janitor ? scratchSize : 1),
     },
   };
 }

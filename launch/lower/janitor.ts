@@ -8,7 +8,7 @@ import { errnoNumbers } from "../../spec/linux.js";
 import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, minus, signo } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import type { Slot } from "../ir.js";
 import { type Context, s, scratchSize } from "./context.js";
 import { takeEntry } from "./dirents.js";
 import { leaveCaller } from "./fds.js";
@@ -18,6 +18,10 @@ import { compose } from "./text.js";
 const storeFd = slot("storeFd");
 const janitorPid = slot("janitorPid");
 const directory = slot("directory");
+/** The directory of all stores, and one of those that was left behind, while they are locked. */
+const parent = slot("storesFd");
+const locked = slot("staleFd");
+const top = slot("topPath");
 const entries = slot("entries");
 const place = slot("place");
 const name = slot("entryName");
@@ -96,26 +100,30 @@ export function startJanitor(c: Context): void {
   b.must("setns", [namespace, k("CLONE_NEWUSER")]);
   leaveCaller(c);
   leaveGuard(c);
-  b.store(4, memory.scratch, 0, init);
-  b.store(4, memory.scratch, 4, k("POLLIN"));
   for (const fd of [s.releaseWrite, s.controlOutside, s.signalFd]) b.must("close", [fd]);
   b.failTo("janitor.end");
   b.must("write", [readyWrite, b.text("!"), 1]);
+  sweep(c);
+  b.failTo("janitor.end");
+  b.store(4, memory.scratch, 0, init);
+  b.store(4, memory.scratch, 4, k("POLLIN"));
   b.must("ppoll", [memory.scratch, 1, 0, 0, 8]);
-  removeTree(c, b.buffer("directoryEntries", scratchSize));
+  b.set(top, memory.storePath);
+  b.call("tree.remove");
   b.label("janitor.end");
   b.exit(0);
   b.label("janitor.fail");
   b.store(8, memory.scratch, 0, s.errno);
   b.ignore("then the monitor is dead", "write", [readyWrite, memory.scratch, 8]);
   b.exit(0);
+  removeTree(c);
 
   b.label(monitor);
   b.failTo("monitor.fail");
   b.must("close", [namespace]);
   b.must("close", [init]);
   awaitReady(c, readyRead, readyWrite);
-  b.must("mkdirat", [k("AT_FDCWD"), c.memory.storePath, constant("0700", 0o700)]);
+  makeStore(c);
   makeOpen(c);
 }
 
@@ -133,6 +141,63 @@ function awaitReady({ b, memory }: Context, readyRead: Slot, readyWrite: Slot): 
   b.load(8, s.errno, memory.scratch);
   b.fail();
   b.label(ready);
+}
+
+/**
+ * The directory is locked as long as the monitor lives, which tells it from what killed ones have left
+ * behind. The parent is locked meanwhile, so that no one finds it before.
+ */
+function makeStore(c: Context): void {
+  const { b, memory } = c;
+  b.must("openat", [k("AT_FDCWD"), b.text(parentOf(c)), k("O_RDONLY", "O_CLOEXEC"), 0], parent);
+  b.must("flock", [parent, k("LOCK_EX")]);
+  b.must("mkdirat", [k("AT_FDCWD"), memory.storePath, constant("0700", 0o700)]);
+  b.must("openat", [k("AT_FDCWD"), memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
+  b.must("flock", [directory, k("LOCK_EX", "LOCK_NB")]);
+  b.must("close", [parent]);
+}
+
+function parentOf(c: Context): string {
+  const action = c.plan.steps[stepOf(c, "makeUpperStore")]?.action;
+  if (action?.kind !== "makeUpperStore") throw new Error("there is no upper store");
+  return action.parent;
+}
+
+/**
+ * In the janitor: removes what sandboxes whose janitor was killed as well have left behind. One that
+ * cannot be removed ends it, as under another id map: who can will come.
+ */
+function sweep(c: Context): void {
+  const { b, memory } = c;
+  b.failTo("sweep.end");
+  b.label("sweep.next");
+  b.must("openat", [k("AT_FDCWD"), b.text(parentOf(c)), k("O_RDONLY", "O_CLOEXEC"), 0], parent);
+  b.must("flock", [parent, k("LOCK_EX")]);
+  b.label("sweep.read");
+  b.must("getdents64", [parent, memory.entries, scratchSize], entries);
+  b.branch(entries, "eq", 0, "sweep.swept");
+  b.set(place, memory.entries);
+  b.alu("add", entries, entries, memory.entries);
+  b.label("sweep.entry");
+  b.branch(place, "ge", entries, "sweep.read");
+  takeEntry(c, place, name, "sweep.entry");
+  b.must("openat", [parent, name, k("O_RDONLY", "O_CLOEXEC"), 0], locked);
+  b.attempt("flock", [locked, k("LOCK_EX", "LOCK_NB")], s.result);
+  b.branch(s.result, "eq", 0, "sweep.stale");
+  b.must("close", [locked]);
+  b.jump("sweep.entry");
+  b.label("sweep.stale");
+  compose(c, [b.text(`${parentOf(c)}/`), { string: name }]);
+  b.must("close", [parent]);
+  b.set(top, memory.text);
+  b.call("tree.remove");
+  b.must("close", [locked]);
+  b.attempt("unlinkat", [k("AT_FDCWD"), memory.text, k("AT_REMOVEDIR")], s.result);
+  b.branch(s.result, "eq", minus("ENOENT"), "sweep.next");
+  b.jump("sweep.end");
+  b.label("sweep.swept");
+  b.must("close", [parent]);
+  b.label("sweep.end");
 }
 
 /** Where root inside is not the caller: the parent, which is the caller's alone, still keeps all others out. */
@@ -162,11 +227,11 @@ export function awaitJanitor(c: Context): void {
 }
 
 /**
- * Removes the directory with all that is in it, without recursion: entries are removed where they
+ * A subroutine: removes the directory whose path is at `top` with all that is in it, without recursion: entries are removed where they
  * can be, else entered; an empty directory is left through "..", and removed when its parent is read
  * again. The top is known by device and inode, so that the walk never goes above it.
  */
-function removeTree(c: Context, buffer: Address): void {
+function removeTree(c: Context): void {
   const { b, memory } = c;
   const topDevice = slot("topDevice");
   const topInode = slot("topInode");
@@ -178,17 +243,18 @@ function removeTree(c: Context, buffer: Address): void {
     b.load(8, toDevice, memory.scratch);
     b.load(8, toInode, memory.scratch, 8);
   };
-
-  b.must("openat", [k("AT_FDCWD"), c.memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
+  b.label("tree.remove");
+  b.failTo("remove.end");
+  b.must("openat", [k("AT_FDCWD"), top, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
   identify(directory, topDevice, topInode);
   b.label("remove.scan");
   b.set(removed, 0);
   b.must("lseek", [directory, 0, k("SEEK_SET")]);
   b.label("remove.read");
-  b.must("getdents64", [directory, buffer, scratchSize], entries);
+  b.must("getdents64", [directory, memory.entries, scratchSize], entries);
   b.branch(entries, "eq", 0, "remove.scanned");
-  b.set(place, buffer);
-  b.alu("add", entries, entries, buffer);
+  b.set(place, memory.entries);
+  b.alu("add", entries, entries, memory.entries);
   b.label("remove.entry");
   b.branch(place, "ge", entries, "remove.read");
   takeEntry(c, place, name, "remove.entry");
@@ -197,7 +263,7 @@ function removeTree(c: Context, buffer: Address): void {
   b.branch(s.result, "eq", 0, "remove.entry");
   b.attempt("unlinkat", [directory, name, k("AT_REMOVEDIR")], s.result);
   b.branch(s.result, "eq", 0, "remove.entry");
-  b.branch(s.result, "ne", minus("ENOTEMPTY"), "janitor.end");
+  b.branch(s.result, "ne", minus("ENOTEMPTY"), "remove.end");
   b.must("openat", [directory, name, k("O_RDONLY", "O_CLOEXEC"), 0], child);
   b.jump("remove.enter");
 
@@ -213,5 +279,7 @@ function removeTree(c: Context, buffer: Address): void {
   b.set(directory, child);
   b.jump("remove.scan");
   b.label("remove.top");
-  b.must("unlinkat", [k("AT_FDCWD"), c.memory.storePath, k("AT_REMOVEDIR")]);
+  b.must("unlinkat", [k("AT_FDCWD"), top, k("AT_REMOVEDIR")]);
+  b.label("remove.end");
+  b.return();
 }

@@ -260,6 +260,36 @@ test.needs(full, "an upper on disk with files of other users", async () => {
   }
 });
 
+test.needs(
+  plain,
+  "an upper on disk: the next run removes what a killed janitor has left",
+  async () => {
+    const program = await compileOld("disk-sweep", "--userns=single", busyboxRootfs());
+    const script = `mkdir -p /a/b/c; echo x >/a/b/c/d; exec sleep ${marker}`;
+    const [killed, living] = [monitor(program, script), monitor(program, script)];
+    const ends = [ended(killed), ended(living)];
+    await until(
+      () =>
+        processesNaming(marker).filter(({ commandLine }) => commandLine.startsWith("sleep"))
+          .length === 2,
+    );
+    const kept = entriesOf(uppers);
+    assert.is(kept.length, 2);
+    // The janitor before the init, whose end it waits for.
+    for (const pid of childrenOf(killed.pid ?? 0).reverse()) process.kill(pid, "SIGKILL");
+    killed.kill("SIGKILL");
+    await ends[0];
+    assert.equal(entriesOf(uppers), kept);
+  assert.is((await start([program, "true"])).code, 0);
+    const own = entriesOf(uppers);
+    assert.is(own.length, 1);
+    assert.match(own[0] ?? "", `/${living.pid}-`);
+    living.kill("SIGKILL");
+    await ends[1];
+    await assertGone(program, mountPoints());
+  },
+);
+
 test.needs(plain, "an upper on disk: a set-up that fails leaves nothing", async () => {
   const program = await compileOld(
     "disk-fails",
