@@ -13,7 +13,7 @@ import type { Action } from "../../spec/step.js";
 import { at, constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
-import { type Context, octal, pseudoErrno, s } from "./context.js";
+import { type Context, octal, preservedFds, pseudoErrno, s } from "./context.js";
 import { leaveCaller } from "./fds.js";
 import { makeDirectories } from "./filesystem.js";
 import { leaveGuard } from "./guard.js";
@@ -30,7 +30,7 @@ const saidWrite = slot("saidWrite");
 const fuse = slot("fuseFd");
 
 /** Where fuse-overlayfs finds /dev/fuse, and the init what it passes on; above what a set-up opens. */
-const fuseNumber = 31;
+const fuseNumber = (c: Context) => 31 + preservedFds(c);
 const firstLayer = 32;
 /** In the server's own mount namespace: a directory that no layer is, for what is mounted there covers it. */
 const base = "/sys";
@@ -124,10 +124,10 @@ function becomeServer(c: Context, action: Serve): void {
   b.must("recvmsg", [serverSide, fdMessage(c, null), 0], s.result);
   b.branch(s.result, "ne", 1, gone);
   b.load(4, fuse, memory.scratch, controlOffset + 16);
-  b.must("dup3", [fuse, fuseNumber, 0]);
+  b.must("dup3", [fuse, fuseNumber(c), 0]);
   b.must("close", [fuse]);
   unblockSignals(c);
-  const words = [action.program, "-f", "-o", options, `/dev/fd/${fuseNumber}`].map(b.text);
+  const words = [action.program, "-f", "-o", options, `/dev/fd/${fuseNumber(c)}`].map(b.text);
   b.ignore("the next line tells", "execve", [
     b.text(action.program),
     b.words("serverArguments", [...words, 0], false),
@@ -223,7 +223,7 @@ export function mountServed(c: Context, target: string): void {
   const ids = actionOf(c, "setIds");
   makeDirectories(c, target, 0o755);
   b.must("openat", [k("AT_FDCWD"), b.text("/dev/fuse"), k("O_RDWR", "O_CLOEXEC"), 0], fuse);
-  b.must("dup3", [fuse, fuseNumber, k("O_CLOEXEC")]);
+  b.must("dup3", [fuse, fuseNumber(c), k("O_CLOEXEC")]);
   b.must("close", [fuse]);
   b.must("mount", [
     b.text("fuse-overlayfs"),
@@ -231,11 +231,11 @@ export function mountServed(c: Context, target: string): void {
     b.text("fuse.fuse-overlayfs"),
     k("MS_NODEV"),
     b.text(
-      `fd=${fuseNumber},rootmode=40000,user_id=${ids?.uid ?? 0},group_id=${ids?.gid ?? 0},allow_other,default_permissions`,
+      `fd=${fuseNumber(c)},rootmode=40000,user_id=${ids?.uid ?? 0},group_id=${ids?.gid ?? 0},allow_other,default_permissions`,
     ),
   ]);
-  b.must("sendmsg", [clientSide, fdMessage(c, fuseNumber), k("MSG_NOSIGNAL")]);
-  b.must("close", [fuseNumber]);
+  b.must("sendmsg", [clientSide, fdMessage(c, fuseNumber(c)), k("MSG_NOSIGNAL")]);
+  b.must("close", [fuseNumber(c)]);
   b.must("close", [clientSide]);
   b.comment("wait until it serves: an error tells that it does not");
   b.must("newfstatat", [k("AT_FDCWD"), b.text(target), memory.scratch, 0]);

@@ -77,7 +77,7 @@ function overlay(facts: Facts): Finding {
     },
     bad: (failure, errno) => ({
       found: describeFailure(failure),
-      mend: `${mendOverlay(facts, errno)}; without it use --read-only or --in-place`,
+      mend: `${mendOverlay(facts, errno)}; without it use --overlay=fuse, --read-only or --in-place`,
     }),
     consequence,
   });

@@ -280,7 +280,7 @@ test.needs(
     killed.kill("SIGKILL");
     await ends[0];
     assert.equal(entriesOf(uppers), kept);
-  assert.is((await start([program, "true"])).code, 0);
+    assert.is((await start([program, "true"])).code, 0);
     const own = entriesOf(uppers);
     assert.is(own.length, 1);
     assert.match(own[0] ?? "", `/${living.pid}-`);

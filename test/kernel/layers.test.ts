@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { attempt, compileTo, inside, refusal, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
-import { mountPoints, processesNaming, start } from "../support/sandbox.js";
+import { command, mountPoints, processesNaming, start } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
@@ -177,6 +177,22 @@ test.needs(kernel, "without an overlay: read-only but for a few, and said aloud"
   assert.match(stdout, /^x\ndrwxrwxrwt .*\ntmpfs +64 /m);
   assert.match(stderr, /^sbx: the rootfs is read-only, .* \/tmp can be written to/);
 });
+
+test.needs(
+  [...fuse, "bash"],
+  "many preserved fds, and layers, do not get in each other's way",
+  async () => {
+    const lower = layer("beside-fds", { in: "layer\n" });
+    for (const by of ["--overlay=kernel", "--overlay=fuse"]) {
+      const script = `for n in {3..62}; do eval "exec $n</etc/os-release"; done
+      exec "$0" run ${by} --preserve-fds=60 --lower=${lower} ${busyboxRootfs()} \\
+        sh -c 'ls /proc/self/fd | wc -l; cat /in; wc -c </proc/self/fd/31'`;
+      const { stdout, stderr } = await start(["bash", "-c", script, command]);
+      const size = fs.statSync("/etc/os-release").size;
+      assert.is(stdout, `64\nlayer\n${size}\n`, stderr);
+    }
+  },
+);
 
 test.needs(fuse, "what fuse-overlayfs says is part of the error", async () => {
   const program = await compileTo(join(root, "says"), ["--overlay=fuse", busyboxRootfs()], {
