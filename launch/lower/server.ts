@@ -12,14 +12,14 @@ import { errnoNumbers } from "../../spec/linux.js";
 import type { Action } from "../../spec/step.js";
 import { at, constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
-import { type Context, octal, preservedFds, pseudoErrno, s } from "./context.js";
+import type { Slot } from "../ir.js";
+import { type Context, pseudoErrno, s } from "./context.js";
 import { leaveCaller } from "./fds.js";
 import { makeDirectories } from "./filesystem.js";
 import { leaveGuard } from "./guard.js";
 import { mapIds, unblockSignals } from "./handshake.js";
-import { openLayer } from "./layers.js";
 import { failure } from "./report.js";
+import { arrangeLayers, fdMessage, fdOffset, fuseNumber, openPlaces } from "./served.js";
 
 const serverPid = slot("serverPid");
 /** The two ends of the socket between the server, and the monitor and init. */
@@ -29,11 +29,6 @@ const clientSide = slot("clientSide");
 const saidWrite = slot("saidWrite");
 const fuse = slot("fuseFd");
 
-/** Where fuse-overlayfs finds /dev/fuse, and the init what it passes on; above what a set-up opens. */
-const fuseNumber = (c: Context) => 31 + preservedFds(c);
-const firstLayer = 32;
-/** In the server's own mount namespace: a directory that no layer is, for what is mounted there covers it. */
-const base = "/sys";
 /** How long the monitor waits for its end. */
 const patienceSeconds = 10;
 
@@ -123,7 +118,7 @@ function becomeServer(c: Context, action: Serve): void {
   b.comment("wait for /dev/fuse from the init, or for its end");
   b.must("recvmsg", [serverSide, fdMessage(c, null), 0], s.result);
   b.branch(s.result, "ne", 1, gone);
-  b.load(4, fuse, memory.scratch, controlOffset + 16);
+  b.load(4, fuse, memory.scratch, fdOffset);
   b.must("dup3", [fuse, fuseNumber(c), 0]);
   b.must("close", [fuse]);
   unblockSignals(c);
@@ -142,80 +137,6 @@ function becomeServer(c: Context, action: Serve): void {
   b.ignore("then the monitor is dead", "write", [serverSide, memory.scratch, 8]);
   b.exit(127);
 }
-
-/** As the caller, and before `base` covers any of them. */
-function openPlaces(c: Context, { lowers, upper }: Serve): void {
-  const kept = upper?.kind === "kept" ? [parentOf(upper.path)] : [];
-  for (const [index, path] of [...lowers, ...kept].entries())
-    openLayer(c, path, firstLayer + index);
-}
-
-/** Gives layers short names below `base`, goes there, and returns the options that name them. */
-function arrangeLayers(c: Context, { lowers, upper, hidden, squash }: Serve): string {
-  const { b, known } = c;
-  const here = new Set(known);
-  const mount = (
-    source: string,
-    target: string,
-    type: string | null,
-    flags: Address | number | ReturnType<typeof k>,
-    data: string,
-  ) =>
-    b.must("mount", [
-      b.text(source),
-      b.text(target),
-      type === null ? 0 : b.text(type),
-      flags,
-      data === "" ? 0 : b.text(data),
-    ]);
-  const size =
-    upper?.kind === "tmpfs" && upper.sizeBytes !== null ? `,size=${upper.sizeBytes}` : "";
-  mount("none", "/", null, k("MS_REC", "MS_PRIVATE"), "");
-  mount("tmpfs", base, "tmpfs", k("MS_NOSUID", "MS_NODEV"), `mode=755${size}`);
-  known.add(base);
-  // With the mounts inside, which are locked to it in a user namespace.
-  const show = (index: number, name: string) => {
-    makeDirectories(c, `${base}/${name}`, 0o755);
-    mount(
-      `/proc/self/fd/${firstLayer + index}`,
-      `${base}/${name}`,
-      null,
-      k("MS_BIND", "MS_REC"),
-      "",
-    );
-  };
-  for (const index of lowers.keys()) show(index, `${index}`);
-  for (const [path, mode] of hidden) {
-    const flags = k("MS_NOSUID", "MS_NODEV", "MS_NOEXEC");
-    mount(
-      "tmpfs",
-      `${base}/${lowers.length - 1}${path}`,
-      "tmpfs",
-      flags,
-      `mode=${mode.toString(8)},size=4k`,
-    );
-  }
-  if (upper?.kind === "tmpfs") {
-    b.must("mkdirat", [k("AT_FDCWD"), b.text(`${base}/upper`), octal(upper.mode)]);
-    b.must("mkdirat", [k("AT_FDCWD"), b.text(`${base}/work`), octal(0o700)]);
-  } else if (upper?.kind === "kept") {
-    // Both below one mount, or nothing could be moved from one to the other.
-    show(lowers.length, "kept");
-    const name = upper.path.slice(upper.path.lastIndexOf("/") + 1);
-    b.must("symlinkat", [b.text(`kept/${name}`), k("AT_FDCWD"), b.text(`${base}/upper`)]);
-    b.must("symlinkat", [b.text(`kept/${name}.work`), k("AT_FDCWD"), b.text(`${base}/work`)]);
-  }
-  b.must("chdir", [b.text(base)]);
-  known.clear();
-  for (const path of here) known.add(path);
-  return [
-    `lowerdir=${[...lowers.keys()].join(":")}`,
-    ...(upper === null ? [] : ["upperdir=upper", "workdir=work"]),
-    ...(squash ? ["squash_to_root"] : []),
-  ].join(",");
-}
-
-const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/")) || "/";
 
 /** In the init: the step itself. */
 export function mountServed(c: Context, target: string): void {
@@ -239,30 +160,6 @@ export function mountServed(c: Context, target: string): void {
   b.must("close", [clientSide]);
   b.comment("wait until it serves: an error tells that it does not");
   b.must("newfstatat", [k("AT_FDCWD"), b.text(target), memory.scratch, 0]);
-}
-
-const controlOffset = 128;
-
-/** A msghdr at the start of `scratch` for one byte with a fd, or room for one. */
-function fdMessage({ b, memory }: Context, fd: number | null): Address {
-  const { scratch } = memory;
-  const words: readonly (readonly [number, number | Address])[] = [
-    [0, 0],
-    [8, 0],
-    [16, at(scratch, 64)],
-    [24, 1],
-    [32, at(scratch, controlOffset)],
-    [40, 24],
-    [48, 0],
-    [64, at(scratch, 96)],
-    [72, 1],
-    [controlOffset, 20],
-    [controlOffset + 16, fd ?? -1],
-  ];
-  for (const [offset, value] of words) b.store(8, scratch, offset, value);
-  b.store(4, scratch, controlOffset + 8, k("SOL_SOCKET"));
-  b.store(4, scratch, controlOffset + 12, k("SCM_RIGHTS"));
-  return scratch;
 }
 
 /**
