@@ -37,7 +37,7 @@ export function chooseRung(spec: Spec, host: Host): Rung {
   const reasons: string[] = [];
   for (const kind of forced === undefined ? overlayKinds : [forced]) {
     const why = refusalOf[kind](spec, host);
-    if (why === null) return { kind, why: reasons[0] ?? null };
+    if (why === null) return { kind, why: reasons.join("; ") || null };
     reasons.push(why);
   }
   if (forced !== undefined) {

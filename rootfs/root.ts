@@ -208,7 +208,7 @@ function planBind(spec: Spec, host: Host, ids: RootIds, why: string | null): Roo
     }),
     notes,
     warnings: [
-      `the rootfs is read-only${why === null ? ", since there is to be no overlay" : `: ${why}`}; ${volatile.length === 0 ? "nothing" : volatile.join(", ")} can be written to, and vanishes at the end`,
+      `the rootfs is read-only${why === null ? ", since there is to be no overlay" : `: ${why}`}; ${volatile.length === 0 ? "nothing" : volatile.join(", ")} can be written to, and what is there vanishes at the end`,
     ],
   };
 }

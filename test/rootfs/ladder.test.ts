@@ -24,6 +24,8 @@ const mounts = [
   at("/", "ext4"),
   at("/home", "nfs4"),
   at("/scratch", "lustre"),
+  at("/over", "overlay"),
+  at("/ssh", "fuse.sshfs"),
   at("/ram", "tmpfs"),
 ];
 const keeping = (upper: string, keys: Partial<SbxKeys> = {}) =>
@@ -79,6 +81,8 @@ test("uppers that the kernel cannot write to are named, and fuse-overlayfs stand
   for (const [upper, type] of [
     ["/home/alice/up", "nfs4"],
     ["/scratch/up", "lustre"],
+    ["/over/up", "overlay"],
+    ["/ssh/up", "fuse.sshfs"],
   ] as const) {
     const host = hostOf({ kernel: current, mounts, upper });
     assert.is(chooseRung(keeping(upper), host).kind, "fuse");
@@ -89,7 +93,7 @@ test("uppers that the kernel cannot write to are named, and fuse-overlayfs stand
     // A kept upper is never given up for a bind.
     assert.match(
       failureOf(() => chooseRung(keeping(upper), { ...host, fuse: noFuse })),
-      /on (nfs4|lustre).*dev\/fuse.*needs an overlay/,
+      /on (nfs4|lustre|overlay|fuse.sshfs), .*dev\/fuse.*needs an overlay/,
     );
   }
   const onTmpfs = (minor: number) =>
