@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import yargs from "yargs";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
-import { commands, completionScript, type Shell, shells } from "./completion.js";
+import { commands, completionScript, type Shell, shells, volumeCommands } from "./completion.js";
 import { explainOptions, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { print } from "./print.js";
@@ -42,6 +42,39 @@ export async function cli(argv: readonly string[]): Promise<number> {
         .options(explainOptions)
         .example("$0 explain run ./debian", "the steps, in their order")
         .example("$0 explain run --stage=program / true", "the program, like an annotated strace"),
+    )
+    .command(
+      "volume <command> [name..]",
+      commands.volume,
+      (y) =>
+        y
+          .positional("command", { type: "string", choices: volumeCommands, demandOption: true })
+          .positional("name", { type: "string", array: true, default: [] as string[] })
+          .option("json", { type: "boolean", default: false, describe: "ls: print JSON" })
+          .option("quiet", {
+            alias: "q",
+            type: "boolean",
+            default: false,
+            describe: "ls: only names",
+          })
+          .option("all", {
+            alias: "a",
+            type: "boolean",
+            default: false,
+            describe: "inspect, rm: all",
+          })
+          .option("force", {
+            alias: "f",
+            type: "boolean",
+            default: false,
+            describe: "rm: pass over what is absent; prune: do not ask",
+          })
+          .example("$0 volume create data", "a volume for sbx run -v data:/data")
+          .example("$0 volume prune -f", "remove all that no sandbox uses"),
+      async ({ command, name: names, ...flags }) => {
+        const { volume } = await import("./volume.js");
+        status = await volume(command as (typeof volumeCommands)[number], { names, ...flags });
+      },
     )
     .command(
       "check",
@@ -160,6 +193,11 @@ function understood(words: readonly string[], argv: readonly string[]): readonly
       "only a run can be explained",
       "The form is sbx explain run ROOTFS, as in sbx explain run --stage=spec / true",
     );
+  }
+  if (word === "volume" && !(volumeCommands as readonly (string | undefined)[]).includes(second)) {
+    const all = `There are ${volumeCommands.join(", ")}`;
+    if (second === undefined) fail("volume", "no command is given", all);
+    fail(`volume ${second}`, "no such command", didYouMean(second, volumeCommands) ?? all);
   }
   if (word === "completion" && !(shells as readonly (string | undefined)[]).includes(second)) {
     const all = `There are ${shells.join(", ")}`;

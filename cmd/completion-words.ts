@@ -19,11 +19,15 @@ export const commands = {
   unshare: "Run a command with a sandbox's id map alone",
   diff: "Show what a kept upper changes",
   rm: "Remove a kept upper, whoever owns its files",
+  volume: "Keep, list and remove named volumes",
   check: "Show what this host offers and what it lacks",
   seccomp: "Check, compile, explain and compare seccomp profiles",
   completion: "Print a completion script",
   help: "Show help",
 } as const;
+
+/** The commands of `sbx volume`. */
+export const volumeCommands = ["create", "ls", "inspect", "rm", "prune"] as const;
 
 /** The words that an option's value is chosen from, or none where it is open. */
 export function wordsFor(option: RunOption): readonly string[] {

@@ -155,7 +155,8 @@ function readEntry(file: string, at: string, line: string, section: Flags, ini: 
   if (value === null) fail(where, "needs a value", `The form is ${name} = VALUE`);
   checkValue(name, value, `${where} = ${value}`);
   // Relative to the file that says it: the directory that sbx is called in is another each time.
-  const read = option.completes === "file" ? posix.resolve(posix.dirname(file), value) : value;
+  const isPath = option.completes === "file" || (name === "volume" && /^\.\.?\//.test(value));
+  const read = isPath ? posix.resolve(posix.dirname(file), value) : value;
   const before = entries[name];
   entries[name] = option.array === true ? [...(Array.isArray(before) ? before : []), read] : read;
 }

@@ -11,6 +11,7 @@ import type {
   Spec,
 } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
+import { specMounts } from "./mounts.js";
 import { type FlagName, type Flags, runOptions } from "./options.js";
 import {
   readCapabilities,
@@ -53,15 +54,16 @@ export function specFromFlags(
   const args = command.length > 0 || entrypoint?.length ? [...command] : base.process.args;
   const hostname = flags.hostname ?? (own.includes("uts") ? base.hostname : undefined);
   const variables = readVariables(flags, environment);
+  const { mounts, volumes } = specMounts(defaultMounts(own), flags, environment.places);
   return validate({
     ...base,
     process: processKeys(base.process, args, variables, flags),
     root: { path: rootfs, readonly: flags["read-only"] || undefined },
     hostname,
     domainname: flags.domainname,
-    mounts: defaultMounts(own),
+    mounts,
     linux: linuxKeys(base.linux, own, flags),
-    sbx: sbxKeys(base.sbx, entrypoint, variables, flags),
+    sbx: { ...sbxKeys(base.sbx, entrypoint, variables, flags), volumes },
   } satisfies Record<keyof Spec, unknown>);
 }
 

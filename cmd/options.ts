@@ -244,6 +244,28 @@ export const runOptions = {
     describe: "Write into the rootfs itself, not into a throw-away layer",
     conflicts: ["read-only", "lower", "upper", "upper-size", "overlay"],
   },
+  volume: {
+    ...values,
+    alias: "v",
+    group: files,
+    describe: "Show a directory, file or named volume: [SOURCE:]PATH[:OPTIONS] (repeatable)",
+  },
+  mount: {
+    ...values,
+    group: files,
+    suggestions: ["type=bind,", "type=volume,", "type=tmpfs,"],
+    describe: "The same in keys: type=bind|volume|tmpfs,src=SOURCE,dst=PATH,… (repeatable)",
+  },
+  tmpfs: {
+    ...values,
+    group: files,
+    describe: "Mount an empty file system in memory: PATH[:size=64m,mode=1777,…] (repeatable)",
+  },
+  device: {
+    ...values,
+    group: files,
+    describe: "Show a device of this machine: HOST[:PATH][:rwm] (repeatable)",
+  },
 
   init: {
     ...toggle,

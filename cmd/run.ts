@@ -2,10 +2,13 @@
  * `sbx run`: compiles the sandbox, and leaves it to the launcher to become it. Loads nothing that
  * a plain run does not need.
  */
-import { writeSync } from "node:fs";
+import { realpathSync, writeSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 import { compileSandbox } from "../launch/compile.js";
+import { isSystemError } from "../launch/in-root.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
+import { createVolume, volumeStore } from "../launch/volumes.js";
 import { fail, SbxError, visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
@@ -33,8 +36,21 @@ export async function readRequest(
     home: process.env.HOME ?? "/",
     readFile,
   });
-  const spec = specFromFlags(merged, rootfs, command, { readFile });
+  const places = { absolute: realPath, volumes: volumeStore(process.env, process.env.HOME ?? "/") };
+  const spec = specFromFlags(merged, rootfs, command, { readFile, places });
   return { spec, host: probe(rootfs, process.env, undefined, spec.sbx) };
+}
+
+/** Without links, by which mounts below it are told; as it is where there is no such file. */
+function realPath(path: string): string {
+  const absolute = resolve(path);
+  try {
+    return realpathSync.native(absolute);
+  } catch (error) {
+    // Whoever starts the program is told then what is wrong with it.
+    if (isSystemError(error)) return absolute;
+    throw error;
+  }
 }
 
 /**
@@ -89,6 +105,7 @@ async function compileArguments([name, ...argv]: readonly string[], reading: Rea
       : parseRun(argv);
     // The command reaches the program as its arguments: the same program serves every command.
     const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);
+    for (const { path } of spec.sbx.volumes ?? []) createVolume(dirname(path), basename(path));
     const compiled =
       unshare?.compileUnshare(spec, host, process.env.SHELL || "/bin/sh") ??
       compileSandbox(spec, host);

@@ -4,6 +4,7 @@ import { totalmem } from "node:os";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import type { EtcFiles, Mapping, UsernsMode } from "../spec/spec.js";
+import { readDevice, readMount, readTmpfs, readVolume } from "./mounts.js";
 import { type OptionTable, runOptions } from "./options.js";
 import {
   type Reader,
@@ -174,6 +175,10 @@ const readers: Readonly<Record<string, Reader<unknown>>> = {
   env: readVariable,
   entrypoint: readEntrypoint,
   workdir: readWorkdir,
+  volume: readVolume,
+  mount: readMount,
+  tmpfs: readTmpfs,
+  device: readDevice,
   "oom-score-adj": readOomScoreAdj,
   "add-host": readAddHost,
   "preserve-fds": readPreserveFds,

@@ -67,6 +67,9 @@ export function defaultMounts(own: readonly NamespaceType[]): Mount[] {
   return [
     own.includes("pid") ? fresh("/proc", "proc", "proc", guarded) : bound("/proc"),
     fresh("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+    own.includes("network")
+      ? fresh("/sys", "sysfs", "sysfs", [...guarded, "ro"])
+      : bound("/sys", "ro"),
     fresh("/dev/pts", "devpts", "devpts", [
       "nosuid",
       "noexec",
@@ -79,9 +82,6 @@ export function defaultMounts(own: readonly NamespaceType[]): Mount[] {
       ? fresh("/dev/shm", "tmpfs", "shm", [...guarded, "mode=1777", "size=65536k"])
       : bound("/dev/shm"),
     ownIpc ? fresh("/dev/mqueue", "mqueue", "mqueue", guarded) : bound("/dev/mqueue"),
-    own.includes("network")
-      ? fresh("/sys", "sysfs", "sysfs", [...guarded, "ro"])
-      : bound("/sys", "ro"),
   ];
 }
 

@@ -12,12 +12,13 @@ const files: Record<string, string> = {
   "/bad": "A=1\n=2\n",
 };
 
+const places = { absolute: (path: string) => `/here/${path}`, volumes: "/volumes" };
 const readFile = (path: string) => files[path] ?? null;
 
 /** The spec of a whole command line, as main makes it. */
 function spec(...argv: string[]) {
   const { flags, rootfs, command } = parseRun(argv);
-  return specFromFlags(flags, rootfs, command, { readFile });
+  return specFromFlags(flags, rootfs, command, { readFile, places });
 }
 const options = (...argv: string[]) => spec(...argv, "/");
 

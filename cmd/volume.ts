@@ -1,0 +1,141 @@
+/** `sbx volume`: the named volumes that `-v NAME:PATH` uses. */
+import { randomBytes } from "node:crypto";
+import { writeFileSync, writeSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
+import { isatty } from "node:tty";
+import {
+  createVolume,
+  findVolume,
+  listVolumes,
+  removeVolume,
+  type Volume,
+  volumeStore,
+} from "../launch/volumes.js";
+import { fail } from "../spec/error.js";
+import type { volumeCommands } from "./completion-words.js";
+import { requireVolumeName } from "./mounts.js";
+
+export interface VolumeFlags {
+  readonly names: readonly string[];
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly force: boolean;
+  readonly all: boolean;
+}
+
+/** Carries `sbx volume COMMAND` out. Gives 0, or 1 where some of the volumes could not be had. */
+export async function volume(
+  command: (typeof volumeCommands)[number],
+  flags: VolumeFlags,
+): Promise<number> {
+  const store = volumeStore(process.env, process.env.HOME ?? "/");
+  for (const name of flags.names) requireVolumeName(name, `volume ${command} ${name}`);
+  switch (command) {
+    case "create":
+      return create(store, flags.names);
+    case "ls":
+      return list(store, flags);
+    case "inspect":
+      return inspect(store, flags);
+    case "rm":
+      return remove(store, flags);
+    case "prune":
+      return prune(store, flags);
+  }
+}
+
+function print(text: string): void {
+  writeFileSync(1, text);
+}
+
+function create(store: string, names: readonly string[]): number {
+  const [name = randomBytes(32).toString("hex"), ...rest] = names;
+  if (rest.length > 0) fail("volume create", "makes one volume, and several names are given");
+  if (!createVolume(store, name)) fail(`volume create ${name}`, "there is one of that name");
+  print(`${name}\n`);
+  return 0;
+}
+
+const described = ({ name, mountpoint, createdMs }: Volume) => ({
+  Name: name,
+  Driver: "local",
+  Mountpoint: mountpoint,
+  CreatedAt: new Date(createdMs).toISOString(),
+});
+
+const json = (volumes: readonly Volume[]) => `${JSON.stringify(volumes.map(described), null, 2)}\n`;
+
+function list(store: string, { json: asJson, quiet, names }: VolumeFlags): number {
+  if (names.length > 0) fail("volume ls", "takes no names");
+  const volumes = listVolumes(store);
+  if (asJson) print(json(volumes));
+  else if (quiet) print(volumes.map(({ name }) => `${name}\n`).join(""));
+  else
+    print(
+      ["DRIVER      VOLUME NAME", ...volumes.map(({ name }) => `local       ${name}`), ""].join(
+        "\n",
+      ),
+    );
+  return 0;
+}
+
+function inspect(store: string, { names, all }: VolumeFlags): number {
+  if (!all && names.length === 0) fail("volume inspect", "no volume is named", "Or give --all");
+  const volumes = all ? listVolumes(store) : names.map((name) => required(store, name));
+  print(json(volumes));
+  return 0;
+}
+
+function required(store: string, name: string): Volume {
+  return (
+    findVolume(store, name) ??
+    fail(`volume ${name}`, "there is no such volume", "`sbx volume ls` shows those that there are")
+  );
+}
+
+async function remove(store: string, { names, all, force }: VolumeFlags): Promise<number> {
+  if (!all && names.length === 0) fail("volume rm", "no volume is named", "Or give --all");
+  let status = 0;
+  for (const name of all ? listVolumes(store).map((each) => each.name) : names) {
+    // As with podman, --force is content where there is nothing to remove.
+    if (force && findVolume(store, name) === null) continue;
+    required(store, name);
+    const failed = await removeVolume(store, name, process.env);
+    if (failed === null) print(`${name}\n`);
+    else {
+      writeSync(2, `${failed.line}\n`);
+      status = 1;
+    }
+  }
+  return status;
+}
+
+async function prune(store: string, { force }: VolumeFlags): Promise<number> {
+  const volumes = listVolumes(store);
+  if (!force) {
+    if (!isatty(0)) fail("volume prune", "nobody is there to be asked", "Give --force");
+    writeSync(2, "All volumes that no sandbox uses now will be removed with what they hold:\n");
+    for (const { name } of volumes) writeSync(2, `  ${name}\n`);
+    const answer = await ask("Go on? [y/N] ");
+    if (!/^y(es)?$/i.test(answer.trim())) return 0;
+  }
+  let status = 0;
+  for (const { name } of volumes) {
+    const failed = await removeVolume(store, name, process.env);
+    if (failed === null) print(`${name}\n`);
+    else if (!failed.inUse) {
+      writeSync(2, `${failed.line}\n`);
+      status = 1;
+    }
+  }
+  return status;
+}
+
+async function ask(question: string): Promise<string> {
+  const reader = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await reader.question(question);
+  } finally {
+    reader.close();
+  }
+}
