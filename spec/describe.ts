@@ -62,7 +62,7 @@ export function describe(action: Action): string {
     case "lockVolume":
       return `lock the volume ${action.path}`;
     case "attach":
-      return `move ${action.staged} to ${action.path} inside`;
+      return `mount on ${action.path} what is staged at ${action.staged}`;
     case "mask":
       return `mask ${action.path}`;
     case "readonlyPath":

@@ -26,26 +26,14 @@ const owner = slot("chownOwner");
 
 export function chownTree(c: Context, action: Extract<Action, { kind: "chownTree" }>): void {
   const { b } = c;
-  const [read, entry, found, enter, leave, fits, end] = [
-    "Read",
-    "Entry",
-    "Found",
-    "Enter",
-    "Leave",
-    "Fits",
-    "End",
-  ].map((part) => b.fresh(`chown${part}`)) as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
+  const label = (part: string) => b.fresh(`chown${part}`);
+  const [read, entry, found] = [label("Read"), label("Entry"), label("Found")];
+  const [enter, fits, leave, end] = [label("Enter"), label("Fits"), label("Leave"), label("End")];
   const stack = b.buffer(b.fresh("chownStack"), 8 * maxDepth);
   const buffer = b.buffer(b.fresh("chownEntries"), scratchSize);
   const flags = k("O_RDONLY", "O_CLOEXEC");
+  // The top is found without having been read from a directory.
+  for (const unset of [directory, entries, place, next]) b.set(unset, 0);
   b.set(depth, -1);
   b.must("openat", [k("AT_FDCWD"), b.text(action.target), openLink, 0], child);
   b.jump(found);

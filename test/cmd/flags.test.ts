@@ -55,7 +55,7 @@ test("sharing a namespace takes it out and binds what shows it", () => {
   const bound = shared.mounts.filter(({ type }) => type === "bind");
   assert.equal(
     bound.map(({ destination }) => destination),
-    ["/proc", "/dev/shm", "/dev/mqueue", "/sys"],
+    ["/proc", "/sys", "/dev/shm", "/dev/mqueue"],
   );
   assert.throws(() => options("--uts=host", "--hostname=x"), /hostname: .*uts namespace/);
   assert.throws(
