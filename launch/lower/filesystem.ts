@@ -79,7 +79,7 @@ export function writeProc(c: Context, path: Value, text: string): void {
 }
 
 /** f_type of statfs(2), linux/magic.h. */
-const procMagic = constant("PROC_SUPER_MAGIC", 0x9fa0);
+export const procMagic = constant("PROC_SUPER_MAGIC", 0x9fa0);
 
 /** Nothing but a procfs may take what is meant for one. */
 export function requireProc({ b, memory }: Context, file: Value): void {

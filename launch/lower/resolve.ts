@@ -8,6 +8,7 @@ import { at, slot } from "../builder.js";
 import { k, minus, openLink } from "../constants.js";
 import type { Slot, Value } from "../ir.js";
 import { type Context, octal, s, textSize, words64 } from "./context.js";
+import { procMagic } from "./filesystem.js";
 import { compose, textLength } from "./text.js";
 
 const path = slot("resolvePath");
@@ -186,6 +187,7 @@ function followLink(c: Context): void {
   b.alu("add", links, links, 1);
   b.set(resolved, minus("ELOOP"));
   b.branch(links, "gt", maxLinks, "walk.failChild");
+  refuseMagicLink(c);
   b.attempt("readlinkat", [child, b.text(""), text, textSize - 1], length);
   b.set(resolved, length);
   b.branch(length, "lt", 0, "walk.failChild");
@@ -212,6 +214,20 @@ function followLink(c: Context): void {
   b.label("walk.failChild");
   b.ignore("it is ours", "close", [child]);
   b.jump("walk.fail");
+}
+
+/** Magic links are those of a procfs that are below its root, where /proc/self and the like are: proc(5). */
+function refuseMagicLink(c: Context): void {
+  const { b, memory } = c;
+  const [rootInode, plain] = [1, b.fresh("walk")];
+  b.attempt("fstatfs", [child, memory.scratch], place);
+  b.branch(place, "lt", 0, "walk.failChild");
+  b.load(8, place, memory.scratch);
+  b.branch(place, "ne", procMagic, plain);
+  typeOf(c, current);
+  b.load(8, place, memory.scratch, statx.inode);
+  b.branch(place, "ne", rootInode, "walk.failChild");
+  b.label(plain);
 }
 
 /** Made by somebody else meanwhile, it is looked at again, but not for ever. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { attempt, inside, refusal, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
-import { start } from "../support/sandbox.js";
+import { command, start } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("bind mounts");
@@ -63,11 +63,9 @@ test.needs(needs, "flags are what they say, and read-only is so below as well", 
   const outer = `mount -t tmpfs none "$0/below" && touch "$0/below/x" && exec "$@"`;
   const words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", outer, path];
   const look = "ls /a/below; touch /a/below/y; touch /a/z";
-  const run = [process.execPath, "--import", "tsx", "cmd/main.ts"];
-  assert.ok(run.length > 0);
   const { stdout, stderr } = await start([
     ...words,
-    join(import.meta.dirname, "../../cmd/sbx"),
+    command,
     ...["run", "--pid=host", "-v", `${path}:/a:ro`, busyboxRootfs(), "sh", "-c", look],
   ]);
   assert.is(stdout, "x\n");
