@@ -10,6 +10,7 @@ import {
   shells,
   spellings,
   unshareEntries,
+  volumeCommands,
   wordsFor,
 } from "./completion-words.js";
 import type { RunOption } from "./options.js";
@@ -124,6 +125,10 @@ _sbx() {
       ;;
     completion)
       ((last == 2)) && COMPREPLY=($(compgen -W ${quoted(shells.join(" "))} -- "$cur"))
+      return
+      ;;
+    volume)
+      COMPREPLY=($(compgen -W ${quoted([...volumeCommands, "--json", "--quiet", "--all", "--force", "--help"].join(" "))} -- "$cur"))
       return
       ;;
     check)

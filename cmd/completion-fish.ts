@@ -9,6 +9,7 @@ import {
   shells,
   spellings,
   unshareEntries,
+  volumeCommands,
   wordsFor,
 } from "./completion-words.js";
 import { aliasesOf, type RunOption } from "./options.js";
@@ -103,6 +104,7 @@ complete -c sbx -n '__sbx_is seccomp; and test (count (commandline -opc)) = 2' -
 complete -c sbx -n '__sbx_is diff; or __sbx_is rm' -xa '(__fish_complete_directories)'
 complete -c sbx -n '__sbx_is diff' -l json -d 'Print JSON'
 complete -c sbx -n '__sbx_is diff' -l lower -xa '(__fish_complete_directories)' -d 'What lies below'
+complete -c sbx -n '__sbx_is volume' -xa ${fishQuoted(volumeCommands.join(" "))}
 complete -c sbx -n __sbx_options -xa '(__fish_complete_directories)'
 complete -c sbx -n __sbx_command -F
 ${lines.join("\n")}

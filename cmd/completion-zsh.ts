@@ -10,6 +10,7 @@ import {
   shells,
   spellings,
   unshareEntries,
+  volumeCommands,
   wordsFor,
 } from "./completion-words.js";
 import type { RunOption } from "./options.js";
@@ -101,6 +102,7 @@ _sbx() {
     diff) _arguments '*--lower=[What lies below]:lower:_directories' '--json[Print JSON]' '1:upper:_directories' ;;
     rm) _arguments '*:upper:_directories' ;;
     completion) compadd ${shells.join(" ")} ;;
+    volume) compadd -- ${volumeCommands.join(" ")} --json --quiet --all --force --help ;;
     check) compadd -- --json --help ;;
     seccomp)
       if ((CURRENT == 2)); then

@@ -33,7 +33,17 @@ const seccompOptions = new Map(
 );
 
 /** Options of the other commands, and what yargs adds. */
-const otherFlags = ["stage", "lower", "json", "help", "version", ...seccompOptions.keys()];
+const otherFlags = [
+  "stage",
+  "lower",
+  "json",
+  "quiet",
+  "all",
+  "force",
+  "help",
+  "version",
+  ...seccompOptions.keys(),
+];
 
 /** The heads of the reference's entries: `- **…** (default: …; since v…)`. */
 function entries(page: string): string[] {
@@ -125,7 +135,10 @@ test("every command line in a document can be parsed", () => {
         const { options } = seccompCommands[rest[0] as SeccompCommand];
         assert.not.throws(() => parseWords(rest.slice(1), options), undefined, line);
       } else {
-        assert.ok(/^(run|diff|rm|check|completion|help|--help|--version)$/.test(command), line);
+        assert.ok(
+          /^(run|diff|rm|volume|check|completion|help|--help|--version)$/.test(command),
+          line,
+        );
       }
     }
   }
