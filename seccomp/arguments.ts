@@ -3,9 +3,9 @@
  * a few tests of one half or the other; what the tests before have told is not tested again.
  */
 import { assertNever } from "../spec/step.js";
-import { type Case, type Decision, keyOf } from "./decisions.js";
+import type { Case, Decision } from "./decisions.js";
 import { type Facts, fullMask, known, learn, nothing, type Test } from "./facts.js";
-import { countNodes, type Graph, type Node } from "./graph.js";
+import { type Graph, inOrder, type Node } from "./graph.js";
 import { offsets } from "./instruction.js";
 import type { Condition, Verdict } from "./rules.js";
 
@@ -25,13 +25,16 @@ const narrow: Knowledge = new Map(
   [0, 1, 2, 3, 4, 5].map((index) => [offsets.high(index), { ...nothing, most: 0 }]),
 );
 
+/** Among more cases than these no flags are looked for. */
+const mostFlags = 64;
+
 /** The node that a decision begins with; no word is loaded there but the number. */
 export function decisionNode(graph: Graph, { cases, otherwise, isNarrow }: Decision): Node {
   const start: Knowledge = isNarrow ? narrow : new Map();
   const plain = sequence(graph, start, cases, otherwise);
   if (cases.length < 2) return plain;
   const clever = combine(graph, start, cases, otherwise);
-  return clever !== null && countNodes(clever) <= countNodes(plain) ? clever : plain;
+  return clever !== null && inOrder(clever).length <= inOrder(plain).length ? clever : plain;
 }
 
 /** One case after the other, each from its beginning. */
@@ -67,6 +70,7 @@ function combine(
   otherwise: Verdict,
 ): Node | null {
   const built = new Map<string, Node>();
+  const identify = numbering();
   let left = mostNodes;
   const build = (before: Undecided, knowledge: Knowledge, loaded: number | null): Node => {
     const undecided = simplify(before, knowledge);
@@ -76,7 +80,8 @@ function combine(
     );
     const question = questions.find(({ offset }) => offset === loaded) ?? questions[0];
     if (question === undefined) return graph.give(final);
-    const key = keyOfState(undecided, knowledge, loaded);
+    const words = wordsOf(open).map((offset) => knowledge.get(offset) ?? nothing);
+    const key = [loaded, final, ...[...words, ...open].map(identify)].join();
     const same = built.get(key);
     if (same !== undefined) return same;
     left -= 1;
@@ -110,7 +115,8 @@ interface Undecided {
 function simplify(before: Undecided, knowledge: Knowledge): Undecided {
   const open: Case[] = [];
   let { final } = before;
-  for (const { conditions, verdict } of before.open) {
+  for (const one of before.open) {
+    const { conditions, verdict } = one;
     const answers = conditions.map((condition) => ask(condition, knowledge));
     if (answers.includes(false)) continue;
     const unknown = conditions.filter((_, index) => answers[index] !== true);
@@ -118,23 +124,27 @@ function simplify(before: Undecided, knowledge: Knowledge): Undecided {
       final = verdict;
       break;
     }
-    open.push({ conditions: unknown, verdict });
+    // The same object where nothing was learnt of it.
+    open.push(unknown.length === conditions.length ? one : { conditions: unknown, verdict });
   }
   while (open.at(-1)?.verdict === final) open.pop();
   return { open, final };
 }
 
-/** What `combine` depends on, as text. */
-function keyOfState(
-  { open, final }: Undecided,
-  knowledge: Knowledge,
-  loaded: number | null,
-): string {
-  const indexes = new Set(open.flatMap(({ conditions }) => conditions.map(({ index }) => index)));
-  const words = [...indexes].flatMap((index) => [offsets.high(index), offsets.low(index)]);
-  const facts = words.map((offset) => [offset, knowledge.get(offset) ?? null]);
-  const cases = open.map(({ conditions, verdict }) => [keyOf(conditions), verdict]);
-  return JSON.stringify([cases, final, facts, loaded]);
+/** The offsets of the words that the cases ask about. */
+function wordsOf(cases: readonly Case[]): number[] {
+  const indexes = new Set(cases.flatMap(({ conditions }) => conditions.map(({ index }) => index)));
+  return [...indexes].flatMap((index) => [offsets.high(index), offsets.low(index)]);
+}
+
+/** Gives each object a number, always the same. */
+function numbering(): (object: object) => number {
+  const numbers = new Map<object, number>();
+  return (object) => {
+    const number = numbers.get(object) ?? numbers.size;
+    numbers.set(object, number);
+    return number;
+  };
 }
 
 /**
@@ -146,7 +156,7 @@ function flagsOf(
   { offset, mask, atLeast }: Question,
   knowledge: Knowledge,
 ): number | null {
-  if (atLeast || mask !== 0xffffffff) return null;
+  if (atLeast || mask !== 0xffffffff || open.length > mostFlags) return null;
   const values = new Set<number>();
   for (const { conditions, verdict } of open) {
     const [condition, second] = conditions;

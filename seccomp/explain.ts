@@ -29,7 +29,7 @@ export function explainCall(
 ): string[] {
   const { architecture, number, args } = call;
   const name = syscallName(architecture, number);
-  const head = `${name === null ? "number" : name} ${name === null ? number : `(${number})`}`;
+  const head = `${name === null ? `number ${number}` : `${name} (${number})`} on ${architecture}`;
   const named = ({ names }: Pick<Rule, "names">) =>
     names.some((each) => syscallNumber(architecture, each) === number);
   const rules = ruleSet.architectures.includes(architecture) ? ruleSet.rules.filter(named) : [];
@@ -40,8 +40,9 @@ export function explainCall(
   );
   const decision = isOpen ? null : decide(ruleSet, auditArch[architecture], number, args);
   return [
-    `${head} on ${architecture}: ${decision === null ? "depends on its arguments" : describeVerdict(decision.verdict)}`,
-    `  ${decision === null ? openReason(ruleSet) : reason(decision, architecture)}`,
+    ...(decision === null
+      ? [`${head}: depends on its arguments`, `  ${openReason(ruleSet)}`]
+      : [`${head}: ${describeVerdict(decision.verdict)}`, `  ${reason(decision, architecture)}`]),
     ...conditional
       .filter((rule) => decision?.kind !== "rule" || rule !== decision.rule)
       .map(({ at, verdict, conditions }) => {

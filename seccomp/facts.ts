@@ -13,24 +13,26 @@ export interface Test {
 export interface Facts {
   readonly least: number;
   readonly most: number;
-  /** Comparisons for equality, and whether they held. */
-  readonly compared: readonly {
+  /** Values that the word does not have. */
+  readonly not: ReadonlySet<number>;
+  /** Comparisons of some of the bits, and whether they held. */
+  readonly masked: readonly {
     readonly mask: number;
     readonly value: number;
     readonly holds: boolean;
   }[];
 }
 
-export const nothing: Facts = { least: 0, most: 0xffffffff, compared: [] };
+export const nothing: Facts = { least: 0, most: 0xffffffff, not: new Set(), masked: [] };
 
 /** The answer to a test, or undefined where it is open. */
-export function known({ least, most, compared }: Facts, test: Test): boolean | undefined {
+export function known({ least, most, not, masked }: Facts, test: Test): boolean | undefined {
   const { mask, value, atLeast } = test;
   if (atLeast) return least >= value ? true : most < value ? false : undefined;
   if (mask === 0) return true;
   if (least === most) return (least & mask) >>> 0 === value;
-  if (mask === 0xffffffff && (value < least || value > most)) return false;
-  for (const fact of compared) {
+  if (mask === 0xffffffff && (value < least || value > most || not.has(value))) return false;
+  for (const fact of masked) {
     // Where the bits that were compared are all among those in question, the value would say.
     const isCovered = (fact.mask & ~mask) === 0;
     if (isCovered && ((value & fact.mask) >>> 0 === fact.value) !== fact.holds) return false;
@@ -41,12 +43,10 @@ export function known({ least, most, compared }: Facts, test: Test): boolean | u
 
 /** The facts after an open test was answered. */
 export function learn(facts: Facts, { mask, value, atLeast }: Test, holds: boolean): Facts {
-  const { least, most, compared } = facts;
   if (atLeast) return holds ? { ...facts, least: value } : { ...facts, most: value - 1 };
-  if (mask !== 0xffffffff || !holds) {
-    return { least, most, compared: [...compared, { mask, value, holds }] };
-  }
-  return { least: value, most: value, compared: [] };
+  if (mask !== 0xffffffff) return { ...facts, masked: [...facts.masked, { mask, value, holds }] };
+  if (holds) return { ...nothing, least: value, most: value };
+  return { ...facts, not: new Set(facts.not).add(value) };
 }
 
 /**

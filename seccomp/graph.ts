@@ -64,19 +64,28 @@ export function createGraph(): Graph {
 }
 
 /** What may follow a node. */
-export function following(node: Node): readonly Node[] {
+function following(node: Node): readonly Node[] {
   if (node.kind === "return") return [];
   return node.kind === "test" ? [node.yes, node.no] : [node.next];
 }
 
-/** How many different nodes can be reached from these. */
-export function countNodes(...roots: readonly Node[]): number {
+/**
+ * Every node that can be reached, each after all that it leads to. What a load leads to comes last
+ * before it, if nothing brought it earlier.
+ */
+export function inOrder(root: Node): Node[] {
+  const order: Node[] = [];
   const seen = new Set<Node>();
-  const visit = (node: Node) => {
-    if (seen.has(node)) return;
-    seen.add(node);
-    following(node).forEach(visit);
-  };
-  roots.forEach(visit);
-  return seen.size;
+  // Not by recursion: a graph may be a chain of thousands.
+  const stack = [{ node: root, isLeft: false }];
+  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+    const { node, isLeft } = top;
+    if (isLeft) order.push(node);
+    else if (!seen.has(node)) {
+      seen.add(node);
+      stack.push({ node, isLeft: true });
+      for (const next of following(node).toReversed()) stack.push({ node: next, isLeft: false });
+    }
+  }
+  return order;
 }

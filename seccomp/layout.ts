@@ -3,7 +3,7 @@
  * whatever a node leads to has its place already.
  */
 import { fail } from "../spec/error.js";
-import { following, type Node } from "./graph.js";
+import { inOrder, type Node } from "./graph.js";
 import { type Instruction, maxInstructions, opcodes } from "./instruction.js";
 
 /** What the distance of a conditional jump, a byte, can be. */
@@ -61,21 +61,4 @@ export function layOut(root: Node): Instruction[] {
     );
   }
   return reversed.reverse();
-}
-
-/**
- * Every node after all that it leads to. What a load leads to comes last before it, if nothing
- * brought it earlier, since then it takes no jump.
- */
-function inOrder(root: Node): Node[] {
-  const order: Node[] = [];
-  const seen = new Set<Node>();
-  const visit = (node: Node) => {
-    if (seen.has(node)) return;
-    seen.add(node);
-    following(node).forEach(visit);
-    order.push(node);
-  };
-  visit(root);
-  return order;
 }

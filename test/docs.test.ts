@@ -178,7 +178,7 @@ test("links lead to files and headings", () => {
 
 /** Names of functions and files in backquotes that look like the code's own. */
 function namedFiles(page: string): string[] {
-  const pattern = /`((?:cmd|launch|rootfs|userns|netns|spec|test|docs|bench)\/[\w./-]+)`/g;
+  const pattern = /`((?:cmd|launch|rootfs|userns|netns|seccomp|spec|test|docs|bench)\/[\w./-]+)`/g;
   return [...page.matchAll(pattern)].map(([, path = ""]) => path);
 }
 
@@ -194,7 +194,7 @@ test("files named in the documents exist", () => {
 });
 
 test("functions named in architecture.md exist", () => {
-  const code = ["cmd", "launch", "launch/lower", "rootfs", "userns", "netns", "spec"]
+  const code = ["cmd", "launch", "launch/lower", "rootfs", "userns", "netns", "seccomp", "spec"]
     .flatMap((folder) =>
       fs
         .readdirSync(join(root, folder))

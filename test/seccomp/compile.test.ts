@@ -131,6 +131,35 @@ test("many conditions that share nothing are done one after the other", () => {
   }
 });
 
+test("what holds in the end is known though it was the last that was asked", () => {
+  const set = ruleSet([
+    rule("read", killThread, [{ op: "NE", value: 0n }]),
+    rule("read", allow, [{ op: "NE", value: 1n << 32n }]),
+  ]);
+  assert.is(verdictOf(set, "read", [0n]), allow);
+  assert.is(verdictOf(set, "read", [1n]), killThread);
+});
+
+test("hundreds of values of one argument are a test each, thousands are refused", () => {
+  const values = (count: number) =>
+    ruleSet(
+      Array.from({ length: count }, (_, index) =>
+        rule("read", allow, [{ value: BigInt(3 * index + 5) }]),
+      ),
+    );
+  const filter = compileFilter(values(500));
+  assert.ok(filter.length < 500 + 30, `${filter.length}`);
+  for (const value of [4n, 5n, 6n, 8n, 3n * 499n + 5n, 3n * 500n + 5n, 5n + (1n << 32n)]) {
+    const { verdict } = decide(values(500), auditArch.x86_64, 0, [value]);
+    assert.is(
+      simulate(filter, { nr: 0, arch: auditArch.x86_64, args: [value] }).verdict,
+      verdict,
+      `${value}`,
+    );
+  }
+  assert.throws(() => compileFilter(values(3000)), /the kernel admits 4096/);
+});
+
 test("scattered calls take no more tests than asking for each", () => {
   const names = [...tableOf("x86_64").keys()].filter((_, index) => index % 3 === 0);
   const filter = compileFilter(ruleSet([rule(names.join(" "), allow)]));
