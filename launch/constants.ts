@@ -100,6 +100,7 @@ const numbers = {
   // asm-generic/mman-common.h, linux/mman.h
   PROT_READ: 1,
   PROT_WRITE: 2,
+  MAP_SHARED: 1,
   MAP_PRIVATE: 2,
   MAP_ANONYMOUS: 0x20,
   // linux/capability.h

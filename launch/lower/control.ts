@@ -3,7 +3,8 @@ import { at, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { type Context, message, recordSize, s } from "./context.js";
-import { failure, tellStatus } from "./report.js";
+import { tellStatus } from "./report.js";
+import { failure, readFailure } from "./shared.js";
 import { messageHeader, receivedFd, t, takeTerminal } from "./terminal.js";
 
 const kind = slot("kind");
@@ -22,7 +23,7 @@ export function controlState({ b }: Context): void {
 /** One message of the control socket; leaves what recvmsg gave in `received`. */
 export function controlSubroutines(c: Context): void {
   const { b, memory } = c;
-  const first = slot("first");
+  const value = slot("value");
   b.comment("take one message from inside");
   b.label("control.receive");
   const header = messageHeader(c);
@@ -30,18 +31,12 @@ export function controlSubroutines(c: Context): void {
   b.branch(received, "eq", 0, "control.closed");
   b.branch(received, "lt", recordSize, "control.end");
   b.load(8, kind, memory.record);
-  b.load(8, first, memory.record, 8);
+  b.load(8, value, memory.record, 8);
 
   const next = (label: string, wanted: keyof typeof message) =>
     b.branch(kind, "ne", message[wanted], label);
-  next("control.notFailed", "failed");
-  b.set(failure.happened, 1);
-  b.set(failure.step, first);
-  b.load(8, failure.errno, memory.record, 16);
-  b.return();
-  b.label("control.notFailed");
   next("control.notExited", "exited");
-  b.set(payloadStatus, first);
+  b.set(payloadStatus, value);
   b.return();
   b.label("control.notExited");
   next("control.notStopped", "stopped");
@@ -68,6 +63,7 @@ export function controlSubroutines(c: Context): void {
   b.return();
 
   b.label("monitor.ready");
+  readFailure(c);
   b.branch(failure.happened, "ne", 0, "monitor.ready.end");
   b.branch(isReady, "ne", 0, "monitor.ready.end");
   b.set(isReady, 1);

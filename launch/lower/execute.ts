@@ -7,6 +7,7 @@ import { slot } from "../builder.js";
 import { k, minus } from "../constants.js";
 import type { Value } from "../ir.js";
 import { type Context, failWithResult, pseudoErrno, s, scratchSize } from "./context.js";
+import { leaveFailure, putShared } from "./shared.js";
 
 const vector = slot("vector");
 const end = slot("vectorEnd");
@@ -228,7 +229,8 @@ function findPath({ b }: Context): void {
   b.label(done);
 }
 
-export function executeSubroutines({ b }: Context): void {
+export function executeSubroutines(c: Context): void {
+  const { b } = c;
   b.comment("same := whether entry and otherEntry name the same variable");
   b.label("name.same");
   b.set(left, entry);
@@ -268,7 +270,11 @@ export function executeSubroutines({ b }: Context): void {
     "execve path; result := why not, ENOENT for a file that is there being the interpreter's",
   );
   b.label("command.run");
+  putShared(c, "failed", 0);
   b.attempt("execve", [path, vector, environment], s.result);
+  // A filter may be in the way of all that follows.
+  b.alu("sub", s.errno, 0, s.result);
+  leaveFailure(c);
   b.branch(s.result, "ne", minus("ENOENT"), "command.run.end");
   b.attempt("faccessat", [k("AT_FDCWD"), path, 0], byte);
   b.branch(byte, "ne", 0, "command.run.end");

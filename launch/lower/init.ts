@@ -8,6 +8,7 @@ import { leaveGuard } from "./guard.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
 import { maskSubroutines } from "./masks.js";
+import { leaveFailure } from "./shared.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -60,7 +61,7 @@ export function lowerInit(c: Context): void {
   }
 
   b.label("inside.fail");
-  tell(c, "failed", s.step, s.errno);
+  leaveFailure(c);
   b.exit(125);
   maskSubroutines(c);
   executeSubroutines(c);

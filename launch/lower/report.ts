@@ -9,6 +9,7 @@ import { slot } from "../builder.js";
 import type { Address, Slot, Value } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { found, lookup } from "./lookup.js";
+import { failure } from "./shared.js";
 import { append, compose, writeText } from "./text.js";
 
 /** The errnos that the system calls of a set-up can give; another is shown by number. */
@@ -71,13 +72,6 @@ const why = slot("reportWhy");
 const hint = slot("reportHint");
 const offset = slot("reportOffset");
 const code = slot("reportCode");
-
-/** Slots in which the monitor keeps the failure it has been told of. */
-export const failure = {
-  step: slot("failedStep"),
-  errno: slot("failedErrno"),
-  happened: slot("failed"),
-};
 
 /** Reports the failure that the slots hold, and leaves the exit status in `to`. */
 export function reportFailure(c: Context, to: Slot): void {

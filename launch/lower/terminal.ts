@@ -207,7 +207,6 @@ function sendFd(c: Context, fd: ReturnType<typeof slot>): void {
   const header = messageHeader(c);
   b.store(8, memory.record, 0, message.terminal);
   b.store(8, memory.record, 8, 0);
-  b.store(8, memory.record, 16, 0);
   const control = at(memory.scratch, headerSize);
   b.store(8, control, 0, 20);
   b.store(4, control, 8, k("SOL_SOCKET"));
