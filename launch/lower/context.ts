@@ -82,6 +82,8 @@ export const message = {
   terminal: 4,
   /** The payload goes on after a stop; says no more than that the monitor must not sleep. */
   continued: 5,
+  /** The listener of the payload's filter comes with it; the answer, the same, that it was handed on. */
+  listener: 6,
 } as const;
 
 /** Bytes of a control message: two words. */

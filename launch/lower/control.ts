@@ -3,9 +3,11 @@ import { at, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { type Context, message, recordSize, s } from "./context.js";
+import { handListener, listenerStep } from "./listener.js";
 import { tellStatus } from "./report.js";
+import { messageHeader, receivedFd } from "./rights.js";
 import { failure, readFailure } from "./shared.js";
-import { messageHeader, receivedFd, t, takeTerminal } from "./terminal.js";
+import { t, takeTerminal } from "./terminal.js";
 
 const kind = slot("kind");
 const isReady = slot("isReady");
@@ -46,8 +48,15 @@ export function controlSubroutines(c: Context): void {
   b.call("monitor.ready");
   b.return();
   b.label("control.notReady");
+  const fd = slot("receivedFd");
+  if (listenerStep(c) !== null) {
+    next("control.notListener", "listener");
+    b.load(4, fd, receivedFd(c));
+    handListener(c, fd);
+    b.return();
+    b.label("control.notListener");
+  }
   if (c.terminal) {
-    const fd = slot("receivedFd");
     next("control.end", "terminal");
     b.load(4, fd, receivedFd(c));
     takeTerminal(c, fd);

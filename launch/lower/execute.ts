@@ -25,12 +25,22 @@ const path = slot("path");
 const out = slot("out");
 const word = slot("word");
 
-export function execute(c: Context, action: Extract<Action, { kind: "execve" }>): void {
-  const { b } = c;
+/** Before any step of the payload's: what a filter must let through for execve is execve alone. */
+export function prepareExecute(c: Context): void {
+  const { b, plan } = c;
+  const number = plan.steps.findIndex(({ action }) => action.kind === "execve");
+  const action = plan.steps[number]?.action;
+  if (action?.kind !== "execve") return;
+  b.comment("the command's environment and words");
+  b.set(s.step, number);
   makeEnvironment(c, action);
   b.set(environment, vector);
   makeArguments(c, action);
-  b.load(8, command, vector);
+}
+
+/** The step itself. */
+export function execute(c: Context): void {
+  c.b.load(8, command, vector);
   searchAndRun(c);
 }
 

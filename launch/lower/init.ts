@@ -3,7 +3,7 @@ import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
-import { executeSubroutines } from "./execute.js";
+import { executeSubroutines, prepareExecute } from "./execute.js";
 import { leaveGuard } from "./guard.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
@@ -157,5 +157,6 @@ function lowerPayload(c: Context, ownProcess: boolean): void {
   if (c.terminal) adoptTerminal(c, ownProcess);
   b.ignore("umask(2) always succeeds", "umask", [s.payloadUmask]);
   unblockSignals(c);
+  prepareExecute(c);
   lowerSteps(c, "payload");
 }

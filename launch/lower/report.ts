@@ -44,6 +44,8 @@ const told: readonly string[] = [
   "EROFS",
   "EMLINK",
   "EPIPE",
+  "EPROTOTYPE",
+  "ECONNREFUSED",
   "ERANGE",
   "ENAMETOOLONG",
   "ENOSYS",

@@ -5,13 +5,13 @@
  */
 import { slot } from "../builder.js";
 import { k } from "../constants.js";
-import type { Value } from "../ir.js";
+import type { Slot, Value } from "../ir.js";
 import { type Context, s } from "./context.js";
 
 const shared = slot("sharedMemory");
 const pageSize = 4096;
 /** Words of 8 bytes, all 0 at first. */
-const words = { failed: 0, step: 8, errno: 16 } as const;
+const words = { failed: 0, step: 8, errno: 16, listener: 24, handedOn: 32 } as const;
 type Word = keyof typeof words;
 
 /** Slots in which the monitor keeps the failure that `readFailure` found, or its own. */
@@ -31,6 +31,10 @@ export function putShared({ b }: Context, word: Word, value: Value): void {
   b.store(8, shared, words[word], value);
 }
 
+export function getShared({ b }: Context, word: Word, to: Slot): void {
+  b.load(8, to, shared, words[word]);
+}
+
 /** Says that the step at hand failed, without any call. */
 export function leaveFailure(c: Context): void {
   putShared(c, "step", s.step);
@@ -39,8 +43,8 @@ export function leaveFailure(c: Context): void {
 }
 
 /** In the monitor, at any time after the clone. */
-export function readFailure({ b }: Context): void {
-  b.load(8, failure.happened, shared, words.failed);
-  b.load(8, failure.step, shared, words.step);
-  b.load(8, failure.errno, shared, words.errno);
+export function readFailure(c: Context): void {
+  getShared(c, "failed", failure.happened);
+  getShared(c, "step", failure.step);
+  getShared(c, "errno", failure.errno);
 }
