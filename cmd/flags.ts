@@ -3,12 +3,12 @@ import { defaultMounts, defaultNamespaces, defaultSpec } from "../spec/default.j
 import { fail } from "../spec/error.js";
 import type { Linux, NamespaceType, Process, Rlimit, SbxKeys, Spec } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
+import { requestedFilter, securityOptions } from "./filter.js";
 import { type FlagName, type Flags, runOptions } from "./options.js";
 import {
   readCapabilities,
   readOomScoreAdj,
   readPreserveFds,
-  readSecurityOption,
   readStatusFd,
   readSysctl,
   readUlimit,
@@ -50,7 +50,7 @@ export function specFromFlags(
     hostname,
     domainname: flags.domainname,
     mounts: defaultMounts(own),
-    linux: linuxKeys(base.linux, own, flags),
+    linux: { ...linuxKeys(base.linux, own, flags), seccomp: environment.profile },
     sbx: sbxKeys(base.sbx, entrypoint, variables, flags),
   } satisfies Record<keyof Spec, unknown>);
 }
@@ -136,12 +136,6 @@ function processKeys(
   };
 }
 
-function securityOptions(flags: Flags) {
-  return (flags["security-opt"] ?? []).map((text) =>
-    readSecurityOption(text, `--security-opt ${text}`),
-  );
-}
-
 /** Whether a pattern names the path: `*` and `?` stand for anything but a slash, as in glob(7). */
 function matches(pattern: string, path: string): boolean {
   const source = pattern
@@ -190,6 +184,9 @@ function sbxKeys(
   const inherited = [...variables.values()].flatMap(({ name, value }) =>
     value === null ? [name] : [],
   );
+  const terminalInjection = securityOptions(flags).findLast(
+    (option) => option.kind === "terminal-injection",
+  );
   const inheritedByDefault = base.inheritEnv.filter((name) => !variables.has(name));
   return {
     ...base,
@@ -198,6 +195,8 @@ function sbxKeys(
     umask: given(flags.umask, (text) => readUmask(text, `--umask ${text}`)),
     capAdd: capabilities("cap-add"),
     capDrop: capabilities("cap-drop"),
+    ...requestedFilter(flags),
+    terminalInjection: terminalInjection?.on,
     writes: flags["in-place"] === true ? "in-place" : base.writes,
     entrypoint: entrypoint ?? base.entrypoint,
     inheritEnv: [...inheritedByDefault, ...inherited],

@@ -11,6 +11,7 @@ import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
 import { type Reading, readText } from "./files.js";
+import { readFilter } from "./filter.js";
 import { specFromFlags } from "./flags.js";
 import { type ParsedRun, parseRun } from "./parse.js";
 import { statusFdOf } from "./status.js";
@@ -32,7 +33,8 @@ export async function readRequest(
     home: process.env.HOME ?? "/",
     readFile,
   });
-  const spec = specFromFlags(merged, rootfs, command, { readFile });
+  const profile = await readFilter(merged, { readFile });
+  const spec = specFromFlags(merged, rootfs, command, { readFile, profile });
   return { spec, host: probe(rootfs, process.env) };
 }
 

@@ -7,6 +7,8 @@ import { readVariable, type Variable } from "./values.js";
 export interface FlagEnvironment {
   /** The text of a file, null where it does not exist; fails, naming `at`, where it cannot be read. */
   readonly readFile: (path: string, at: string) => string | null;
+  /** What `readFilter` gave for these flags. */
+  readonly profile?: Record<string, unknown> | undefined;
 }
 
 /** Variables of `--env-file`, then those of `--env`, by name: the last setting counts. */

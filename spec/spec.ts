@@ -106,6 +106,11 @@ export interface Linux {
   sysctl?: Record<string, string>;
   maskedPaths?: string[];
   readonlyPaths?: string[];
+  /**
+   * The profile of the system-call filter, in OCI's form or moby's: see seccomp/profile.ts, which
+   * checks it. Integers may be bigints. Absent: see `sbx.seccomp`.
+   */
+  seccomp?: Record<string, unknown>;
 }
 
 /** How ids are mapped where no explicit map is given. */
@@ -129,6 +134,12 @@ export interface SbxKeys {
   /** On top of, and taken from, the default set: names as in capabilities(7), or `ALL`. */
   capAdd?: string[];
   capDrop?: string[];
+  /** The filter where there is no `linux.seccomp`: the default profile's, or none. */
+  seccomp: "default" | "unconfined";
+  /** The file that `linux.seccomp` was read from, by which errors and `explain` call it. */
+  seccompFile?: string;
+  /** Whether a filter lets the ioctl(2) requests through that type into a terminal. Absent: no. */
+  terminalInjection?: boolean;
   /** Where writes to the rootfs go. `root.readonly` refuses them instead. */
   writes: "throw-away" | "in-place";
   /** Runs before the command's own words; OCI images call it Entrypoint. */
