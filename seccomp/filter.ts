@@ -81,7 +81,7 @@ export function planFilter(
   };
 }
 
-/** An action that the kernel does not know kills, or lets all through that it should report. */
+/** To the kernel an action that it does not know is one that kills. */
 function requireActions({ rules, defaultVerdict }: RuleSet, host: Host, source: string): void {
   for (const { verdict, at } of [
     { verdict: defaultVerdict, at: `${source}: defaultAction` },

@@ -24,6 +24,8 @@ const byte = slot("byte");
 const path = slot("path");
 const out = slot("out");
 const word = slot("word");
+/** 1 the second time, when the ENOENT of a file that is there is known to be its interpreter's. */
+const isLooking = slot("isLooking");
 
 /** Before any step of the payload's: what a filter must let through for execve is execve alone. */
 export function prepareExecute(c: Context): void {
@@ -142,13 +144,21 @@ function makeArguments(c: Context, action: Extract<Action, { kind: "execve" }>):
   b.store(8, end, 0, 0);
 }
 
-/** As execvp(3) looks a command up, in the PATH of the new environment, but never running a shell. */
+/**
+ * As execvp(3) looks a command up, in the PATH of the new environment, but never running a shell. Only
+ * when nothing could be executed it looks a second time, for a file that is there: a filter may be in
+ * force by then that kills who asks.
+ */
 function searchAndRun(c: Context): void {
   const { b, memory } = c;
   const limit = { ...memory.scratch, offset: scratchSize - 1 };
   const notFound = b.fresh("notFound");
   const wholeName = slot("failureSoFar");
+  const again = b.fresh("again");
+  const told = b.fresh("told");
   b.set(wholeName, minus("ENOENT"));
+  b.set(isLooking, 0);
+  b.label(again);
 
   const search = b.fresh("search");
   const scan = b.fresh("scan");
@@ -162,7 +172,8 @@ function searchAndRun(c: Context): void {
   b.branch(byte, "ne", "/".charCodeAt(0), scan);
   b.set(path, command);
   b.call("command.run");
-  failWithResult(b);
+  b.set(wholeName, s.result);
+  b.jump(notFound);
 
   b.label(search);
   b.set(cursor, b.text("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
@@ -218,6 +229,11 @@ function searchAndRun(c: Context): void {
   b.jump(directory);
 
   b.label(notFound);
+  b.branch(wholeName, "ne", minus("ENOENT"), told);
+  b.branch(isLooking, "ne", 0, told);
+  b.set(isLooking, 1);
+  b.jump(again);
+  b.label(told);
   b.set(s.result, wholeName);
   failWithResult(b);
 }
@@ -276,19 +292,20 @@ export function executeSubroutines(c: Context): void {
   b.label("vector.add.end");
   b.return();
 
-  b.comment(
-    "execve path; result := why not, ENOENT for a file that is there being the interpreter's",
-  );
+  b.comment("execve path, or look for it; result := why not");
   b.label("command.run");
+  b.branch(isLooking, "ne", 0, "command.look");
   putShared(c, "failed", 0);
   b.attempt("execve", [path, vector, environment], s.result);
   // A filter may be in the way of all that follows.
   b.alu("sub", s.errno, 0, s.result);
   leaveFailure(c);
-  b.branch(s.result, "ne", minus("ENOENT"), "command.run.end");
+  b.return();
+  b.label("command.look");
   b.attempt("faccessat", [k("AT_FDCWD"), path, 0], byte);
-  b.branch(byte, "ne", 0, "command.run.end");
+  b.set(s.result, minus("ENOENT"));
+  b.branch(byte, "ne", 0, "command.look.end");
   b.set(s.result, -pseudoErrno.noInterpreter);
-  b.label("command.run.end");
+  b.label("command.look.end");
   b.return();
 }
