@@ -22,6 +22,8 @@ const bashCompletes = {
   user: 'COMPREPLY=($(compgen -u -- "$cur"))',
   variable: 'COMPREPLY=($(compgen -e -- "$cur"))',
   capability: "",
+  profile:
+    'mapfile -t COMPREPLY < <(compgen -f -W "default unconfined" -- "$cur"); compopt -o filenames',
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
 /** Capabilities may be written in any case. */

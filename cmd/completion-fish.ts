@@ -20,6 +20,7 @@ const fishCompletes = {
   user: "-xa '(__fish_complete_users)'",
   variable: "-xa '(set -nx)'",
   capability: "",
+  profile: "-F -a 'default unconfined'",
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
 /** Made for fish 3. */

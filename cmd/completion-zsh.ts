@@ -26,6 +26,7 @@ const zshCompletes = {
   user: "_users",
   variable: "_parameters -g '*export*'",
   capability: "",
+  profile: "{compadd default unconfined; _files}",
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
 /** Made for zsh 5. */

@@ -6,6 +6,7 @@
 import { posix } from "node:path";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
+import { foldSeccomp, isProfileWord } from "./filter.js";
 import { isGiven } from "./flags.js";
 import { type Flags, longNames, type OptionTable, optionNamed, runOptions } from "./options.js";
 import { checkValue } from "./values.js";
@@ -77,7 +78,8 @@ export function combine(configs: readonly Config[], flags: Flags): Flags {
         : "It would be a section [profile NAME] of a configuration file";
     return fail(`--profile ${name}`, "no such profile", didYouMean(name, known) ?? list);
   });
-  return [...configs.map(({ run }) => run), ...profiles, flags].reduce(override, {});
+  const levels = [...configs.map(({ run }) => run), ...profiles, flags];
+  return levels.map(foldSeccomp).reduce(override, {});
 }
 
 /** `stronger` on top of `weaker`, without the options of the weaker that the stronger excludes. */
@@ -154,11 +156,21 @@ function readEntry(file: string, at: string, line: string, section: Flags, ini: 
   }
   if (value === null) fail(where, "needs a value", `The form is ${name} = VALUE`);
   checkValue(name, value, `${where} = ${value}`);
-  // Relative to the file that says it: the directory that sbx is called in is another each time.
-  const isPath = option.completes === "file" || (name === "volume" && /^\.\.?\//.test(value));
-  const read = isPath ? posix.resolve(posix.dirname(file), value) : value;
+  const read = anchored(name, value, posix.dirname(file));
   const before = entries[name];
   entries[name] = option.array === true ? [...(Array.isArray(before) ? before : []), read] : read;
+}
+
+/** A path is relative to the file that names it: the directory that sbx is called in is another each time. */
+function anchored(name: string, value: string, directory: string): string {
+  if (name === "security-opt") {
+    const [start, path] = /^seccomp[=:](.+)$/s.exec(value) ?? [];
+    return start === undefined ? value : `seccomp=${anchored("seccomp", path ?? "", directory)}`;
+  }
+  if (name === "seccomp" && isProfileWord(value)) return value;
+  if (name === "volume") return /^\.\.?\//.test(value) ? posix.resolve(directory, value) : value;
+  const { completes } = (runOptions as OptionTable)[name] ?? {};
+  return completes === "file" || completes === "profile" ? posix.resolve(directory, value) : value;
 }
 
 /** The text of a value, without comment, quotes and escapes. */

@@ -25,7 +25,7 @@ export async function explain(argv: readonly string[]): Promise<string> {
 function render(stage: Stage, spec: Spec, host: Host): string {
   switch (stage) {
     case "spec":
-      return `${JSON.stringify(spec, null, 2)}\n`;
+      return `${toJson(spec)}\n`;
     case "plan":
       return explainPlan(compileSandbox(spec, host).plan);
     case "program":
@@ -33,4 +33,10 @@ function render(stage: Stage, spec: Spec, host: Host): string {
     default:
       return assertNever(stage);
   }
+}
+
+/** Integers that are no safe numbers are bigints, for which JSON.stringify has no form. */
+function toJson(spec: Spec): string {
+  const marked = (_: string, value: unknown) => (typeof value === "bigint" ? `\0${value}` : value);
+  return JSON.stringify(spec, marked, 2).replace(/"\\u0000(\d+)"/g, "$1");
 }

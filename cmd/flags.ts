@@ -11,13 +11,13 @@ import type {
   Spec,
 } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
+import { requestedFilter, securityOptions } from "./filter.js";
 import { specMounts } from "./mounts.js";
 import { type FlagName, type Flags, runOptions } from "./options.js";
 import {
   readCapabilities,
   readOomScoreAdj,
   readPreserveFds,
-  readSecurityOption,
   readStatusFd,
   readSysctl,
   readUlimit,
@@ -62,7 +62,7 @@ export function specFromFlags(
     hostname,
     domainname: flags.domainname,
     mounts,
-    linux: linuxKeys(base.linux, own, flags),
+    linux: { ...linuxKeys(base.linux, own, flags), seccomp: environment.profile },
     sbx: { ...sbxKeys(base.sbx, entrypoint, variables, flags), volumes },
   } satisfies Record<keyof Spec, unknown>);
 }
@@ -151,12 +151,6 @@ function processKeys(
   };
 }
 
-function securityOptions(flags: Flags) {
-  return (flags["security-opt"] ?? []).map((text) =>
-    readSecurityOption(text, `--security-opt ${text}`),
-  );
-}
-
 /** Whether a pattern names the path: `*` and `?` stand for anything but a slash, as in glob(7). */
 function matches(pattern: string, path: string): boolean {
   const source = pattern
@@ -205,6 +199,9 @@ function sbxKeys(
   const inherited = [...variables.values()].flatMap(({ name, value }) =>
     value === null ? [name] : [],
   );
+  const terminalInjection = securityOptions(flags).findLast(
+    (option) => option.kind === "terminal-injection",
+  );
   const inheritedByDefault = base.inheritEnv.filter((name) => !variables.has(name));
   return {
     ...base,
@@ -213,6 +210,8 @@ function sbxKeys(
     umask: given(flags.umask, (text) => readUmask(text, `--umask ${text}`)),
     capAdd: capabilities("cap-add"),
     capDrop: capabilities("cap-drop"),
+    ...requestedFilter(flags),
+    terminalInjection: terminalInjection?.on,
     lowers: flags.lower,
     writes:
       flags["in-place"] === true ? "in-place" : flags.upper === undefined ? base.writes : "upper",

@@ -20,7 +20,7 @@ export interface RunOption {
   readonly nargs?: 1;
   readonly conflicts?: readonly string[];
   /** What a shell completes the value with, where there are no choices. */
-  readonly completes?: "file" | "directory" | "user" | "capability" | "variable";
+  readonly completes?: "file" | "directory" | "user" | "capability" | "variable" | "profile";
   /** What completions offer where the value is one of an open set. */
   readonly suggestions?: readonly string[];
   /** False where `--no-x` is only an explained error. */
@@ -155,8 +155,25 @@ export const runOptions = {
   "security-opt": {
     ...values,
     group: privileges,
-    suggestions: ["no-new-privileges", "no-new-privileges=false", "mask=", "unmask=", "unmask=ALL"],
-    describe: "no-new-privileges[=BOOL], mask=PATH[:PATH], unmask=ALL|PATH[:PATH] (repeatable)",
+    suggestions: [
+      "no-new-privileges",
+      "no-new-privileges=false",
+      "seccomp=",
+      "seccomp=unconfined",
+      "terminal-injection",
+      "mask=",
+      "unmask=",
+      "unmask=ALL",
+    ],
+    describe:
+      "no-new-privileges[=BOOL], seccomp=PROFILE, terminal-injection[=BOOL], mask=PATH[:PATH], unmask=ALL|PATH[:PATH] (repeatable)",
+  },
+  seccomp: {
+    ...value,
+    group: privileges,
+    completes: "profile",
+    defaultDescription: "default",
+    describe: "Filter of system calls: a profile's FILE, default or unconfined",
   },
   ulimit: {
     ...values,

@@ -44,6 +44,8 @@ export const readCapabilities: Reader<string[]> = (text, at) =>
 
 export type SecurityOption =
   | { readonly kind: "no-new-privileges"; readonly on: boolean }
+  | { readonly kind: "seccomp"; readonly profile: string }
+  | { readonly kind: "terminal-injection"; readonly on: boolean }
   | { readonly kind: "mask"; readonly paths: string[] }
   | { readonly kind: "unmask"; readonly paths: string[] | "ALL" };
 
@@ -59,9 +61,13 @@ export const readSecurityOption: Reader<SecurityOption> = (text, at) => {
   };
   switch (key) {
     case "no-new-privileges":
+    case "terminal-injection":
       if (setting === undefined || setting === "true") return { kind: key, on: true };
       if (setting === "false") return { kind: key, on: false };
-      return fail(at, "no-new-privileges takes true or false");
+      return fail(at, `${key} takes true or false`);
+    case "seccomp":
+      if (setting) return { kind: key, profile: setting };
+      return fail(at, "seccomp takes a profile's FILE, default or unconfined");
     case "mask":
       return { kind: key, paths: paths(key).map((path) => requireMaskable(path, at)) };
     case "unmask":
@@ -69,8 +75,8 @@ export const readSecurityOption: Reader<SecurityOption> = (text, at) => {
     default:
       return fail(
         at,
-        "must be no-new-privileges[=true|false], mask=PATH[:PATH] or unmask=ALL|PATH[:PATH]",
-        didYouMean(key, ["no-new-privileges", "mask", "unmask"]),
+        "must be no-new-privileges[=true|false], seccomp=FILE|default|unconfined, terminal-injection[=true|false], mask=PATH[:PATH] or unmask=ALL|PATH[:PATH]",
+        didYouMean(key, ["no-new-privileges", "seccomp", "terminal-injection", "mask", "unmask"]),
       );
   }
 };

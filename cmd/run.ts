@@ -14,6 +14,7 @@ import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
 import { type Reading, readText } from "./files.js";
+import { readFilter } from "./filter.js";
 import { specFromFlags } from "./flags.js";
 import { unshareOptions } from "./options.js";
 import { type ParsedRun, parseCommand, parseRun } from "./parse.js";
@@ -36,8 +37,9 @@ export async function readRequest(
     home: process.env.HOME ?? "/",
     readFile,
   });
+  const profile = await readFilter(merged, { readFile });
   const places = { absolute: realPath, volumes: volumeStore(process.env, process.env.HOME ?? "/") };
-  const spec = specFromFlags(merged, rootfs, command, { readFile, places });
+  const spec = specFromFlags(merged, rootfs, command, { readFile, profile, places });
   return { spec, host: probe(rootfs, process.env, undefined, spec.sbx) };
 }
 

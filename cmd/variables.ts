@@ -9,6 +9,8 @@ export interface FlagEnvironment {
   readonly places: MountPlaces;
   /** The text of a file, null where it does not exist; fails, naming `at`, where it cannot be read. */
   readonly readFile: (path: string, at: string) => string | null;
+  /** What `readFilter` gave for these flags. */
+  readonly profile?: Record<string, unknown> | undefined;
 }
 
 /** Variables of `--env-file`, then those of `--env`, by name: the last setting counts. */

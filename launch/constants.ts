@@ -9,6 +9,8 @@ import type { Constant } from "./ir.js";
 const numbers = {
   // linux/sched.h
   CLONE_NEWTIME: 0x80,
+  CLONE_FILES: 0x400,
+  CLONE_PARENT: 0x8000,
   CLONE_NEWNS: 0x20000,
   CLONE_NEWCGROUP: 0x2000000,
   CLONE_NEWUTS: 0x4000000,
@@ -54,6 +56,7 @@ const numbers = {
   F_SETFD: 2,
   F_SETFL: 4,
   F_SETOWN: 8,
+  F_GETOWN: 9,
   F_SETSIG: 10,
   F_GET_SEALS: 1034,
   FD_CLOEXEC: 1,
@@ -95,10 +98,12 @@ const numbers = {
   // linux/socket.h, asm-generic/socket.h
   AF_UNIX: 1,
   AF_INET: 2,
+  SOCK_STREAM: 1,
   SOCK_DGRAM: 2,
   SOCK_SEQPACKET: 5,
   SOCK_CLOEXEC: 0o2000000,
   SOL_SOCKET: 1,
+  SO_SNDTIMEO: 21,
   SCM_RIGHTS: 1,
   MSG_DONTWAIT: 0x40,
   MSG_NOSIGNAL: 0x4000,
@@ -120,10 +125,19 @@ const numbers = {
   // asm-generic/mman-common.h, linux/mman.h
   PROT_READ: 1,
   PROT_WRITE: 2,
+  MAP_SHARED: 1,
   MAP_PRIVATE: 2,
   MAP_ANONYMOUS: 0x20,
   // linux/capability.h
   _LINUX_CAPABILITY_VERSION_3: 0x20080522,
+  // linux/seccomp.h
+  SECCOMP_SET_MODE_FILTER: 1,
+  SECCOMP_FILTER_FLAG_TSYNC: 1,
+  SECCOMP_FILTER_FLAG_LOG: 2,
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+  SECCOMP_FILTER_FLAG_NEW_LISTENER: 8,
+  SECCOMP_FILTER_FLAG_TSYNC_ESRCH: 16,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 32,
   // linux/keyctl.h
   KEYCTL_JOIN_SESSION_KEYRING: 1,
   CLOCK_REALTIME: 0,

@@ -47,6 +47,8 @@ function particulars(action: Action): string[] {
       return (["effective", "permitted", "inheritable", "ambient"] as const).map(
         (set) => `${set} ${action.sets[set].join(" ") || "none"}`,
       );
+    case "seccomp":
+      return [...action.flags, ...action.permits];
     case "execve":
       return [
         `${[...action.prefix, ...action.fallback].map((word) => JSON.stringify(word)).join(" ")}, or the arguments given`,

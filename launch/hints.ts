@@ -6,10 +6,22 @@ import type { Blocker } from "./blocker.js";
 /** By the name of an errno, as `Step.hints` has them. */
 export type Hints = Readonly<Record<string, string>>;
 
-export const cloneHints = (blocker: Blocker | null): Hints => ({
+/** In a container, and in another sandbox, whose default profile refuses namespaces and mounts. */
+export const filteredHint =
+  "A seccomp filter is around sbx, and may be what refuses it: start sbx outside of it, or what is around it (a container, another `sbx run`) with --security-opt seccomp=unconfined";
+
+/** What such a filter refuses looks like any other refusal. */
+export function explainFiltered(steps: readonly Step[], { seccomp }: Host): readonly Step[] {
+  if (!seccomp.isFiltered) return steps;
+  return steps.map((each) => ({ ...each, hints: { EPERM: filteredHint, ...each.hints } }));
+}
+
+export const cloneHints = (blocker: Blocker | null, { seccomp }: Host): Hints => ({
   EPERM:
     blocker?.hint ??
-    "The kernel refuses user namespaces here, as container runtimes and security modules make it: `sbx check` tells which",
+    (seccomp.isFiltered
+      ? filteredHint
+      : "The kernel refuses user namespaces here, as container runtimes and security modules make it: `sbx check` tells which"),
   ENOSPC: "A limit of /proc/sys/user/max_*_namespaces is reached: raise it with sysctl, as root",
   EUSERS: "User namespaces are nested too deep (32 levels)",
   EINVAL: "The kernel lacks one of these namespaces: `sbx check` tells which",

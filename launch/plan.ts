@@ -7,6 +7,7 @@ import { planEtc } from "../rootfs/etc.js";
 import { planMasks } from "../rootfs/masks.js";
 import { planMounts } from "../rootfs/mounts.js";
 import { newRoot, planRoot, stage } from "../rootfs/root.js";
+import { planFilter } from "../seccomp/filter.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { NamespaceType, Spec } from "../spec/spec.js";
@@ -16,7 +17,14 @@ import { hostIdOf, planIdMaps } from "../userns/idmap.js";
 import { requireMapped } from "../userns/mapped.js";
 import { resolveUser } from "../userns/passwd.js";
 import { userNamespaceBlocker } from "./blocker.js";
-import { cloneHints, cwdHints, executeHints, explainBlocked, mapHints } from "./hints.js";
+import {
+  cloneHints,
+  cwdHints,
+  executeHints,
+  explainBlocked,
+  explainFiltered,
+  mapHints,
+} from "./hints.js";
 import {
   executeAction,
   kernelFiles,
@@ -62,7 +70,22 @@ export function plan(spec: Spec, host: Host): Plan {
   const etc = planEtc(spec, host);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
+  const filter = planFilter(spec, host, sets.bounding);
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
+
+  const becomeUser = [
+    ...(user.uid === 0 ? [] : [step("payload", "identity", { kind: "keepCapabilities" })]),
+    step("payload", "identity", { kind: "setIds", uid: user.uid, gid: user.gid }),
+    // Again, where nobody between it and the monitor would take it along.
+    ...(own("pid") && spec.sbx.init
+      ? []
+      : [step("payload", "identity", { kind: "dieWithMonitor" })]),
+    // With the payload's rights, as its user would go there.
+    step("payload", "identity", { kind: "enterWorkdir", path: spec.process.cwd }, cwdHints),
+    // Capabilities last of the privileges: every step before may need them.
+    step("payload", "capabilities", { kind: "setCapabilities", sets }),
+  ];
+  const execute = step("payload", "execve", executeAction(spec, user.home), executeHints(host));
 
   const steps: Step[] = [
     // Before anything is opened: what the caller left open must not be inherited by any part of it.
@@ -85,7 +108,7 @@ export function plan(spec: Spec, host: Host): Plan {
       "monitor",
       "clone",
       { kind: "clone", namespaces: namespaceFlags(own) },
-      cloneHints(blocker),
+      cloneHints(blocker, host),
     ),
     // From outside, since only the caller's own uid may be mapped from within.
     step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
@@ -156,24 +179,19 @@ export function plan(spec: Spec, host: Host): Plan {
     ...(maps.denySetgroups
       ? []
       : [step("payload", "identity", { kind: "setgroups", gids: user.additionalGids })]),
-    ...(user.uid === 0 ? [] : [step("payload", "identity", { kind: "keepCapabilities" })]),
-    step("payload", "identity", { kind: "setIds", uid: user.uid, gid: user.gid }),
-    // Again, where nobody between it and the monitor would take it along.
-    ...(own("pid") && spec.sbx.init
-      ? []
-      : [step("payload", "identity", { kind: "dieWithMonitor" })]),
-    // With the payload's rights, as its user would go there.
-    step("payload", "identity", { kind: "enterWorkdir", path: spec.process.cwd }, cwdHints),
-    // Capabilities last of the privileges: every step before may need them.
-    step("payload", "capabilities", { kind: "setCapabilities", sets }),
+    // The filter comes last, so that it need not let through what only the set-up does. But the
+    // kernel takes it only with no_new_privs, or while CAP_SYS_ADMIN is still there.
     ...(spec.process.noNewPrivileges === false
-      ? []
-      : [step("payload", "no_new_privs", { kind: "noNewPrivileges" })]),
-    step("payload", "execve", executeAction(spec, user.home), executeHints(host)),
+      ? filter.load([...becomeUser, execute])
+      : [
+          ...becomeUser,
+          step("payload", "no_new_privs", { kind: "noNewPrivileges" }),
+          ...filter.load([execute]),
+        ]),
   ];
 
   return {
-    steps,
+    steps: explainFiltered(steps, host),
     notes: [
       ...maps.notes,
       ...userNotes,
@@ -183,6 +201,7 @@ export function plan(spec: Spec, host: Host): Plan {
       ...etc.notes,
       ...sharingNotes(own),
       ...adminNotes(sets),
+      ...filter.notes,
     ],
     warnings: root.warnings,
     init: spec.sbx.init,

@@ -1,6 +1,7 @@
 /** The probe: the one place where sbx reads the machine. It is on the way to every compiled program. */
 import { hostname, machine, release } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { parseActions } from "../seccomp/support.js";
 import { fail } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
 import {
@@ -44,6 +45,7 @@ export function probe(
     // A kernel without user namespaces has no such file, and all ids.
     parseNamespaceIds(readOptional(join(files.proc, `self/${kind}_map`)) ?? "0 0 4294967295");
   const status = readOptional(join(files.proc, "self/status")) ?? "";
+  const actions = readOptional(join(files.proc, "sys/kernel/seccomp/actions_avail"));
   return {
     architecture: readArchitecture(machine()),
     kernel: parseRelease(release()),
@@ -55,6 +57,10 @@ export function probe(
     namespaceIds: { uids: ids("uid"), gids: ids("gid") },
     setgroupsDenied: readOptional(join(files.proc, "self/setgroups"))?.trim() === "deny",
     noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(status),
+    seccomp: {
+      actions: actions === null ? null : parseActions(actions),
+      isFiltered: /^Seccomp:\s*2$/m.test(status),
+    },
     newuidmap: findHelper("newuidmap", files, PATH),
     newgidmap: findHelper("newgidmap", files, PATH),
     userNamespaces: {

@@ -34,7 +34,12 @@ export function planUnshare(spec: Spec, host: Host, shell: string): Plan {
   return {
     steps: [
       step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
-      step("init", "clone", { kind: "clone", namespaces: ["CLONE_NEWUSER"] }, cloneHints(blocker)),
+      step(
+        "init",
+        "clone",
+        { kind: "clone", namespaces: ["CLONE_NEWUSER"] },
+        cloneHints(blocker, host),
+      ),
       step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
       step("payload", "identity", { kind: "setIds", uid: 0, gid: 0 }),
       step(

@@ -88,6 +88,8 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
     load(rax, number);
     emit(0x0f, 0x05);
     clobber(rax, rcx);
+    // A seccomp filter may refuse even exit_group(2): the process is killed by SIGILL then.
+    if (op.onError.kind === "never") emit(0x0f, 0x0b); // ud2
     if (op.onError.kind !== "goto") return;
     // What succeeds is not negative: addresses of user space are below 2^63.
     emit(0x48, 0x85, 0xc0); // test rax, rax

@@ -19,6 +19,9 @@ export const auditArch: Readonly<Record<SeccompArchitecture, number>> = {
 /** __X32_SYSCALL_BIT of asm/unistd.h: set in every number of x32, but for -1. */
 export const x32Bit = 0x40000000;
 
+/** __ARM_NR_BASE of asm/unistd.h: from here on arm has calls of its own, and never newer ones. */
+export const armPrivate = 0x0f0000;
+
 /**
  * Whose arguments have 32 bits: libseccomp (its arch-*.c, `size`) looks at the low half of each
  * argument and of each constant there. On i386 the kernel has nothing in the high half; what is there

@@ -32,7 +32,8 @@ const mostFlags = 64;
 export function decisionNode(graph: Graph, { cases, otherwise, isNarrow }: Decision): Node {
   const start: Knowledge = isNarrow ? narrow : new Map();
   const plain = sequence(graph, start, cases, otherwise);
-  if (cases.length < 2) return plain;
+  // Each case takes a node at least.
+  if (cases.length < 2 || cases.length > mostNodes) return plain;
   const clever = combine(graph, start, cases, otherwise);
   return clever !== null && inOrder(clever).length <= inOrder(plain).length ? clever : plain;
 }
@@ -194,56 +195,62 @@ function put(
   return loaded === offset ? masked : graph.load(offset, masked);
 }
 
-/** Whether a condition holds, or what has to be asked next to know. */
-function ask(condition: Condition, knowledge: Knowledge): boolean | Question {
-  const { index, op, value, valueTwo } = condition;
-  const high = {
-    offset: offsets.high(index),
-    facts: knowledge.get(offsets.high(index)) ?? nothing,
-  };
-  const low = { offset: offsets.low(index), facts: knowledge.get(offsets.low(index)) ?? nothing };
-  type Word = typeof high;
-  const query = ({ offset, facts }: Word, test: Test) => known(facts, test) ?? { ...test, offset };
-  const equal = (word: Word, wanted: bigint, mask = 0xffffffffn) =>
-    query(word, { mask: Number(mask), value: Number(wanted & mask), atLeast: false });
-  const both = (first: boolean | Question, second: () => boolean | Question) =>
-    first === true ? second() : first;
-  const top = (number: bigint) => number >> 32n;
-  const bottom = (number: bigint) => number & 0xffffffffn;
+/** Whether something holds, or what has to be asked next to know. */
+type Answer = boolean | Question;
 
-  const isAtLeast = (least: bigint): boolean | Question => {
-    if (least > 0xffffffffffffffffn) return false;
-    const from = (word: Word, number: bigint) =>
-      number === 0n
-        ? true
-        : number > 0xffffffffn
-          ? false
-          : query(word, { mask: 0xffffffff, value: Number(number), atLeast: true });
-    if (bottom(least) === 0n) return from(high, top(least));
-    const above = from(high, top(least) + 1n);
-    if (above !== false) return above;
-    return both(equal(high, top(least)), () => from(low, bottom(least)));
-  };
-  const not = (answer: boolean | Question) => (typeof answer === "boolean" ? !answer : answer);
-
+function ask({ index, op, value, valueTwo }: Condition, knowledge: Knowledge): Answer {
   switch (op) {
     case "EQ":
-      return both(equal(high, top(value)), () => equal(low, bottom(value)));
+      return isEqual(knowledge, index, value, allBits);
     case "NE":
-      return not(both(equal(high, top(value)), () => equal(low, bottom(value))));
+      return not(isEqual(knowledge, index, value, allBits));
     case "MASKED_EQ":
-      return both(equal(high, top(valueTwo), top(value)), () =>
-        equal(low, bottom(valueTwo), bottom(value)),
-      );
+      return isEqual(knowledge, index, valueTwo, value);
     case "GE":
-      return isAtLeast(value);
+      return isAtLeast(knowledge, index, value);
     case "GT":
-      return isAtLeast(value + 1n);
+      return isAtLeast(knowledge, index, value + 1n);
     case "LT":
-      return not(isAtLeast(value));
+      return not(isAtLeast(knowledge, index, value));
     case "LE":
-      return not(isAtLeast(value + 1n));
+      return not(isAtLeast(knowledge, index, value + 1n));
     default:
       return assertNever(op);
   }
+}
+
+const allBits = 0xffffffffffffffffn;
+const high = (number: bigint) => Number(number >> 32n);
+const low = (number: bigint) => Number(number & 0xffffffffn);
+
+/** What has to be asked stays the same. */
+function not(answer: Answer): Answer {
+  return typeof answer === "boolean" ? !answer : answer;
+}
+
+function askWord(knowledge: Knowledge, offset: number, test: Test): Answer {
+  return known(knowledge.get(offset) ?? nothing, test) ?? { ...test, offset };
+}
+
+function isEqual(knowledge: Knowledge, index: number, wanted: bigint, mask: bigint): Answer {
+  const value = wanted & mask;
+  const above = { mask: high(mask), value: high(value), atLeast: false };
+  const answer = askWord(knowledge, offsets.high(index), above);
+  if (answer !== true) return answer;
+  const below = { mask: low(mask), value: low(value), atLeast: false };
+  return askWord(knowledge, offsets.low(index), below);
+}
+
+function isAtLeast(knowledge: Knowledge, index: number, least: bigint): Answer {
+  if (least > allBits) return false;
+  const from = (offset: number, value: number) =>
+    askWord(knowledge, offset, { mask: 0xffffffff, value, atLeast: true });
+  // More than the high half of `least` is enough, where there is a number that is more.
+  const isWhole = low(least) === 0;
+  const above = high(least) + (isWhole ? 0 : 1);
+  const answer = above > 0xffffffff ? false : from(offsets.high(index), above);
+  if (answer !== false || isWhole) return answer;
+  const same = { mask: 0xffffffff, value: high(least), atLeast: false };
+  const isSame = askWord(knowledge, offsets.high(index), same);
+  return isSame === true ? from(offsets.low(index), low(least)) : isSame;
 }

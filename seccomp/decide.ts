@@ -4,6 +4,7 @@
  */
 import { assertNever } from "../spec/step.js";
 import {
+  armPrivate,
   auditArch,
   narrowArchitectures,
   type SeccompArchitecture,
@@ -67,7 +68,8 @@ function decideByRules(
   const numbers = [...all.flatMap(({ names }) => names), ...known].map(
     (name) => syscallNumber(architecture, name) ?? -1,
   );
-  const greatest = numbers.reduce((a, b) => Math.max(a, b), -1);
+  const ordinary = architecture === "arm" ? numbers.filter((one) => one < armPrivate) : numbers;
+  const greatest = ordinary.reduce((a, b) => Math.max(a, b), -1);
   // A profile that names no call of the architecture knows of no number that could be newer.
   return newerIsEnosys && greatest >= 0 && nr > greatest
     ? { kind: "newer", verdict: noSuchCall, greatest }

@@ -1,5 +1,10 @@
 /** What a rule set decides for each number of an architecture: rules by name become runs of numbers. */
-import { narrowArchitectures, type SeccompArchitecture, x32Bit } from "./architecture.js";
+import {
+  armPrivate,
+  narrowArchitectures,
+  type SeccompArchitecture,
+  x32Bit,
+} from "./architecture.js";
 import type { Condition, Rule, RuleSet, Verdict } from "./rules.js";
 import { syscallNumber } from "./syscalls.js";
 import { mayLetThrough, noSuchCall } from "./verdict.js";
@@ -49,7 +54,8 @@ export function decisionTable(ruleSet: RuleSet, architecture: SeccompArchitectur
   const rulesOf = (rules: readonly Rule[]) => byNumber(rules, architecture, bit);
   const [rules, refusals] = [rulesOf(ruleSet.rules), rulesOf(ruleSet.refusals)];
   const known = ruleSet.known.map((name) => (syscallNumber(architecture, name) ?? -1) - bit);
-  const greatest = Math.max(-1, ...known, ...rules.keys());
+  const ordinary = [...known, ...rules.keys()].filter((number) => number < armPrivate);
+  const greatest = Math.max(-1, ...ordinary);
   const decide = (number: number): Decision => {
     const isNewer = ruleSet.newerIsEnosys && greatest >= 0 && number > greatest;
     const standard = isNewer ? noSuchCall : ruleSet.defaultVerdict;

@@ -48,8 +48,8 @@ export const word64 = integer(2n ** 64n - 1n);
 
 /** The flags that the runtime-spec knows, seccomp(2). */
 export const flag = oneOf(
-  ...["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"].map(
-    (name) => `SECCOMP_FILTER_FLAG_${name}`,
+  ...(["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"] as const).map(
+    (name) => `SECCOMP_FILTER_FLAG_${name}` as const,
   ),
 );
 

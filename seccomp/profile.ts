@@ -7,6 +7,7 @@
  */
 import { type Problem, SbxError } from "../spec/error.js";
 import { list, object, optional, type Report, text } from "../spec/shape.js";
+import type { FilterFlag } from "../spec/step.js";
 import { notifyHint, type ProfileRule, rule, verdictOf } from "./profile-rule.js";
 import * as words from "./profile-words.js";
 import type { Verdict } from "./rules.js";
@@ -23,7 +24,7 @@ export interface Profile {
   readonly architectures: readonly string[];
   readonly archMap: readonly ArchMapEntry[];
   /** SECCOMP_FILTER_FLAG_*, see seccomp(2). */
-  readonly flags: readonly string[];
+  readonly flags: readonly FilterFlag[];
   /** The socket that gets the fd for what SCMP_ACT_NOTIFY is asked about. */
   readonly listenerPath: string | null;
   readonly listenerMetadata: string | null;
@@ -36,7 +37,7 @@ interface RawProfile {
   defaultErrno?: number;
   architectures?: string[];
   archMap?: ArchMapEntry[];
-  flags?: string[];
+  flags?: FilterFlag[];
   listenerPath?: string;
   listenerMetadata?: string;
   syscalls?: Omit<ProfileRule, "at">[];

@@ -11,6 +11,21 @@ type Json = typeof import("jsonc-parser");
  * text is no JSON, with the first thing only.
  */
 export async function readProfile(text: string, source: string): Promise<Profile> {
+  return (await readChecked(text, source)).profile;
+}
+
+/** The same, as what it was in JSON, with bigints for the integers that are no safe numbers. */
+export async function readProfileJson(
+  text: string,
+  source: string,
+): Promise<Record<string, unknown>> {
+  return (await readChecked(text, source)).value as Record<string, unknown>;
+}
+
+async function readChecked(
+  text: string,
+  source: string,
+): Promise<{ readonly value: unknown; readonly profile: Profile }> {
   // A run with the default profile reads no text, and does not pay for this.
   const json = await import("jsonc-parser");
   const at = placesIn(text, source);
@@ -22,7 +37,7 @@ export async function readProfile(text: string, source: string): Promise<Profile
   };
   try {
     const profile = profileOf(value, place);
-    if (repeated.length === 0) return profile;
+    if (repeated.length === 0) return { value, profile };
   } catch (error) {
     if (!(error instanceof SbxError)) throw error;
     repeated.push(...error.problems);

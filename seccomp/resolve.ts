@@ -5,6 +5,7 @@
 import type { Capability } from "../spec/capabilities.js";
 import { type Problem, SbxError } from "../spec/error.js";
 import type { Architecture } from "../spec/host.js";
+import type { FilterFlag } from "../spec/step.js";
 import { architectures, type SeccompArchitecture } from "./architecture.js";
 import { keyOf } from "./decisions.js";
 import { isMultiplexer, multiplexed } from "./multiplex.js";
@@ -34,7 +35,7 @@ export interface ResolvedProfile {
   /** What people should know: names that are ignored. */
   readonly notes: readonly string[];
   /** SECCOMP_FILTER_FLAG_*, as the profile has them. */
-  readonly flags: readonly string[];
+  readonly flags: readonly FilterFlag[];
   /** Null where no rule that applies has SCMP_ACT_NOTIFY. */
   readonly listener: { readonly path: string | null; readonly metadata: string | null } | null;
 }

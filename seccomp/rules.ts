@@ -42,8 +42,8 @@ export interface Rule {
  * The meaning, for a call of a listed architecture: a `refusal` that fits decides first, but only
  * over a verdict that would let the call through. Then the first rule without conditions that names
  * the call, wherever it stands; then the first rule whose conditions all hold; then the default. A
- * number above the greatest that `rules` and `known` name gets ENOSYS where `newerIsEnosys`. An
- * architecture that is not listed gets SECCOMP_RET_KILL_PROCESS.
+ * number above the greatest that `rules` and `known` name, arm's private calls aside, gets ENOSYS
+ * where `newerIsEnosys`. An architecture that is not listed gets SECCOMP_RET_KILL_PROCESS.
  */
 export interface RuleSet {
   /** The native one first; it is always listed. */

@@ -108,6 +108,7 @@ export function defaultSpec(rootfs: string): Spec {
     },
     sbx: {
       userns: { mode: "auto" },
+      seccomp: "default",
       writes: "throw-away",
       etcFiles: { hosts: true, addHosts: [] },
       entrypoint: [],

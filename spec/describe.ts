@@ -95,6 +95,10 @@ export function describe(action: Action): string {
       return `set capabilities to ${action.sets.permitted.join(", ") || "none"}`;
     case "noNewPrivileges":
       return "set no_new_privs";
+    case "seccomp":
+      return `load a seccomp filter of ${action.filter.length / 8} instructions, from ${action.source}`;
+    case "handListener":
+      return `hand the listener of the seccomp filter to ${action.path}`;
     case "execve":
       return "run";
     default:

@@ -114,6 +114,12 @@ export interface Host {
   readonly setgroupsDenied: boolean;
   /** The caller's no_new_privs, see prctl(2): set-user-ID programs gain no rights. */
   readonly noNewPrivileges: boolean;
+  readonly seccomp: {
+    /** The actions that filters may take, by the kernel's names; null where it does not say. */
+    readonly actions: readonly string[] | null;
+    /** A filter is around the caller already: of a container, or of an outer sandbox. */
+    readonly isFiltered: boolean;
+  };
   readonly newuidmap: IdHelper | null;
   readonly newgidmap: IdHelper | null;
   /** Each is null where the kernel has no such setting. */

@@ -20,7 +20,10 @@ export function checkRelations(spec: PartialSpec, report: Report): void {
   checkMappings("linux.gidMappings", spec.linux?.gidMappings, report);
   checkProcess(spec, report);
   checkLayers(spec, report);
-  const { statusFd, preserveFds } = spec.sbx ?? {};
+  const { statusFd, preserveFds, seccomp } = spec.sbx ?? {};
+  if (seccomp === "unconfined" && spec.linux?.seccomp !== undefined) {
+    report("linux.seccomp", "contradicts sbx.seccomp, which is unconfined");
+  }
   if (statusFd !== undefined && preserveFds !== undefined && statusFd < 3 + preserveFds) {
     report(
       "sbx.statusFd",

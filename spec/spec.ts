@@ -106,6 +106,11 @@ export interface Linux {
   sysctl?: Record<string, string>;
   maskedPaths?: string[];
   readonlyPaths?: string[];
+  /**
+   * The profile of the system-call filter, in OCI's form or moby's: see seccomp/profile.ts, which
+   * checks it. Integers may be bigints. Absent: see `sbx.seccomp`.
+   */
+  seccomp?: Record<string, unknown>;
 }
 
 /** How ids are mapped where no explicit map is given. */
@@ -143,6 +148,12 @@ export interface SbxKeys {
   capDrop?: string[];
   /** Directories above `root.path` that are seen as one with it, topmost first. */
   lowers?: string[];
+  /** The filter where there is no `linux.seccomp`: the default profile's, or none. */
+  seccomp: "default" | "unconfined";
+  /** The file that `linux.seccomp` was read from, by which errors and `explain` call it. */
+  seccompFile?: string;
+  /** Whether a filter lets the ioctl(2) requests through that type into a terminal. Absent: no. */
+  terminalInjection?: boolean;
   /** Where writes to the rootfs go. `root.readonly` refuses them instead. */
   writes: "throw-away" | "in-place" | "upper";
   /** With `writes: "upper"`: the directory that keeps them. Its work directory is beside it, with `.work` added. */

@@ -21,6 +21,7 @@ export type Phase =
   | "identity"
   | "capabilities"
   | "no_new_privs"
+  | "seccomp"
   | "execve";
 
 export type NamespaceFlag =
@@ -54,6 +55,15 @@ export type RestrictingFlag = Extract<
   MountFlag,
   "MS_RDONLY" | "MS_NOSUID" | "MS_NODEV" | "MS_NOEXEC"
 >;
+
+/** Flags of seccomp(2) that a plan may name. */
+export type FilterFlag = `SECCOMP_FILTER_FLAG_${
+  | "TSYNC"
+  | "LOG"
+  | "SPEC_ALLOW"
+  | "NEW_LISTENER"
+  | "TSYNC_ESRCH"
+  | "WAIT_KILLABLE_RECV"}`;
 
 /** The five sets of capabilities(7). */
 export interface CapabilitySets {
@@ -284,6 +294,27 @@ export type Action =
   | { readonly kind: "keepCapabilities" }
   | { readonly kind: "setCapabilities"; readonly sets: CapabilitySets }
   | { readonly kind: "noNewPrivileges" }
+  /** Loads a filter: an array of `struct sock_filter`, 8 bytes each, made from `source`. */
+  | {
+      readonly kind: "seccomp";
+      readonly filter: Uint8Array;
+      readonly source: string;
+      readonly flags: readonly FilterFlag[];
+      /** What it lets through because of capabilities, for people. */
+      readonly permits: readonly string[];
+    }
+  /**
+   * Sends the filter's listener to the socket at `path`, an absolute one of the host's, with a container
+   * process state of the runtime-spec's config-linux.md; done when the payload has loaded the filter,
+   * and before it goes on.
+   */
+  | {
+      readonly kind: "handListener";
+      readonly path: string;
+      readonly metadata: string | null;
+      readonly ociVersion: string;
+      readonly bundle: string;
+    }
   /** Runs the program's own arguments, after `prefix`; `fallback` where it was given none. */
   | {
       readonly kind: "execve";

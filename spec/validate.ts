@@ -152,6 +152,8 @@ const linux = object<Linux>({
   sysctl: optional(record(sysctlName, nonEmptyText)),
   maskedPaths: optional(list(maskedPath)),
   readonlyPaths: optional(list(path)),
+  // What is in it, seccomp/profile.ts checks.
+  seccomp: optional(record(text, (value) => value)),
 });
 
 const plainUserns = object<{ mode: "auto" | "single" | "nomap" }>({
@@ -188,6 +190,9 @@ const sbxKeys = object<SbxKeys>({
   umask: optional(umask),
   capAdd: optional(list<string>(capabilityOrAll)),
   capDrop: optional(list<string>(capabilityOrAll)),
+  seccomp: oneOf("default", "unconfined"),
+  seccompFile: optional(nonEmptyText),
+  terminalInjection: optional(yesOrNo),
   lowers: optional(list(nonEmptyText)),
   writes: oneOf("throw-away", "in-place", "upper"),
   upper: optional(nonEmptyText),

@@ -27,6 +27,7 @@ import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { enterWorkdir } from "./resolve.js";
+import { loadFilter } from "./seccomp.js";
 import { mountServed, serveOverlay } from "./server.js";
 import { openTerminal } from "./terminal.js";
 
@@ -35,14 +36,16 @@ const fd = slot("fd");
 /** The steps of a role, in plan order, each after a comment with its number. */
 export function lowerSteps(c: Context, role: Role): void {
   for (const [number, step] of c.plan.steps.entries()) {
-    if (step.role !== role) continue;
-    c.b.comment(`${role}, step ${number}: ${describe(step.action)}`);
+    const { action } = step;
+    // The monitor hands a listener on whenever it comes: launch/lower/listener.ts.
+    if (step.role !== role || action.kind === "handListener") continue;
+    c.b.comment(`${role}, step ${number}: ${describe(action)}`);
     c.b.set(s.step, number);
-    lowerAction(c, step.action);
+    lowerAction(c, action);
   }
 }
 
-function lowerAction(c: Context, action: Action) {
+function lowerAction(c: Context, action: Exclude<Action, { kind: "handListener" }>) {
   const { b } = c;
   switch (action.kind) {
     case "tidyFds":
@@ -160,8 +163,10 @@ function lowerAction(c: Context, action: Action) {
       return setCapabilities(c, action.sets);
     case "noNewPrivileges":
       return b.must("prctl", [k("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0]);
+    case "seccomp":
+      return loadFilter(c, action);
     case "execve":
-      return execute(c, action);
+      return execute(c);
     default:
       return assertNever(action);
   }

@@ -26,7 +26,7 @@ export interface Memory {
   readonly callerSignals: Address;
   /** Two fds, as pipe2 and socketpair give them. */
   readonly pair: Address;
-  /** One message of the control socket: kind, first, second. */
+  /** One message of the control socket: kind, value. */
   readonly record: Address;
   /** A text being put together. */
   readonly text: Address;
@@ -80,22 +80,22 @@ export const s = {
 
 /** Kinds of message on the control socket. */
 export const message = {
-  /** A step failed: its number, the errno. */
-  failed: 1,
   /** The payload's execve succeeded. */
-  ready: 2,
+  ready: 1,
   /** The payload stopped: the signal. */
-  stopped: 3,
+  stopped: 2,
   /** The payload ended: the status that wait4(2) gave. */
-  exited: 4,
+  exited: 3,
   /** The pty's outer side comes with it, as SCM_RIGHTS. */
-  terminal: 5,
+  terminal: 4,
   /** The payload goes on after a stop; says no more than that the monitor must not sleep. */
-  continued: 6,
+  continued: 5,
+  /** The listener of the payload's filter comes with it; the answer, the same, that it was handed on. */
+  listener: 6,
 } as const;
 
-/** Bytes of a control message: three words. */
-export const recordSize = 24;
+/** Bytes of a control message: two words. */
+export const recordSize = 16;
 
 /** Failures that no errno stands for; above every errno. */
 export const pseudoErrno = {
@@ -140,15 +140,9 @@ export function context(plan: Plan): Context {
 }
 
 /** Sends a message from inside to the monitor. */
-export function tell(
-  { b, memory }: Context,
-  kind: keyof typeof message,
-  first: Value,
-  second: Value = 0,
-): void {
+export function tell({ b, memory }: Context, kind: keyof typeof message, value: Value): void {
   b.store(8, memory.record, 0, message[kind]);
-  b.store(8, memory.record, 8, first);
-  b.store(8, memory.record, 16, second);
+  b.store(8, memory.record, 8, value);
   b.ignore("without a monitor the sandbox is about to be killed", "sendto", [
     s.controlInside,
     memory.record,

@@ -3,8 +3,11 @@ import { at, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { type Context, message, recordSize, s } from "./context.js";
-import { failure, tellStatus } from "./report.js";
-import { messageHeader, receivedFd, t, takeTerminal } from "./terminal.js";
+import { handListener, listenerStep } from "./listener.js";
+import { tellStatus } from "./report.js";
+import { messageHeader, receivedFd } from "./rights.js";
+import { failure, readFailure } from "./shared.js";
+import { t, takeTerminal } from "./terminal.js";
 
 const kind = slot("kind");
 const isReady = slot("isReady");
@@ -17,12 +20,13 @@ export const payloadStatus = slot("payloadStatus");
 export function controlState({ b }: Context): void {
   b.set(payloadStatus, -1);
   b.set(isReady, 0);
+  for (const part of Object.values(failure)) b.set(part, 0);
 }
 
 /** One message of the control socket; leaves what recvmsg gave in `received`. */
 export function controlSubroutines(c: Context): void {
   const { b, memory } = c;
-  const first = slot("first");
+  const value = slot("value");
   b.comment("take one message from inside");
   b.label("control.receive");
   const header = messageHeader(c);
@@ -30,18 +34,12 @@ export function controlSubroutines(c: Context): void {
   b.branch(received, "eq", 0, "control.closed");
   b.branch(received, "lt", recordSize, "control.end");
   b.load(8, kind, memory.record);
-  b.load(8, first, memory.record, 8);
+  b.load(8, value, memory.record, 8);
 
   const next = (label: string, wanted: keyof typeof message) =>
     b.branch(kind, "ne", message[wanted], label);
-  next("control.notFailed", "failed");
-  b.set(failure.happened, 1);
-  b.set(failure.step, first);
-  b.load(8, failure.errno, memory.record, 16);
-  b.return();
-  b.label("control.notFailed");
   next("control.notExited", "exited");
-  b.set(payloadStatus, first);
+  b.set(payloadStatus, value);
   b.return();
   b.label("control.notExited");
   next("control.notStopped", "stopped");
@@ -51,8 +49,15 @@ export function controlSubroutines(c: Context): void {
   b.call("monitor.ready");
   b.return();
   b.label("control.notReady");
+  const fd = slot("receivedFd");
+  if (listenerStep(c) !== null) {
+    next("control.notListener", "listener");
+    b.load(4, fd, receivedFd(c));
+    handListener(c, fd);
+    b.return();
+    b.label("control.notListener");
+  }
   if (c.terminal) {
-    const fd = slot("receivedFd");
     next("control.end", "terminal");
     b.load(4, fd, receivedFd(c));
     takeTerminal(c, fd);
@@ -68,6 +73,7 @@ export function controlSubroutines(c: Context): void {
   b.return();
 
   b.label("monitor.ready");
+  readFailure(c);
   b.branch(failure.happened, "ne", 0, "monitor.ready.end");
   b.branch(isReady, "ne", 0, "monitor.ready.end");
   b.set(isReady, 1);

@@ -7,6 +7,7 @@ import { slot } from "../builder.js";
 import { k, minus } from "../constants.js";
 import type { Value } from "../ir.js";
 import { type Context, failWithResult, pseudoErrno, s, scratchSize } from "./context.js";
+import { leaveFailure, putShared } from "./shared.js";
 
 const vector = slot("vector");
 const end = slot("vectorEnd");
@@ -23,13 +24,25 @@ const byte = slot("byte");
 const path = slot("path");
 const out = slot("out");
 const word = slot("word");
+/** 1 the second time, when the ENOENT of a file that is there is known to be its interpreter's. */
+const isLooking = slot("isLooking");
 
-export function execute(c: Context, action: Extract<Action, { kind: "execve" }>): void {
-  const { b } = c;
+/** Before any step of the payload's: what a filter must let through for execve is execve alone. */
+export function prepareExecute(c: Context): void {
+  const { b, plan } = c;
+  const number = plan.steps.findIndex(({ action }) => action.kind === "execve");
+  const action = plan.steps[number]?.action;
+  if (action?.kind !== "execve") return;
+  b.comment("the command's environment and words");
+  b.set(s.step, number);
   makeEnvironment(c, action);
   b.set(environment, vector);
   makeArguments(c, action);
-  b.load(8, command, vector);
+}
+
+/** The step itself. */
+export function execute(c: Context): void {
+  c.b.load(8, command, vector);
   searchAndRun(c);
 }
 
@@ -131,13 +144,21 @@ function makeArguments(c: Context, action: Extract<Action, { kind: "execve" }>):
   b.store(8, end, 0, 0);
 }
 
-/** As execvp(3) looks a command up, in the PATH of the new environment, but never running a shell. */
+/**
+ * As execvp(3) looks a command up, in the PATH of the new environment, but never running a shell. Only
+ * when nothing could be executed it looks a second time, for a file that is there: a filter may be in
+ * force by then that kills who asks.
+ */
 function searchAndRun(c: Context): void {
   const { b, memory } = c;
   const limit = { ...memory.scratch, offset: scratchSize - 1 };
   const notFound = b.fresh("notFound");
   const wholeName = slot("failureSoFar");
+  const again = b.fresh("again");
+  const told = b.fresh("told");
   b.set(wholeName, minus("ENOENT"));
+  b.set(isLooking, 0);
+  b.label(again);
 
   const search = b.fresh("search");
   const scan = b.fresh("scan");
@@ -151,7 +172,8 @@ function searchAndRun(c: Context): void {
   b.branch(byte, "ne", "/".charCodeAt(0), scan);
   b.set(path, command);
   b.call("command.run");
-  failWithResult(b);
+  b.set(wholeName, s.result);
+  b.jump(notFound);
 
   b.label(search);
   b.set(cursor, b.text("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
@@ -207,6 +229,11 @@ function searchAndRun(c: Context): void {
   b.jump(directory);
 
   b.label(notFound);
+  b.branch(wholeName, "ne", minus("ENOENT"), told);
+  b.branch(isLooking, "ne", 0, told);
+  b.set(isLooking, 1);
+  b.jump(again);
+  b.label(told);
   b.set(s.result, wholeName);
   failWithResult(b);
 }
@@ -228,7 +255,8 @@ function findPath({ b }: Context): void {
   b.label(done);
 }
 
-export function executeSubroutines({ b }: Context): void {
+export function executeSubroutines(c: Context): void {
+  const { b } = c;
   b.comment("same := whether entry and otherEntry name the same variable");
   b.label("name.same");
   b.set(left, entry);
@@ -264,15 +292,20 @@ export function executeSubroutines({ b }: Context): void {
   b.label("vector.add.end");
   b.return();
 
-  b.comment(
-    "execve path; result := why not, ENOENT for a file that is there being the interpreter's",
-  );
+  b.comment("execve path, or look for it; result := why not");
   b.label("command.run");
+  b.branch(isLooking, "ne", 0, "command.look");
+  putShared(c, "failed", 0);
   b.attempt("execve", [path, vector, environment], s.result);
-  b.branch(s.result, "ne", minus("ENOENT"), "command.run.end");
+  // A filter may be in the way of all that follows.
+  b.alu("sub", s.errno, 0, s.result);
+  leaveFailure(c);
+  b.return();
+  b.label("command.look");
   b.attempt("faccessat", [k("AT_FDCWD"), path, 0], byte);
-  b.branch(byte, "ne", 0, "command.run.end");
+  b.set(s.result, minus("ENOENT"));
+  b.branch(byte, "ne", 0, "command.look.end");
   b.set(s.result, -pseudoErrno.noInterpreter);
-  b.label("command.run.end");
+  b.label("command.look.end");
   b.return();
 }

@@ -11,14 +11,16 @@ import { type Context, pseudoErrno, s } from "./context.js";
 import { writeProc } from "./filesystem.js";
 import { startGuard, tellGuard } from "./guard.js";
 import { openServerSocket } from "./server.js";
+import { shareMemory } from "./shared.js";
 import { compose } from "./text.js";
 
 const pid = slot("helperPid");
 const otherPid = slot("otherHelperPid");
 
-/** The fds that both sides share come first, so that the init inherits its ends. */
+/** What both sides share comes first, so that the init inherits its ends. */
 export function cloneInit(c: Context, namespaces: readonly NamespaceFlag[]): void {
   const { b, memory } = c;
+  shareMemory(c);
   startGuard(c);
   openServerSocket(c);
   b.must("socketpair", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0, memory.pair]);

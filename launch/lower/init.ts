@@ -4,13 +4,14 @@ import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { attachSubroutine } from "./attach.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
-import { executeSubroutines } from "./execute.js";
+import { executeSubroutines, prepareExecute } from "./execute.js";
 import { leaveGuard } from "./guard.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
 import { maskSubroutines } from "./masks.js";
 import { resolveSubroutine } from "./resolve.js";
 import { leaveServer } from "./server.js";
+import { leaveFailure } from "./shared.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -64,7 +65,7 @@ export function lowerInit(c: Context): void {
   }
 
   b.label("inside.fail");
-  tell(c, "failed", s.step, s.errno);
+  leaveFailure(c);
   b.exit(125);
   maskSubroutines(c);
   attachSubroutine(c);
@@ -163,5 +164,6 @@ function lowerPayload(c: Context, ownProcess: boolean): void {
   if (c.terminal) adoptTerminal(c, ownProcess);
   b.ignore("umask(2) always succeeds", "umask", [s.payloadUmask]);
   unblockSignals(c);
+  prepareExecute(c);
   lowerSteps(c, "payload");
 }

@@ -11,8 +11,9 @@ import { dismissGuard } from "./guard.js";
 import { awaitJanitor } from "./janitor.js";
 import { events, pollTable } from "./poll.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
-import { exitStatus, failure, reportFailure, tellStatus } from "./report.js";
+import { exitStatus, reportFailure, tellStatus } from "./report.js";
 import { awaitServer, checkServer, killServer } from "./server.js";
+import { failure, readFailure } from "./shared.js";
 import { t } from "./terminal.js";
 
 const initStatus = slot("initStatus");
@@ -24,9 +25,6 @@ const code = slot("exitCode");
 export function initialState(c: Context): void {
   const { b, terminal } = c;
   b.set(s.initPid, 0);
-  b.set(failure.happened, 0);
-  b.set(failure.step, 0);
-  b.set(failure.errno, 0);
   b.set(initStatus, 0);
   controlState(c);
   if (!terminal) return;
@@ -118,6 +116,7 @@ function finish(c: Context, relay: Relay | null): void {
   awaitServer(c);
   awaitJanitor(c);
 
+  readFailure(c);
   b.branch(failure.happened, "ne", 0, "monitor.report");
   const own = b.fresh("finish");
   b.branch(payloadStatus, "ge", 0, own);

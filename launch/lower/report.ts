@@ -10,6 +10,7 @@ import type { Address, Slot, Value } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { found, lookup } from "./lookup.js";
 import { appendServerSaid } from "./said.js";
+import { failure } from "./shared.js";
 import { append, compose, writeText } from "./text.js";
 
 /** The errnos that the system calls of a set-up can give; another is shown by number. */
@@ -44,6 +45,8 @@ const told: readonly string[] = [
   "EROFS",
   "EMLINK",
   "EPIPE",
+  "EPROTOTYPE",
+  "ECONNREFUSED",
   "ERANGE",
   "ENAMETOOLONG",
   "ENOSYS",
@@ -74,13 +77,6 @@ const why = slot("reportWhy");
 const hint = slot("reportHint");
 const offset = slot("reportOffset");
 const code = slot("reportCode");
-
-/** Slots in which the monitor keeps the failure it has been told of. */
-export const failure = {
-  step: slot("failedStep"),
-  errno: slot("failedErrno"),
-  happened: slot("failed"),
-};
 
 /** Reports the failure that the slots hold, and leaves the exit status in `to`. */
 export function reportFailure(c: Context, to: Slot): void {

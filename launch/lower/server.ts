@@ -18,8 +18,8 @@ import { leaveCaller } from "./fds.js";
 import { makeDirectories } from "./filesystem.js";
 import { leaveGuard } from "./guard.js";
 import { mapIds, unblockSignals } from "./handshake.js";
-import { failure } from "./report.js";
 import { arrangeLayers, fdMessage, fdOffset, fuseNumber, openPlaces } from "./served.js";
+import { failure } from "./shared.js";
 
 const serverPid = slot("serverPid");
 /** The two ends of the socket between the server, and the monitor and init. */

@@ -5,9 +5,10 @@
  * its window size.
  */
 import type { Action } from "../../spec/step.js";
-import { at, constant, slot } from "../builder.js";
+import { constant, slot } from "../builder.js";
 import { k } from "../constants.js";
-import { type Context, message, recordSize, regularFile, s } from "./context.js";
+import { type Context, regularFile, s } from "./context.js";
+import { sendFd } from "./rights.js";
 
 /** Bytes of the kernel's struct termios: four words of flags, c_line, c_cc[19]. */
 const termiosSize = 36;
@@ -96,7 +97,7 @@ export function openTerminal(
     b.must("mknodat", [k("AT_FDCWD"), b.text(console), regularFile(0o600), 0]);
     b.must("mount", [b.text(`${pts}/0`), b.text(console), 0, k("MS_BIND"), 0]);
   }
-  sendFd(c, outer);
+  sendFd(c, "terminal", outer);
   b.must("close", [outer]);
   b.label(end);
 }
@@ -193,46 +194,4 @@ export function terminalSubroutines({ b }: Context, memory: TerminalMemory): voi
   b.ignore("a size is a courtesy", "ioctl", [t.ptyFd, k("TIOCSWINSZ"), memory.size]);
   b.label("terminal.resize.end");
   b.return();
-}
-
-/** struct msghdr with one iovec and one SCM_RIGHTS message, unix(7) and cmsg(3). */
-function sendFd(c: Context, fd: ReturnType<typeof slot>): void {
-  const { b, memory } = c;
-  const header = messageHeader(c);
-  b.store(8, memory.record, 0, message.terminal);
-  b.store(8, memory.record, 8, 0);
-  b.store(8, memory.record, 16, 0);
-  const control = at(memory.scratch, headerSize);
-  b.store(8, control, 0, 20);
-  b.store(4, control, 8, k("SOL_SOCKET"));
-  b.store(4, control, 12, k("SCM_RIGHTS"));
-  b.store(8, control, 16, fd);
-  b.must("sendmsg", [s.controlInside, header, k("MSG_NOSIGNAL")]);
-}
-
-const headerSize = 128;
-const controlSize = 24;
-
-/** A msghdr at the start of `scratch`, for one record and room for one fd. */
-export function messageHeader({ b, memory }: Context): typeof memory.scratch {
-  const iovec = at(memory.scratch, 64);
-  b.store(8, iovec, 0, memory.record);
-  b.store(8, iovec, 8, recordSize);
-  for (const [offset, value] of [
-    [0, 0],
-    [8, 0],
-    [16, iovec],
-    [24, 1],
-    [32, at(memory.scratch, headerSize)],
-    [40, controlSize],
-    [48, 0],
-  ] as const) {
-    b.store(8, memory.scratch, offset, value);
-  }
-  return memory.scratch;
-}
-
-/** Where the fd lies that came with a received message. */
-export function receivedFd({ memory }: Context): typeof memory.scratch {
-  return at(memory.scratch, headerSize + 16);
 }

@@ -9,10 +9,11 @@ import { k, signo } from "../constants.js";
 import type { Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
 import { context, s } from "./context.js";
-import { executeSubroutines } from "./execute.js";
+import { executeSubroutines, prepareExecute } from "./execute.js";
 import { mapIds, unblockSignals } from "./handshake.js";
 import { lookupSubroutine } from "./lookup.js";
-import { exitStatus, failure, reportFailure } from "./report.js";
+import { exitStatus, reportFailure } from "./report.js";
+import { failure } from "./shared.js";
 import { readArguments, refuseForeignStart } from "./start.js";
 import { textSubroutines } from "./text.js";
 
@@ -47,6 +48,7 @@ export function lowerUnshare(plan: Plan): Program {
   b.exit(exitStatus.setUpFailed);
   b.label("unshare.mapped");
   unblockSignals(c);
+  prepareExecute(c);
   lowerSteps(c, "payload");
 
   b.label("mapper");

@@ -2,7 +2,7 @@
 import { missingControllers, wantedControllers } from "../../cgroup/mode.js";
 import { missingActions } from "../../seccomp/support.js";
 import type { Facts } from "./facts.js";
-import { describeFailure, type Finding, judgeTrial } from "./finding.js";
+import { describeFailure, type Finding, judgeTrial, withFlag } from "./finding.js";
 import { deviceFinding, toolFinding } from "./storage.js";
 
 export function networkFindings(facts: Facts): Finding[] {
@@ -69,7 +69,8 @@ function seccomp(facts: Facts): Finding {
   const id = "seccomp";
   return judgeTrial(facts, id, "seccomp", {
     good: () => {
-      if (facts.seccompActions === null) {
+      const { actions } = facts.host.seccomp;
+      if (actions === null) {
         return {
           id,
           state: "limited",
@@ -77,8 +78,8 @@ function seccomp(facts: Facts): Finding {
           mend: "Use Linux 4.14 or later, with /proc/sys visible",
         };
       }
-      const found = `filters work: ${facts.seccompActions.join(" ")}`;
-      const lacking = missingActions(facts.seccompActions);
+      const found = `filters work: ${actions.join(" ")}`;
+      const lacking = missingActions(actions);
       const newest = lacking.at(-1);
       return newest === undefined
         ? { id, state: "ok", found }
@@ -93,7 +94,7 @@ function seccomp(facts: Facts): Finding {
       found: describeFailure(failure),
       mend: "Use a kernel with CONFIG_SECCOMP_FILTER, and start sbx where prctl(2) and seccomp(2) are allowed",
     }),
-    consequence: null,
+    consequence: withFlag("--security-opt=seccomp=unconfined"),
   });
 }
 

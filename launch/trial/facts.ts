@@ -10,7 +10,6 @@ import {
   findDelegation,
   parseCgroups,
 } from "../../cgroup/mode.js";
-import { parseActions } from "../../seccomp/support.js";
 import type { Host } from "../../spec/host.js";
 import { parseSubids } from "../../userns/subid.js";
 import { readOptional } from "../identity.js";
@@ -44,8 +43,6 @@ export interface Facts extends Tried {
   readonly tools: Readonly<Record<ToolName, Tool | null>>;
   readonly cgroup: CgroupSetup;
   readonly delegation: Delegation | null;
-  /** The actions that filters may take; null where the kernel does not say. */
-  readonly seccompActions: readonly string[] | null;
 }
 
 /** Gives up, with an `SbxError`, where not even the probe succeeds. */
@@ -55,7 +52,6 @@ export async function readFacts(environment: NodeJS.ProcessEnv): Promise<Facts> 
     readOptional("/proc/self/cgroup") ?? "",
     readOptional("/proc/self/mountinfo") ?? "",
   );
-  const actions = readOptional("/proc/sys/kernel/seccomp/actions_avail");
   const memfdNoexec = readOptional("/proc/sys/vm/memfd_noexec");
   return {
     ...(await tryHost(host, environment)),
@@ -73,7 +69,6 @@ export async function readFacts(environment: NodeJS.ProcessEnv): Promise<Facts> 
     },
     cgroup,
     delegation: readDelegation(cgroup, host.user.uid),
-    seccompActions: actions === null ? null : parseActions(actions),
   };
 }
 

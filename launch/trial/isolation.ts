@@ -1,6 +1,7 @@
 /** Findings on namespaces and on the mounts inside them. */
 import { type NamespaceType, namespaceTypes } from "../../spec/spec.js";
 import { userNamespaceBlocker } from "../blocker.js";
+import { filteredHint } from "../hints.js";
 import type { Facts } from "./facts.js";
 import {
   type Consequence,
@@ -43,13 +44,14 @@ function userNamespace(facts: Facts): Finding {
 }
 
 /** What stands behind an errno of clone(2) or unshare(2) with that namespace's flag. */
-function mendRefusal({ isContainer }: Facts, errno: string, type: NamespaceType): string {
+function mendRefusal({ isContainer, host }: Facts, errno: string, type: NamespaceType): string {
   const name = { mount: "mnt", network: "net", user: "user", pid: "pid" }[type as string] ?? type;
   switch (errno) {
     case "EPERM":
     case "EACCES":
-      return isContainer
-        ? unmasked
+      if (isContainer) return unmasked;
+      return host.seccomp.isFiltered
+        ? filteredHint
         : "A security module, a seccomp filter or a chroot forbids it: start sbx outside of that";
     case "ENOSPC":
       return `The limit is reached: ${sysctl(`user.max_${name}_namespaces`, 15000)}`;

@@ -1,9 +1,12 @@
 /** Trials that ask the kernel a question, and need no namespace. */
+import { encodeFilter, offsets, opcodes } from "../../seccomp/instruction.js";
+import { actions } from "../../seccomp/verdict.js";
 import type { Architecture } from "../../spec/host.js";
 import { errnoNumbers, syscallNumbers } from "../../spec/linux.js";
 import { constant } from "../builder.js";
 import { k, minus } from "../constants.js";
 import { s } from "../lower/context.js";
+import { filterProgram } from "../lower/seccomp.js";
 import type { TrialPen } from "./program.js";
 
 /** struct vfs_cap_data of linux/capability.h: after a word of magic, the low half of the permitted. */
@@ -23,24 +26,16 @@ export function askLandlock({ b, step, value }: TrialPen): void {
 /** A filter that answers getpid(2) with an error which that call never gives by itself. */
 export function filterCalls({ b, step }: TrialPen, architecture: Architecture): void {
   const passed = b.fresh("filtered");
-  // struct sock_filter: code, jt, jf, k; codes and actions of linux/bpf_common.h and linux/seccomp.h.
-  const filter = [
-    { code: 0x20, jf: 0, k: 0 },
-    { code: 0x15, jf: 1, k: syscallNumbers[architecture].getpid ?? 0 },
-    { code: 0x06, jf: 0, k: 0x0005_0000 | (errnoNumbers.ENOANO ?? 0) },
-    { code: 0x06, jf: 0, k: 0x7fff_0000 },
-  ];
-  const bytes = new Uint8Array(8 * filter.length);
-  const view = new DataView(bytes.buffer);
-  for (const [index, line] of filter.entries()) {
-    view.setUint16(8 * index, line.code, true);
-    view.setUint8(8 * index + 3, line.jf);
-    view.setUint32(8 * index + 4, line.k, true);
-  }
-  const program = b.words("seccompProgram", [filter.length, b.bytes("filter", bytes)], false);
+  const line = (code: number, k: number, jf = 0) => ({ code, jt: 0, jf, k });
+  const filter = encodeFilter([
+    line(opcodes.load, offsets.number),
+    line(opcodes.equal, syscallNumbers[architecture].getpid ?? 0, 1),
+    line(opcodes.return, actions.ERRNO | (errnoNumbers.ENOANO ?? 0)),
+    line(opcodes.return, actions.ALLOW),
+  ]);
   step("load a filter");
   b.must("prctl", [k("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0]);
-  b.must("seccomp", [constant("SECCOMP_SET_MODE_FILTER", 1), 0, program]);
+  b.must("seccomp", [k("SECCOMP_SET_MODE_FILTER"), 0, filterProgram(b, filter)]);
   step("be filtered");
   b.attempt("getpid", [], s.result);
   b.branch(s.result, "eq", minus("ENOANO"), passed);

@@ -104,7 +104,6 @@ function laptop(overrides: Partial<Facts> = {}): Facts {
       controllers: ["cpuset", "cpu", "io", "memory", "pids"],
       through: "manager",
     },
-    seccompActions: "kill_process kill_thread trap errno user_notif trace log allow".split(" "),
     ...overrides,
   };
 }
@@ -298,6 +297,7 @@ test("a namespace that is missing can be shared, but for mount", () => {
   assert.equal(network.flags, ["--network=host"]);
   assert.match(network.item("network-namespace").mend ?? "", "user.max_net_namespaces=15000");
   assert.equal(lost("cgroup", "EINVAL").flags, ["--cgroupns=host"]);
+  assert.equal(lost("seccomp", "EINVAL").flags, ["--security-opt=seccomp=unconfined"]);
   assert.match(lost("cgroup", "EINVAL").item("cgroup-namespace").mend ?? "", "CONFIG_CGROUP_NS");
   assert.not(lost("mount", "EPERM").works);
   const time = lost("time", "EINVAL");
@@ -406,8 +406,11 @@ test("whatever is missing or limited says how to mend it, or what it waits for",
     ...Object.keys(errnoNumbers).map((errno) =>
       laptop({ outcomes: outcomes(Object.fromEntries(everyTrial.map((n) => [n, `x: ${errno}`]))) }),
     ),
-    laptop({ outcomes: {}, seccompActions: null }),
-    laptop({ seccompActions: ["allow", "errno"], osRelease: "" }),
+    laptop({ outcomes: {}, host: hostOf({ seccomp: { actions: null, isFiltered: false } }) }),
+    laptop({
+      host: hostOf({ seccomp: { actions: ["allow", "errno"], isFiltered: false } }),
+      osRelease: "",
+    }),
   ].map(judge);
   for (const { items } of reports) {
     for (const { id, state, found, mend } of items) {

@@ -71,6 +71,26 @@ test("files named in a file are found beside it", () => {
   ]);
 });
 
+test("so is a profile, which a word is not", () => {
+  const text = "[run]\nsecurity-opt = seccomp=p.json\nsecurity-opt = seccomp=default\n";
+  const { run } = parse(`${text}security-opt = mask=/a\nseccomp = p.json`);
+  assert.equal(run["security-opt"], ["seccomp=/c/p.json", "seccomp=default", "mask=/a"]);
+  assert.is(run.seccomp, "/c/p.json");
+  assert.is(parse("[run]\nseccomp = unconfined").run.seccomp, "unconfined");
+});
+
+test("of the ways to name a profile the strongest place counts", async () => {
+  const files = { [siteConfig]: "[run]\nseccomp=unconfined\n[profile p]\nseccomp=/p.json\n" };
+  const options = async (flags: Flags) => (await on(files, flags))["security-opt"]?.at(-1);
+  assert.is(await options({}), "seccomp=unconfined");
+  assert.is(await options({ profile: ["p"] }), "seccomp=/p.json");
+  assert.is(
+    await options({ profile: ["p"], "security-opt": ["seccomp=default"] }),
+    "seccomp=default",
+  );
+  assert.is(await options({ seccomp: "default" }), "seccomp=default");
+});
+
 const wrong: [string, RegExp][] = [
   ["[run]\n\nhostnam = x", /^sbx: \/c\/x\.ini:3: no such key: hostnam\. Did you mean hostname\?$/],
   ["[run]\r\n\r\nhostnam = x", /x\.ini:3:/],

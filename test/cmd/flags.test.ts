@@ -1,5 +1,6 @@
 import { totalmem } from "node:os";
 import * as assert from "uvu/assert";
+import { readFilter } from "../../cmd/filter.js";
 import { specFromFlags } from "../../cmd/flags.js";
 import { parseRun } from "../../cmd/parse.js";
 import { defaultSpec } from "../../spec/default.js";
@@ -106,6 +107,41 @@ test("security options", () => {
     "/proc/fs",
     "/proc/irq",
   ]);
+});
+
+test("the filter: a word, or a file whose profile has been read", () => {
+  const keys = (...argv: string[]) => {
+    const { seccomp, seccompFile, terminalInjection } = options(...argv).sbx;
+    return [seccomp, seccompFile, terminalInjection];
+  };
+  assert.equal(keys("--seccomp=unconfined"), ["unconfined", undefined, undefined]);
+  assert.equal(keys("--security-opt", "seccomp=p.json"), ["default", "p.json", undefined]);
+  assert.equal(keys("--seccomp=./default"), ["default", "./default", undefined]);
+  const last = ["--security-opt=seccomp=unconfined", "--security-opt=seccomp:default"];
+  assert.equal(keys(...last, "--seccomp=default"), ["default", undefined, undefined]);
+  assert.equal(keys("--security-opt=terminal-injection"), ["default", undefined, true]);
+  assert.throws(
+    () => keys("--seccomp=a", "--security-opt=seccomp=b"),
+    /--seccomp a: contradicts --security-opt seccomp=b/,
+  );
+  const { flags } = parseRun(["--seccomp=p.json", "/"]);
+  const profile = { defaultAction: "SCMP_ACT_ALLOW" };
+  assert.equal(specFromFlags(flags, "/", [], { readFile, profile, places }).linux.seccomp, profile);
+});
+
+test("the file of a filter is read with its place in errors", async () => {
+  const read = (text: string | null) => readFilter({ seccomp: "p.json" }, { readFile: () => text });
+  assert.equal(await read('{"defaultAction": "SCMP_ACT_ALLOW"}'), {
+    defaultAction: "SCMP_ACT_ALLOW",
+  });
+  assert.is(await readFilter({ seccomp: "unconfined" }, { readFile }), undefined);
+  for (const [text, expected] of [
+    [null, /--seccomp p\.json: No such file/],
+    ["{", /p\.json:1:2/],
+  ] as const) {
+    const message = await read(text).catch((error: Error) => error.message);
+    assert.match(`${message}`, expected);
+  }
 });
 
 test("limits", () => {

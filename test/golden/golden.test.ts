@@ -127,6 +127,16 @@ const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
         namespaces: [...base.linux.namespaces, { type: "time" }],
         timeOffsets: { monotonic: { secs: 60 }, boottime: { secs: -60, nanosecs: 5 } },
         sysctl: { "net.ipv4.ip_forward": "1" },
+        seccomp: {
+          defaultAction: "SCMP_ACT_ALLOW",
+          flags: ["SECCOMP_FILTER_FLAG_TSYNC"],
+          listenerPath: "/run/agent.sock",
+          listenerMetadata: "of everything",
+          syscalls: [
+            { names: ["mount"], action: "SCMP_ACT_NOTIFY" },
+            { names: ["frobnicate"], action: "SCMP_ACT_ERRNO" },
+          ],
+        },
       },
       sbx: {
         ...base.sbx,

@@ -2,6 +2,7 @@
 import * as assert from "uvu/assert";
 import { compileSandbox } from "../../launch/compile.js";
 import { plan } from "../../launch/plan.js";
+import { callsOf } from "../../seccomp/following.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { Host } from "../../spec/host.js";
 import { errnoNumbers } from "../../spec/linux.js";
@@ -50,8 +51,39 @@ test("protections come in an order in which none undoes another", () => {
   ordered(made, "setgroups", "setCapabilities");
   ordered(made, "setIds", "setCapabilities");
   ordered(made, "setCapabilities", "noNewPrivileges");
-  assert.is(place(made, "noNewPrivileges"), made.steps.length - 2);
-  assert.is(place(made, "execve"), made.steps.length - 1);
+  const last = made.steps.slice(-3).map(({ action }) => action.kind);
+  assert.equal(last, ["noNewPrivileges", "seccomp", "execve"]);
+});
+
+test("without no_new_privs the filter is loaded while CAP_SYS_ADMIN is there", () => {
+  const process = { ...asUser.process, noNewPrivileges: false };
+  const made = plan({ ...asUser, process }, hostOf());
+  ordered(made, "setgroups", "seccomp");
+  ordered(made, "seccomp", "keepCapabilities");
+  ordered(made, "seccomp", "setCapabilities");
+  assert.not.ok(made.steps.some(({ action }) => action.kind === "noNewPrivileges"));
+});
+
+test("the calls of the steps behind a filter are those that the profile is asked about", () => {
+  const process = { ...asUser.process, noNewPrivileges: false };
+  const made = compileSandbox({ ...asUser, process, sbx: { ...base.sbx, init: false } }, hostOf());
+  const first = place(made.plan, "seccomp") + 1;
+  const calls = made.plan.steps.map(() => new Set<string>());
+  let current: Set<string> | undefined;
+  for (const op of made.program.ops) {
+    if (op.kind === "comment") current = calls[Number(/^payload, step (\d+)/.exec(op.text)?.[1])];
+    if (op.kind === "label" && op.name === "inside.fail") current = undefined;
+    // A process ends, whether the filter lets it or not.
+    if (op.kind === "syscall" && op.onError.kind !== "never") current?.add(op.name);
+  }
+  const kinds = made.plan.steps.slice(first).map(({ action }) => action.kind);
+  const expected = ["keepCapabilities", "setIds", "dieWithMonitor", "chdir", "setCapabilities"];
+  assert.equal(kinds, [...expected, "execve"]);
+  for (const [index, kind] of kinds.entries()) {
+    // execve is in a subroutine.
+    const wanted = kind === "execve" ? [] : (callsOf[kind] ?? []);
+    assert.equal([...(calls[first + index] ?? [])].sort(), [...wanted].sort(), kind);
+  }
 });
 
 test("roles follow one another: monitor, init, payload", () => {
@@ -123,6 +155,18 @@ test("AppArmor's restriction, which only an attempt can tell, is the hint of the
   const first = steps.find(({ role, action }) => role === "init" && action.kind === "mount");
   assert.match(first?.hints?.EACCES ?? "", /AppArmor.*profile sbx/);
   assert.match(steps.find(({ action }) => action.kind === "clone")?.hints?.EPERM ?? "", "apparmor");
+});
+
+test("a filter around sbx is the hint of what it may refuse", () => {
+  const filtered = (isFiltered: boolean) => {
+    const host = hostOf({ seccomp: { actions: null, isFiltered } });
+    const { steps } = plan(base, host);
+    return (["clone", "pivotRoot"] as const).map(
+      (kind) => steps.find(({ action }) => action.kind === kind)?.hints?.EPERM ?? "",
+    );
+  };
+  for (const hint of filtered(true)) assert.match(hint, "A seccomp filter is around sbx");
+  for (const hint of filtered(false)) assert.not.match(hint, "A seccomp filter");
 });
 
 test("the hint of a refused map tells a helper that is not set-user-ID", () => {

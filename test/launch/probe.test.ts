@@ -67,7 +67,8 @@ test("a host from the files of a machine", () => {
     "etc/hosts": "::1 me\n",
     "etc/zone": "",
     "etc/localtime": "->zone",
-    "proc/self/status": "Name:\tnode\nCapEff:\t0000000000000000\n",
+    "proc/self/status": "Name:\tnode\nCapEff:\t0000000000000000\nSeccomp:\t2\n",
+    "proc/sys/kernel/seccomp/actions_avail": "kill_thread errno allow\n",
     "proc/self/uid_map": "         0       1000          1\n         1     100000      65536\n",
     "proc/self/mountinfo": "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n",
     "proc/sys/user/max_user_namespaces": "1234\n",
@@ -92,6 +93,7 @@ test("a host from the files of a machine", () => {
     unprivilegedClone: false,
     apparmorRestricted: true,
   });
+  assert.equal(host.seccomp, { actions: ["kill_thread", "errno", "allow"], isFiltered: true });
   assert.equal(host.mounts, [{ mountPoint: "/", type: "ext4", options: ["rw", "relatime"] }]);
   assert.equal(host.newuidmap, { path: join(top, "bin/newuidmap"), setuidRoot: false });
   assert.is(host.newgidmap, null);
@@ -132,6 +134,7 @@ test("a machine with none of these files", () => {
     apparmorRestricted: null,
   });
   assert.is(host.mapsAnyId, false);
+  assert.equal(host.seccomp, { actions: null, isFiltered: false });
 });
 
 test("this machine", () => {

@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
-import { missingActions, parseActions } from "../../seccomp/support.js";
+import { lackedAction, missingActions, parseActions } from "../../seccomp/support.js";
+import type { Action } from "../../seccomp/verdict.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("seccomp/support");
@@ -17,6 +18,19 @@ test("knows which kernel brought what is missing, oldest first", () => {
     { name: "user_notif", since: "5.0" },
   ]);
   assert.equal(parseActions("\n"), []);
+});
+
+test("an action is there by what the kernel says, or else by its version", () => {
+  const kernel = (major: number, minor: number) => ({ release: "", major, minor });
+  const lacked = (action: Action, actions: string[] | null, at = kernel(4, 13)) =>
+    lackedAction(action, { kernel: at, seccomp: { actions, isFiltered: false } });
+  assert.is(lacked("LOG", ["log"]), null);
+  assert.is(lacked("NOTIFY", ["user_notif"]), null);
+  assert.is(lacked("KILL", ["kill_thread"]), null);
+  assert.is(lacked("NOTIFY", ["log"]), "5.0");
+  assert.is(lacked("LOG", null), "4.14");
+  assert.is(lacked("LOG", null, kernel(4, 14)), null);
+  assert.is(lacked("ERRNO", null), null);
 });
 
 test.run();

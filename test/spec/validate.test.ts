@@ -247,6 +247,14 @@ const wrong: [string, (spec: ReturnType<typeof defaultSpec>) => void, RegExp][] 
     /^sbx\.userns\.uid: no such key/,
   ],
   [
+    "a profile, and no filter",
+    (s) => {
+      s.linux.seccomp = {};
+      s.sbx.seccomp = "unconfined";
+    },
+    /^linux\.seccomp: contradicts sbx\.seccomp/,
+  ],
+  [
     "no command at all",
     (s) => {
       s.process.args = [];

@@ -24,6 +24,10 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     namespaceIds: { uids: everyId, gids: everyId },
     setgroupsDenied: false,
     noNewPrivileges: false,
+    seccomp: {
+      actions: "kill_process kill_thread trap errno user_notif trace log allow".split(" "),
+      isFiltered: false,
+    },
     newuidmap: { path: "/usr/bin/newuidmap", setuidRoot: true },
     newgidmap: { path: "/usr/bin/newgidmap", setuidRoot: true },
     userNamespaces: { max: 63000, unprivilegedClone: null, apparmorRestricted: null },

@@ -1,0 +1,58 @@
+/** Fds that are passed over a socket: struct msghdr with one SCM_RIGHTS message, unix(7) and cmsg(3). */
+import { at } from "../builder.js";
+import { k } from "../constants.js";
+import type { Address, Slot, Value } from "../ir.js";
+import { type Context, message, recordSize, s } from "./context.js";
+
+/** Places in `scratch`, behind the header itself. */
+const iovecOffset = 64;
+const controlOffset = 128;
+const controlSize = 24;
+
+/** A header at the start of `scratch`, for these pieces of memory and one fd. */
+export function messageHeader(
+  { b, memory }: Context,
+  pieces: readonly (readonly [start: Address, size: Value])[] = [[memory.record, recordSize]],
+): Address {
+  const iovec = at(memory.scratch, iovecOffset);
+  for (const [index, [start, size]] of pieces.entries()) {
+    b.store(8, iovec, 16 * index, start);
+    b.store(8, iovec, 16 * index + 8, size);
+  }
+  for (const [offset, value] of [
+    [0, 0],
+    [8, 0],
+    [16, iovec],
+    [24, pieces.length],
+    [32, at(memory.scratch, controlOffset)],
+    [40, controlSize],
+    [48, 0],
+  ] as const) {
+    b.store(8, memory.scratch, offset, value);
+  }
+  return memory.scratch;
+}
+
+/** Where the fd lies that came with a received message. */
+export function receivedFd({ memory }: Context): Address {
+  return at(memory.scratch, controlOffset + 16);
+}
+
+/** Puts the fd into the header that was made last. */
+export function attachFd({ b, memory }: Context, fd: Slot): void {
+  const control = at(memory.scratch, controlOffset);
+  b.store(8, control, 0, 20);
+  b.store(4, control, 8, k("SOL_SOCKET"));
+  b.store(4, control, 12, k("SCM_RIGHTS"));
+  b.store(8, control, 16, fd);
+}
+
+/** Sends a message with a fd from inside to the monitor. */
+export function sendFd(c: Context, kind: keyof typeof message, fd: Slot): void {
+  const { b, memory } = c;
+  b.store(8, memory.record, 0, message[kind]);
+  b.store(8, memory.record, 8, 0);
+  const header = messageHeader(c);
+  attachFd(c, fd);
+  b.must("sendmsg", [s.controlInside, header, k("MSG_NOSIGNAL")]);
+}

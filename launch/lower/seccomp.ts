@@ -1,0 +1,28 @@
+/** The payload's system-call filter. */
+import type { Action } from "../../spec/step.js";
+import { type Builder, slot } from "../builder.js";
+import { k } from "../constants.js";
+import type { Address } from "../ir.js";
+import type { Context } from "./context.js";
+import { awaitHandOver, startMessenger } from "./listener.js";
+
+/** struct sock_fprog: the number of instructions in two bytes, their address in the next word. */
+export function filterProgram(b: Builder, filter: Uint8Array): Address {
+  const words = [filter.length / 8, b.bytes("seccompFilter", filter)];
+  return b.words("seccompProgram", words, false);
+}
+
+/** From here on any call of the payload may be refused, or kill it: the rest is execve, as a rule. */
+export function loadFilter(c: Context, action: Extract<Action, { kind: "seccomp" }>): void {
+  const { b } = c;
+  const { filter, flags } = action;
+  const args = [k("SECCOMP_SET_MODE_FILTER"), k(...flags), filterProgram(b, filter)];
+  if (!flags.includes("SECCOMP_FILTER_FLAG_NEW_LISTENER")) {
+    b.must("seccomp", args);
+    return;
+  }
+  const listener = slot("listenerFd");
+  startMessenger(c);
+  b.must("seccomp", args, listener);
+  awaitHandOver(c, listener);
+}
