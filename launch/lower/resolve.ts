@@ -62,6 +62,7 @@ const current = slot("walkDirectory");
 const child = slot("walkChild");
 const rest = slot("walkRest");
 const links = slot("walkLinks");
+const tries = slot("walkTries");
 const letter = slot("walkLetter");
 const length = slot("walkLength");
 const place = slot("walkPlace");
@@ -96,6 +97,7 @@ function walk(c: Context): void {
   b.label("path.walk");
   b.set(rest, path);
   b.set(links, 0);
+  b.set(tries, 0);
   b.attempt("openat", [s.rootFd, b.text("."), k("O_PATH", "O_CLOEXEC"), 0], current);
   b.branch(current, "ge", 0, "walk.next");
   b.set(resolved, current);
@@ -237,8 +239,6 @@ function makeMissing(c: Context, name: Value): void {
   b.label("walk.missing");
   b.branch(child, "ne", minus("ENOENT"), "walk.fail");
   b.branch(made, "eq", 0, "walk.fail");
-  b.alu("add", links, links, 1);
-  b.branch(links, "gt", maxLinks, "walk.fail");
   b.set(place, rest);
   skipSlashes(c, place);
   b.branch(letter, "ne", 0, directory);
@@ -250,7 +250,9 @@ function makeMissing(c: Context, name: Value): void {
   b.attempt("mkdirat", [current, name, octal(0o755)], length);
   b.label(tried);
   b.branch(length, "eq", 0, "walk.down");
-  b.branch(length, "eq", minus("EEXIST"), "walk.down");
   b.set(resolved, length);
+  b.branch(length, "ne", minus("EEXIST"), "walk.fail");
+  b.alu("add", tries, tries, 1);
+  b.branch(tries, "le", maxLinks, "walk.down");
   b.jump("walk.fail");
 }
