@@ -260,6 +260,10 @@ function mountOf({ type, source, destination, options }: MountRequest, places: M
       const all = [...given, ...guarded, ...unless("bind", "rbind")];
       if (source === null) return { destination, type, options: all };
       const path = type === "bind" ? places.absolute(source) : `${places.volumes}/${source}/_data`;
+      // A slip that would take a home or a system from its owners.
+      if (given.includes("U") && /^\/[^/]*$|^\/home\/[^/]*$/.test(path)) {
+        fail(`mount ${path}`, "U is not for whole directories of the system", "Name one below it");
+      }
       return { destination, type: "bind", source: path, options: all };
     }
   }

@@ -31,6 +31,19 @@ export function volumeStore({ XDG_DATA_HOME: data }: NodeJS.ProcessEnv, home: st
 
 /** Makes the volume whole, or not at all. Gives false where it is there already. */
 export function createVolume(store: string, name: string): boolean {
+  try {
+    return makeVolume(store, name);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    return fail(
+      `make the volume ${name} in ${store}`,
+      `${error.syscall} failed (${error.code})`,
+      "XDG_DATA_HOME can name a directory of yours where there is room",
+    );
+  }
+}
+
+function makeVolume(store: string, name: string): boolean {
   fs.mkdirSync(store, { recursive: true, mode: 0o700 });
   const fresh = join(store, `.${randomBytes(8).toString("hex")}`);
   fs.mkdirSync(fresh, { mode: 0o700 });

@@ -89,6 +89,13 @@ test("the mounts of a spec: outer ones first, defaults replaced, volumes named o
     places,
   );
   assert.equal(volumes, [{ path: "/volumes/v" }]);
+  for (const path of ["/", "/etc", "/home/me"]) {
+    const all = { absolute: () => path, volumes: "/volumes" };
+    assert.match(
+      failureOf(() => specMounts([], { volume: ["/x:/x:U"] }, all)),
+      "U is not for",
+    );
+  }
   const named = mounts.map(({ destination }) => destination);
   assert.equal(named.slice(0, 5), ["/proc", "/dev", "/sys", "/d", "/a"]);
   assert.is(named.filter((path) => path === "/dev/shm").length, 1);

@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { attempt, inside, refusal, temporaryDirectory } from "../support/inside.js";
+import { attempt, compileTo, inside, refusal, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
 import { command, start } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
@@ -18,6 +18,7 @@ function source(): string {
   return path;
 }
 
+const proc = { mountPoint: "/proc", type: "proc", options: [] };
 const optionsOf = (point: string) => `grep ' ${point} ' /proc/self/mountinfo | cut -d' ' -f6,7`;
 
 test.needs(
@@ -69,6 +70,22 @@ test.needs(needs, "flags are what they say, and read-only is so below as well", 
     ...["run", "--pid=host", "-v", `${path}:/a:ro`, busyboxRootfs(), "sh", "-c", look],
   ]);
   assert.is(stdout, "x\n");
+  assert.is(stderr.match(/Read-only file system/g)?.length, 2, stderr);
+});
+
+test.needs(needs, "before Linux 5.12 each mount below is made read-only by itself", async () => {
+  const path = source();
+  const below = { mountPoint: join(path, "below"), type: "tmpfs", options: [] };
+  const program = await compileTo(
+    join(temporaryDirectory("old"), "program"),
+    ["--userns=single", "--pid=host", "-v", `${path}:/a:ro`, busyboxRootfs()],
+    { kernel: { release: "5.10.0", major: 5, minor: 10 }, mounts: [below, proc] },
+  );
+  const outer = `mount -t tmpfs none "$0/below" && touch "$0/below/x" && exec "$@"`;
+  const unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", outer, path];
+  const look = "ls /a/below; touch /a/below/y; touch /a/z";
+  const { stdout, stderr } = await start([...unshare, program, "sh", "-c", look]);
+  assert.is(stdout, "x\n", stderr);
   assert.is(stderr.match(/Read-only file system/g)?.length, 2, stderr);
 });
 
@@ -144,10 +161,10 @@ test.needs(
     assert.is(fs.statSync(canary).uid, process.getuid?.());
     assert.is(await inside(["-v", `${path}:/d:U`], "find /d ! -user root | wc -l"), "0\n");
     const { stderr } = await attempt(
-      ["--userns=single", "--user=0:0", "-v", `${path}:/d:U`, "-v", "/usr:/usr2:U"],
+      ["--userns=single", "--user=0:0", "-v", `${path}:/d:U`, "-v", "/usr/share:/usr2:U"],
       "true",
     );
-    assert.match(stderr, /give all of \/usr to uid 0.*subordinate ids/);
+    assert.match(stderr, /give all of \/usr\/share to uid 0.*subordinate ids/);
   },
 );
 
