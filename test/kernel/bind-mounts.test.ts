@@ -79,7 +79,13 @@ test.needs(needs, "before Linux 5.12 each mount below is made read-only by itsel
   const program = await compileTo(
     join(temporaryDirectory("old"), "program"),
     ["--userns=single", "--pid=host", "-v", `${path}:/a:ro`, busyboxRootfs()],
-    { kernel: { release: "5.10.0", major: 5, minor: 10 }, mounts: [below, proc] },
+    {
+      kernel: { release: "5.10.0", major: 5, minor: 10 },
+      mounts: [below, proc],
+      // As who unshare(1) makes of the caller.
+      user: { uid: 0, gid: 0, name: "root", home: "/" },
+      setgroupsDenied: true,
+    },
   );
   const outer = `mount -t tmpfs none "$0/below" && touch "$0/below/x" && exec "$@"`;
   const unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", outer, path];
@@ -95,6 +101,29 @@ test.needs(needs, "propagation: private unless it is asked for", async () => {
   const options = ["-v", `${path}:/a`, "-v", `${path}:/b:rprivate`, "-v", `${path}:/c:rshared`];
   assert.is(await inside(options, script), "1\n");
 });
+
+test.needs(
+  needs,
+  "rslave: what is mounted later outside appears inside, rprivate: it does not",
+  async () => {
+    const path = source();
+    // In a mount namespace of the test's own, once the sandbox says that it is there.
+    const outer = `mount -t tmpfs none "$0" && mount --make-shared "$0" && mkdir "$0/in"
+    "$@" & until [ -e "$0/ready" ]; do sleep 0.02; done
+    mount -t tmpfs none "$0/in" && touch "$0/in/late" "$0/go"; wait`;
+    const look =
+      "touch /d/ready; until [ -e /d/go ]; do sleep 0.02; done; ls /d/in; rm /d/ready /d/go";
+    for (const [option, expected] of [
+      ["rslave", "late\n"],
+      ["rprivate", ""],
+    ] as const) {
+      const run = [command, "run", "--pid=host", "-v", `${path}:/d:${option}`, busyboxRootfs()];
+      const unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", outer, path];
+      const { stdout, stderr } = await start([...unshare, ...run, "sh", "-c", look]);
+      assert.equal([stdout, stderr], [expected, ""]);
+    }
+  },
+);
 
 test.needs(needs, "destinations are made, in their order, and over what is there", async () => {
   const path = source();
