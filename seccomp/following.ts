@@ -9,7 +9,8 @@ export const callsOf: Readonly<Partial<Record<Action["kind"], readonly string[]>
   keepCapabilities: ["prctl"],
   setIds: ["setresgid", "setresuid"],
   dieWithMonitor: ["prctl", "ppoll"],
-  chdir: ["chdir"],
+  // Where openat2 is refused, the way is walked.
+  enterWorkdir: ["fchdir"],
   setCapabilities: ["capget", "capset", "prctl"],
   execve: ["execve"],
 };
