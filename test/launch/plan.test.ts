@@ -77,7 +77,13 @@ test("the calls of the steps behind a filter are those that the profile is asked
     if (op.kind === "syscall" && op.onError.kind !== "never") current?.add(op.name);
   }
   const kinds = made.plan.steps.slice(first).map(({ action }) => action.kind);
-  const expected = ["keepCapabilities", "setIds", "dieWithMonitor", "enterWorkdir", "setCapabilities"];
+  const expected = [
+    "keepCapabilities",
+    "setIds",
+    "dieWithMonitor",
+    "enterWorkdir",
+    "setCapabilities",
+  ];
   assert.equal(kinds, [...expected, "execve"]);
   for (const [index, kind] of kinds.entries()) {
     // execve is in a subroutine.
