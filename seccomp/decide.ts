@@ -65,15 +65,15 @@ function decideByRules(
 ): Decision {
   const rule = rules.find(({ conditions }) => conditions.length === 0) ?? rules.find(fits);
   if (rule !== undefined) return { kind: "rule", verdict: rule.verdict, rule };
+  const usual: Decision = { kind: "default", verdict: defaultVerdict };
+  if (!newerIsEnosys) return usual;
   const numbers = [...all.flatMap(({ names }) => names), ...known].map(
     (name) => syscallNumber(architecture, name) ?? -1,
   );
   const ordinary = architecture === "arm" ? numbers.filter((one) => one < armPrivate) : numbers;
   const greatest = ordinary.reduce((a, b) => Math.max(a, b), -1);
   // A profile that names no call of the architecture knows of no number that could be newer.
-  return newerIsEnosys && greatest >= 0 && nr > greatest
-    ? { kind: "newer", verdict: noSuchCall, greatest }
-    : { kind: "default", verdict: defaultVerdict };
+  return greatest >= 0 && nr > greatest ? { kind: "newer", verdict: noSuchCall, greatest } : usual;
 }
 
 /**
