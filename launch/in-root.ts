@@ -8,6 +8,7 @@ import {
   readFileSync,
   readlinkSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { fail } from "../spec/error.js";
 import type { Place } from "../spec/host.js";
 
@@ -42,14 +43,20 @@ export function placeInRoot(root: string, path: string): Place | null {
     const resolved = resolveInRoot(root, path);
     if (resolved === null) return null;
     const stats = lstatSync(resolved, { throwIfNoEntry: false });
-    return {
-      path: root === "/" ? resolved : resolved.slice(root.length),
-      type: stats === undefined ? "absent" : stats.isDirectory() ? "directory" : "file",
-    };
+    const inside = root === "/" ? resolved : resolved.slice(root.length);
+    return stats === undefined
+      ? { path: inside, type: "absent", owner: ownerAbove(resolved) }
+      : { path: inside, type: stats.isDirectory() ? "directory" : "file" };
   } catch (error) {
     if (isSystemError(error)) return null;
     throw error;
   }
+}
+
+/** The owner of the deepest directory above a path. */
+function ownerAbove(path: string): number {
+  const above = dirname(path);
+  return lstatSync(above, { throwIfNoEntry: false })?.uid ?? ownerAbove(above);
 }
 
 /** The path on the host, free of links below `root`; null where more than 40 links are on the way. */

@@ -67,7 +67,7 @@ export function plan(spec: Spec, host: Host): Plan {
     gid: user.gid,
     gidMapped: (gid) => hostIdOf(maps.gidMappings, gid) !== null,
   });
-  const etc = planEtc(spec, host);
+  const etc = planEtc(spec, host, hasId);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
   const filter = planFilter(spec, host, sets.bounding);

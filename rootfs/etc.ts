@@ -31,7 +31,8 @@ interface EtcMount {
   readonly path: string;
 }
 
-export function planEtc(spec: Spec, host: Host): EtcPlan {
+/** `hasId`: whether an id of the host's users has one inside. */
+export function planEtc(spec: Spec, host: Host, hasId: (uid: number) => boolean): EtcPlan {
   const { etcFiles } = spec.sbx;
   if (etcFiles === undefined) return { staged: [], attach: [], notes: [] };
   const notes: string[] = [];
@@ -40,7 +41,7 @@ export function planEtc(spec: Spec, host: Host): EtcPlan {
     const found = host.rootfs.etc[name];
     const isOptional = name === "machine-id" || name === "localtime";
     if (source === null || (isOptional && found !== null && found.type !== "absent")) return [];
-    const why = found === null ? "its path leads nowhere" : refusal(found, spec, host);
+    const why = found === null ? "its path leads nowhere" : refusal(found, spec, host, hasId);
     if (found !== null && why === null) return [{ name, source, path: found.path }];
     notes.push(`no /etc/${name} of the sandbox's own: ${why}`);
     return [];
@@ -58,7 +59,12 @@ export function planEtc(spec: Spec, host: Host): EtcPlan {
 }
 
 /** Why nothing can be mounted at a place, or null. */
-function refusal(place: Place, spec: Spec, host: Host): string | null {
+function refusal(
+  place: Place,
+  spec: Spec,
+  host: Host,
+  hasId: (uid: number) => boolean,
+): string | null {
   const { path } = place;
   const covering = spec.mounts.find(
     ({ destination }) => destination === path || contains(destination, path),
@@ -66,9 +72,10 @@ function refusal(place: Place, spec: Spec, host: Host): string | null {
   if (covering !== undefined) return `${covering.destination} is mounted there`;
   const { type } = inCopy(place, spec, host);
   if (type === "directory") return `${path} of the rootfs is a directory`;
-  return type === "absent" && !canBeMade(spec, host)
-    ? `the rootfs has no ${path} to mount it on`
-    : null;
+  if (type !== "absent") return null;
+  // The directories of a copy of the host's root are the sandbox's own.
+  const isOwned = isCopy(spec, host) || place.owner === undefined || hasId(place.owner);
+  return canBeMade(spec, host) && isOwned ? null : `the rootfs has no ${path} to mount it on`;
 }
 
 /** Without a trace in what is kept: in a layer that is thrown away, or below all others. */
@@ -77,10 +84,15 @@ function canBeMade(spec: Spec, host: Host): boolean {
   return kind === "kernel" || (kind === "fuse" && !spec.root.readonly && host.upper === null);
 }
 
+function isCopy({ root, sbx }: Spec, { rootfs }: Host): boolean {
+  return rootfs.path === "/" && (root.readonly === true || sbx.writes !== "in-place");
+}
+
 /** A copy of the host's root has nothing of these directories. */
 function inCopy(place: Place, spec: Spec, host: Host): Place {
-  const isCopy = host.rootfs.path === "/" && (spec.root.readonly || spec.sbx.writes !== "in-place");
-  return isCopy && /^\/(run|tmp)\//.test(place.path) ? { ...place, type: "absent" } : place;
+  return isCopy(spec, host) && /^\/(run|tmp)\//.test(place.path)
+    ? { ...place, type: "absent" }
+    : place;
 }
 
 function sourceOf(

@@ -54,6 +54,8 @@ export interface Place {
   /** Absolute, inside, without links. */
   readonly path: string;
   readonly type: "directory" | "file" | "absent";
+  /** Where nothing is there: the owner of the directory that it would have to be made in. */
+  readonly owner?: number;
 }
 
 /** What was read of a rootfs before the sandbox is planned. */

@@ -13,7 +13,7 @@ import { executeSubroutines, prepareExecute } from "./execute.js";
 import { mapIds, unblockSignals } from "./handshake.js";
 import { lookupSubroutine } from "./lookup.js";
 import { exitStatus, reportFailure } from "./report.js";
-import { failure } from "./shared.js";
+import { failure, shareMemory } from "./shared.js";
 import { readArguments, refuseForeignStart } from "./start.js";
 import { textSubroutines } from "./text.js";
 
@@ -31,6 +31,8 @@ export function lowerUnshare(plan: Plan): Program {
   b.set(s.step, 0);
   b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
   lowerSteps(c, "monitor");
+  // Where a failing execve leaves its errno.
+  shareMemory(c);
 
   b.must("getpid", [], s.initPid);
   b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { hostileRootfs, makeCanary, replace, survives } from "../support/canary.js";
-import { attempt, inside } from "../support/inside.js";
+import { attempt, inside, temporaryDirectory } from "../support/inside.js";
 import { sbx } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 
@@ -32,7 +32,19 @@ interface Place {
   readonly options?: readonly string[];
 }
 
+const source = temporaryDirectory("escape-source");
+const volume = `escape-${process.pid}`;
+test.after(async () => {
+  await sbx(["volume", "rm", "--force", volume]);
+});
+
 const places: readonly Place[] = [
+  { path: "data", outside: "directory", options: ["-v", `${source}:/data`] },
+  { path: "data", outside: "empty", options: ["-v", "/data"] },
+  { path: "data", outside: "empty", options: ["-v", `${volume}:/data:U`] },
+  { path: "data", outside: "directory", options: ["--tmpfs=/data/below"] },
+  { path: "data", outside: "file", options: ["-v", "/etc/os-release:/data"] },
+  { path: "data", outside: "directory", options: ["--device=/dev/null:/data/null"] },
   { path: "dev", outside: "empty" },
   { path: "proc", outside: "directory" },
   { path: "sys", outside: "empty" },
@@ -55,7 +67,10 @@ const look = (path: string) =>
   `cat /${path} /${path}/file; ls /${path}/; echo x >/${path}; echo x >/${path}/new; rm -r /${path}/*`;
 
 for (const { path, outside, options = [] } of places) {
-  const place = `/${path} ${options.join(" ")}`.trim();
+  // One each, so that what one place lets through is not held against the others.
+  const canary = makeCanary();
+  const place =
+    `/${path} ${options.join(" ").replace(source, "SOURCE").replace(volume, "volume")}`.trim();
   const use = async (rootfs: string, modes: readonly string[][]) => {
     await Promise.all(
       modes.map((mode) => survives(canary, [...mode, ...options, rootfs, "sh", "-c", look(path)])),

@@ -16,15 +16,17 @@ function hostWith(etc: Partial<Record<EtcFileName, Place | null>>, path = "/srv/
   return hostOf({ rootfs: { ...rootfs, path, etc: { ...rootfs.etc, ...etc } } });
 }
 
+const everyone = () => true;
+
 /** What is mounted, `NAME on PATH`. */
 function mounts(spec: Spec, host: Host): string[] {
-  return planEtc(spec, host).attach.flatMap(({ action }) =>
+  return planEtc(spec, host, everyone).attach.flatMap(({ action }) =>
     action.kind === "attach" ? [`${action.staged.replace("/tmp/etc/", "")} on ${action.path}`] : [],
   );
 }
 
 function textOf(spec: Spec, host: Host, name: string): string | undefined {
-  const texts = planEtc(spec, host).staged.flatMap(({ action }) =>
+  const texts = planEtc(spec, host, everyone).staged.flatMap(({ action }) =>
     action.kind === "makeFile" && action.path === `/tmp/etc/${name}` ? [action.text] : [],
   );
   return texts[0];
@@ -48,7 +50,11 @@ test("three files go over those of the rootfs, two only where it has none", () =
 
 test("without the key, as a bundle has it, there is none", () => {
   const { etcFiles: _, ...sbx } = base.sbx;
-  assert.equal(planEtc({ ...base, sbx }, hostOf()), { staged: [], attach: [], notes: [] });
+  assert.equal(planEtc({ ...base, sbx }, hostOf(), everyone), {
+    staged: [],
+    attach: [],
+    notes: [],
+  });
 });
 
 test("without a network there are the loopback's names, and no name server", () => {
@@ -101,7 +107,7 @@ test("a link's end is mounted on, and made only in a layer that is thrown away",
     { ...base, root: { ...base.root, readonly: true } },
     { ...base, sbx: { ...base.sbx, writes: "in-place" as const } },
   ]) {
-    assert.equal(planEtc(kept, host).notes, [
+    assert.equal(planEtc(kept, host, everyone).notes, [
       "no /etc/resolv.conf of the sandbox's own: the rootfs has no /run/systemd/resolve/stub-resolv.conf to mount it on",
     ]);
     assert.equal(mounts(kept, host), ["hosts on /etc/hosts", "hostname on /etc/hostname"]);
@@ -123,16 +129,27 @@ test("what cannot be mounted on is left, and said", () => {
     "resolv.conf": { path: "/proc/sys/kernel/core_pattern", type: "absent" },
   });
   assert.equal(mounts(base, host), []);
-  assert.equal(planEtc(base, host).notes, [
+  assert.equal(planEtc(base, host, everyone).notes, [
     "no /etc/hosts of the sandbox's own: its path leads nowhere",
     "no /etc/resolv.conf of the sandbox's own: /proc is mounted there",
     "no /etc/hostname of the sandbox's own: /etc/hostname of the rootfs is a directory",
   ]);
 });
 
+test("nothing is made in a directory whose owner has no id inside, but in a copy's own", () => {
+  const missing: Place = { path: "/etc/hosts", type: "absent", owner: 1000 };
+  const notes = (path: string, uid: number) =>
+    planEtc(base, hostWith({ hosts: missing }, path), (id) => id === uid).notes;
+  assert.equal(notes("/srv/debian", 1000), []);
+  assert.equal(notes("/", 1001), []);
+  assert.equal(notes("/srv/debian", 1001), [
+    "no /etc/hosts of the sandbox's own: the rootfs has no /etc/hosts to mount it on",
+  ]);
+});
+
 test("a read-only rootfs has read-only files, the host's zone always is", () => {
   const flags = (spec: Spec, host: Host, target: string) =>
-    planEtc(spec, host).staged.flatMap(({ action }) =>
+    planEtc(spec, host, everyone).staged.flatMap(({ action }) =>
       action.kind === "addMountFlags" && action.target === `/tmp${target}` ? action.flags : [],
     );
   const readonly = { ...base, root: { ...base.root, readonly: true } };

@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { testCache } from "./home.js";
 import { temporaryDirectory } from "./inside.js";
 import { copyBusyboxRootfs } from "./rootfs.js";
 import { type SbxResult, sbx } from "./sandbox.js";
@@ -24,7 +25,10 @@ const past = new Date("2001-02-03T04:05:06Z");
 
 /** Has files with the text in them, a directory, an empty one and a link. */
 export function makeCanary(text = `canary-${process.pid}`): Canary {
-  const path = join(fs.realpathSync(temporaryDirectory("canary")), "outside");
+  // Not in /tmp, which the sandbox's own tmpfs covers while the root is put together.
+  const parent = fs.mkdtempSync(join(fs.realpathSync(testCache()), "canary-"));
+  process.on("exit", () => fs.rmSync(parent, { recursive: true, force: true }));
+  const path = join(parent, "outside");
   fs.mkdirSync(join(path, "directory"), { recursive: true });
   fs.mkdirSync(join(path, "empty"));
   for (const each of files) fs.writeFileSync(join(path, each), text);
