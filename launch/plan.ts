@@ -8,12 +8,13 @@ import { planMasks } from "../rootfs/masks.js";
 import { planMounts } from "../rootfs/mounts.js";
 import { newRoot, planRoot, stage } from "../rootfs/root.js";
 import { planFilter } from "../seccomp/filter.js";
-import { fail } from "../spec/error.js";
+import type { OnlyIds } from "../seccomp/owners.js";
+import { fail, renderProblem } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { NamespaceType, Spec } from "../spec/spec.js";
 import type { CapabilitySets, NamespaceFlag, Plan, Step } from "../spec/step.js";
 import { capabilitySets } from "../userns/capabilities.js";
-import { hostIdOf, planIdMaps } from "../userns/idmap.js";
+import { hostIdOf, type IdMaps, planIdMaps } from "../userns/idmap.js";
 import { requireMapped } from "../userns/mapped.js";
 import { resolveUser } from "../userns/passwd.js";
 import { userNamespaceBlocker } from "./blocker.js";
@@ -70,7 +71,7 @@ export function plan(spec: Spec, host: Host): Plan {
   const etc = planEtc(spec, host, hasId);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
-  const filter = planFilter(spec, host, sets.bounding);
+  const filter = planFilter(spec, host, sets.bounding, onlyIds(maps));
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
 
   const becomeUser = [
@@ -216,6 +217,20 @@ function requestedUser({ process, sbx, linux }: Spec, host: Host): string | unde
   const isExplicit = linux.uidMappings !== undefined || linux.gidMappings !== undefined;
   if (sbx.userns.mode !== "keep-id" || isExplicit) return undefined;
   return `${sbx.userns.uid ?? host.user.uid}:${sbx.userns.gid ?? host.user.gid}`;
+}
+
+/** Null where there are more ids inside than one uid and one gid. */
+function onlyIds({ uidMappings, gidMappings, shortages }: IdMaps): OnlyIds | null {
+  const [uid, ...otherUids] = uidMappings;
+  const [gid, ...otherGids] = gidMappings;
+  if (uid?.size !== 1 || gid?.size !== 1 || otherUids.length + otherGids.length > 0) return null;
+  const { why, hint } = shortages.uid;
+  const message = renderProblem({
+    what: "give a file to another user or group",
+    why: `only one of each exists inside (EINVAL)${why === null ? "" : `: ${why}`}`,
+    hint,
+  });
+  return { uid: uid.containerID, gid: gid.containerID, message };
 }
 
 const flagOf = {

@@ -12,6 +12,7 @@ import { defaultProfile } from "./default.js";
 import { underFilter } from "./following.js";
 import { encodeFilter } from "./instruction.js";
 import { listenerStep } from "./listener.js";
+import { type OnlyIds, watchSteps } from "./owners.js";
 import { type Profile, profileOf } from "./profile.js";
 import { type Circumstances, type ResolvedProfile, resolveProfile, whyNot } from "./resolve.js";
 import type { RuleSet } from "./rules.js";
@@ -36,13 +37,15 @@ const unconfined: PlannedFilter = {
 };
 
 /**
- * `bounding` are the capabilities that the command can come to hold. Throws an `SbxError` where the
- * profile is wrong, or asks for what this kernel lacks.
+ * `bounding` are the capabilities that the command can come to hold; `onlyIds` the only ids inside,
+ * null where there are more. Throws an `SbxError` where the profile is wrong, or asks for what this
+ * kernel lacks.
  */
 export function planFilter(
   { linux, sbx, ociVersion }: Spec,
   host: Host,
   bounding: readonly Capability[],
+  onlyIds: OnlyIds | null,
 ): PlannedFilter {
   if (linux.seccomp === undefined && sbx.seccomp === "unconfined") return unconfined;
   const source =
@@ -60,6 +63,7 @@ export function planFilter(
   const filter = encodeFilter(compileFilter({ ...ruleSet, refusals }));
   const permits = permitsOf(profile, circumstances);
   const steps: Step[] = [
+    ...(onlyIds === null ? [] : watchSteps(onlyIds, ruleSet, host)),
     {
       role: "payload",
       phase: "seccomp",

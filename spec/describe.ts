@@ -95,6 +95,8 @@ export function describe(action: Action): string {
       return `set capabilities to ${action.sets.permitted.join(", ") || "none"}`;
     case "noNewPrivileges":
       return "set no_new_privs";
+    case "watchOwners":
+      return "tell at the end if files were to belong to other ids than the only ones there are";
     case "seccomp":
       return `load a seccomp filter of ${action.filter.length / 8} instructions, from ${action.source}`;
     case "handListener":

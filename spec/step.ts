@@ -294,6 +294,11 @@ export type Action =
   | { readonly kind: "keepCapabilities" }
   | { readonly kind: "setCapabilities"; readonly sets: CapabilitySets }
   | { readonly kind: "noNewPrivileges" }
+  /**
+   * Loads a filter that asks the monitor about files that are to belong to ids without one inside; it
+   * lets the calls go on, and prints `message` at the end if there were any.
+   */
+  | { readonly kind: "watchOwners"; readonly filter: Uint8Array; readonly message: string }
   /** Loads a filter: an array of `struct sock_filter`, 8 bytes each, made from `source`. */
   | {
       readonly kind: "seccomp";

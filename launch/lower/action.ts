@@ -25,6 +25,7 @@ import { cloneInit, mapIds } from "./handshake.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
+import { watchOwners } from "./owners.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { enterWorkdir } from "./resolve.js";
 import { loadFilter } from "./seccomp.js";
@@ -163,6 +164,8 @@ function lowerAction(c: Context, action: Exclude<Action, { kind: "handListener" 
       return setCapabilities(c, action.sets);
     case "noNewPrivileges":
       return b.must("prctl", [k("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0]);
+    case "watchOwners":
+      return watchOwners(c, action);
     case "seccomp":
       return loadFilter(c, action);
     case "execve":

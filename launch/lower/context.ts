@@ -92,6 +92,8 @@ export const message = {
   continued: 5,
   /** The listener of the payload's filter comes with it; the answer, the same, that it was handed on. */
   listener: 6,
+  /** The listener of the filter that watches changes of owners comes with it. */
+  owners: 7,
 } as const;
 
 /** Bytes of a control message: two words. */

@@ -4,6 +4,7 @@ import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { type Context, message, recordSize, s } from "./context.js";
 import { handListener, listenerStep } from "./listener.js";
+import { takeOwners, watchesOwners } from "./owners.js";
 import { tellStatus } from "./report.js";
 import { messageHeader, receivedFd } from "./rights.js";
 import { failure, readFailure } from "./shared.js";
@@ -56,6 +57,13 @@ export function controlSubroutines(c: Context): void {
     handListener(c, fd);
     b.return();
     b.label("control.notListener");
+  }
+  if (watchesOwners(c)) {
+    next("control.notOwners", "owners");
+    b.load(4, fd, receivedFd(c));
+    takeOwners(c, fd);
+    b.return();
+    b.label("control.notOwners");
   }
   if (c.terminal) {
     next("control.end", "terminal");

@@ -9,6 +9,7 @@ import { type Context, s } from "./context.js";
 import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
 import { dismissGuard } from "./guard.js";
 import { awaitJanitor } from "./janitor.js";
+import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
 import { events, pollTable } from "./poll.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
 import { exitStatus, reportFailure, tellStatus } from "./report.js";
@@ -27,6 +28,7 @@ export function initialState(c: Context): void {
   b.set(s.initPid, 0);
   b.set(initStatus, 0);
   controlState(c);
+  ownersState(c);
   if (!terminal) return;
   b.set(s.terminalFd, -1);
   b.set(t.ptyFd, -1);
@@ -46,8 +48,9 @@ export function monitorLoop(c: Context): void {
   b.label("monitor.loop");
   poll.watch("signal", s.signalFd, k("POLLIN"));
   poll.watch("control", s.controlOutside, k("POLLIN"));
+  watchListener(poll);
   if (relay !== null) watchRelay(c, relay, poll, timeout);
-  poll.wait(relay === null ? 2 : 5, timeout);
+  poll.wait(relay === null ? 3 : 6, timeout);
 
   const noControl = b.fresh("poll");
   poll.happened("control");
@@ -55,6 +58,7 @@ export function monitorLoop(c: Context): void {
   b.call("control.receive");
   b.label(noControl);
   if (relay !== null) moveBytes(c, relay, poll);
+  answerOwners(c, poll);
   poll.happened("signal");
   b.branch(events, "eq", 0, "monitor.loop");
   b.ignore("it was ready", "read", [s.signalFd, memory.signal, 128]);
@@ -112,6 +116,7 @@ function finish(c: Context, relay: Relay | null): void {
     drain(c, relay);
     b.call("terminal.leave");
   }
+  tellOfOwners(c);
   dismissGuard(c);
   awaitServer(c);
   awaitJanitor(c);

@@ -35,7 +35,7 @@ export function filterCalls({ b, step }: TrialPen, architecture: Architecture): 
   ]);
   step("load a filter");
   b.must("prctl", [k("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0]);
-  b.must("seccomp", [k("SECCOMP_SET_MODE_FILTER"), 0, filterProgram(b, filter)]);
+  b.must("seccomp", [k("SECCOMP_SET_MODE_FILTER"), 0, filterProgram(b, "triedFilter", filter)]);
   step("be filtered");
   b.attempt("getpid", [], s.result);
   b.branch(s.result, "eq", minus("ENOANO"), passed);

@@ -31,7 +31,7 @@ function planned(profile: object | null, keys: Partial<SbxKeys> = {}, host: Part
   const seccomp =
     profile === null ? {} : { seccomp: { defaultAction: "SCMP_ACT_ALLOW", ...profile } };
   const spec = { ...base, linux: { ...base.linux, ...seccomp }, sbx: { ...base.sbx, ...keys } };
-  const { load, notes } = planFilter(spec, hostOf(host), ["CAP_SYS_CHROOT"]);
+  const { load, notes } = planFilter(spec, hostOf(host), ["CAP_SYS_CHROOT"], null);
   return { steps: load([execve]), notes };
 }
 
