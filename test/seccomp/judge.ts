@@ -1,4 +1,4 @@
-/** Holds a filter against the direct reading of the rule set it was made from. */
+/** Holds a filter against the direct reading of the rule set that it was made from. */
 import * as assert from "uvu/assert";
 import { decide } from "../../seccomp/decide.js";
 import type { Instruction } from "../../seccomp/instruction.js";
@@ -31,4 +31,13 @@ export function judge(
 export function describeCall({ nr, arch, args }: Call): string {
   const words = args.map((value) => `0x${value.toString(16)}`).join(", ");
   return `0x${nr.toString(16)}(${words}) of the architecture 0x${arch.toString(16)}`;
+}
+
+/** Puts the name before the message of what the body throws. */
+export function naming(name: string, body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    throw new Error(`${name}: ${error instanceof Error ? error.message : error}`);
+  }
 }

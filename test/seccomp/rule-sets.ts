@@ -12,9 +12,15 @@ import { actions } from "../../seccomp/verdict.js";
 import { type Capability, capabilityNames } from "../../spec/capabilities.js";
 import { defaultCapabilities } from "../../userns/capabilities.js";
 
+/** How many random rule sets of a kind are tried. */
+export const runs = Number(process.env.SBX_PROPERTY_RUNS ?? 20);
+fc.configureGlobal({ includeErrorInReport: true });
+
 export interface NamedRuleSet {
   readonly name: string;
   readonly ruleSet: RuleSet;
+  /** The same without what is added for i386's socketcall and ipc. */
+  readonly unmultiplexed: RuleSet;
 }
 
 const kernel = { major: 6, minor: 12 };
@@ -40,12 +46,17 @@ export async function profileRuleSets(exact: boolean): Promise<NamedRuleSet[]> {
       Object.entries(holdings).flatMap(([held, capabilities]) => {
         const circumstances: Circumstances = { architecture, capabilities, kernel, exact };
         const { ruleSet } = resolveProfile(profile, circumstances);
+        const native = resolveProfile(
+          { ...profile, architectures: [], archMap: [] },
+          circumstances,
+        );
+        const unmultiplexed = { ...ruleSet, rules: native.ruleSet.rules };
         const text = JSON.stringify(ruleSet, (_, value) =>
           typeof value === "bigint" ? `${value}` : value,
         );
         if (seen.has(text)) return [];
         seen.add(text);
-        return [{ name: `${name}, ${architecture}, ${held}`, ruleSet }];
+        return [{ name: `${name}, ${architecture}, ${held}`, ruleSet, unmultiplexed }];
       }),
     ),
   );
@@ -119,6 +130,19 @@ export const bigRuleSet = ruleSets(
   }),
   4,
 );
+
+/** A single rule with conditions, beside some without. */
+export const singleRuleSet: fc.Arbitrary<RuleSet> = fc.record({
+  architectures: listed,
+  defaultVerdict: fc.constant(actions.ERRNO | 1),
+  rules: conditions.map((one) => [
+    { names: ["read", "getpid"], verdict: actions.ALLOW, conditions: [], at: "here" },
+    { names: ["ioctl"], verdict: actions.ERRNO | 25, conditions: one, at: "here" },
+  ]),
+  refusals: fc.constant([]),
+  known: fc.constant([]),
+  newerIsEnosys: fc.constant(false),
+});
 
 /** Two actions for one condition would be an error. */
 function consistent(rules: readonly Rule[]): Rule[] {

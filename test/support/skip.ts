@@ -29,6 +29,7 @@ const checks = {
   zsh: () => inPath("zsh"),
   fish: () => inPath("fish"),
   python3: () => inPath("python3"),
+  libseccomp: () => works("gcc", ["-fsyntax-only", "-xc", "-include", "seccomp.h", "/dev/null"]),
   "x86-64 calls": () => x86Calls(),
   "i386 calls": () => x86Calls() ?? i386Calls(),
   "arm64 guest": () => inPath("qemu-system-aarch64") ?? debianPackages(),
