@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { type EtcFileName, etcFileNames, type Host, type Place } from "../spec/host.js";
 import type { EtcFiles, Spec } from "../spec/spec.js";
 import type { Action, RestrictingFlag, Step } from "../spec/step.js";
-import { chooseRung, needsOverlay } from "./ladder.js";
+import { chooseRung, hasInitLayer, needsOverlay } from "./ladder.js";
 import { contains } from "./paths.js";
 import { restrictMount } from "./restrict.js";
 import { base } from "./root.js";
@@ -75,13 +75,14 @@ function refusal(
   if (type !== "absent") return null;
   // The directories of a copy of the host's root are the sandbox's own.
   const isOwned = isCopy(spec, host) || place.owner === undefined || hasId(place.owner);
-  return canBeMade(spec, host) && isOwned ? null : `the rootfs has no ${path} to mount it on`;
+  return canBeMade(spec, host, isOwned) ? null : `the rootfs has no ${path} to mount it on`;
 }
 
 /** Without a trace in what is kept: in a layer that is thrown away, or below all others. */
-function canBeMade(spec: Spec, host: Host): boolean {
+function canBeMade(spec: Spec, host: Host, isOwned: boolean): boolean {
   const kind = needsOverlay(spec) ? chooseRung(spec, host).kind : "none";
-  return kind === "kernel" || (kind === "fuse" && !spec.root.readonly && host.upper === null);
+  if (kind === "kernel") return isOwned || hasInitLayer(spec, host);
+  return kind === "fuse" && isOwned && spec.root.readonly !== true && host.upper === null;
 }
 
 function isCopy({ root, sbx }: Spec, { rootfs }: Host): boolean {

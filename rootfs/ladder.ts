@@ -4,7 +4,7 @@
  * nothing in vain.
  */
 import { fail } from "../spec/error.js";
-import { type Host, kernelAtLeast } from "../spec/host.js";
+import { type Host, kernelAtLeast, placesOf } from "../spec/host.js";
 import { type OverlayKind, overlayKinds, type Spec } from "../spec/spec.js";
 import { contains, filesystemOf } from "./paths.js";
 
@@ -18,9 +18,16 @@ export interface Rung {
 /** The most lower layers of an overlay: OVL_MAX_STACK of fs/overlayfs (Linux 4.12 to 6.18). */
 const maxLowers = 500;
 
-/** Whether there is a layer of mount points below all others, as there is none that is thrown away. */
-export function hasInitLayer({ root }: Spec, { upper }: Host): boolean {
-  return root.readonly === true || upper !== null;
+/** Whether nothing of what is made in the root is thrown away. */
+const isKept = ({ root }: Spec, { upper }: Host) => root.readonly === true || upper !== null;
+
+/**
+ * Whether there is a layer of mount points below all others. In a layer that is thrown away they could
+ * be made as well, but not in a directory whose owner has no id inside.
+ */
+export function hasInitLayer(spec: Spec, host: Host): boolean {
+  const isLacking = placesOf(host.rootfs).some(({ type }) => type === "absent");
+  return isKept(spec, host) || (isLacking && host.lowers.length + 1 < maxLowers);
 }
 
 /** Whether the rootfs is more than one directory bound as it is. */
@@ -120,7 +127,7 @@ function noneRefusal({ sbx }: Spec, { lowers }: Host): string | null {
 /** What no overlay takes: overlayfs gives ELOOP for a layer inside another. */
 function refuseLayers(spec: Spec, host: Host, what: string): void {
   const lowers = [...host.lowers.map(({ path }) => path), host.rootfs.path];
-  const most = hasInitLayer(spec, host) ? maxLowers - 1 : maxLowers;
+  const most = isKept(spec, host) ? maxLowers - 1 : maxLowers;
   if (lowers.length > most) {
     fail(
       what,

@@ -34,11 +34,14 @@ export function kernelOverlay(
   upper: Upper | null,
   lowest: string,
 ): LayerSteps {
+  const hasInit = hasInitLayer(spec, host);
+  const made = hasInit ? initLayer(spec, host, lowest) : [];
+  const below = hasInit ? [lowest] : [];
   if (host.lowers.length === 0 && host.upper === null) {
-    return { prepare: [], serve: [], open: [], mount: [overlayStep(["."], target, upper)] };
+    const mount = [...made, overlayStep([".", ...below], target, upper)];
+    return { prepare: [], serve: [], open: [], mount };
   }
   const lowers = [...host.lowers.map(({ path }) => path), "."];
-  const hasInit = hasInitLayer(spec, host);
   const kept = host.upper === null ? [] : [host.upper, `${host.upper}.work`];
   const first = firstFd(spec);
   const fds = [...kept, ...lowers].map((path, index) => ({ path, fd: first + index }));
@@ -54,10 +57,10 @@ export function kernelOverlay(
       },
     })),
     mount: [
-      ...(hasInit ? initLayer(spec, host, lowest) : []),
+      ...made,
       init({ kind: "chdir", path: "/proc/self/fd" }),
       overlayStep(
-        [...names.slice(kept.length), ...(hasInit ? [lowest] : [])],
+        [...names.slice(kept.length), ...below],
         target,
         host.upper === null ? upper : { path, work, mode: null, volatile: false },
       ),

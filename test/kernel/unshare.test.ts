@@ -75,11 +75,15 @@ test.needs([...needs, "tmux", "bash"], "a shell in the terminal has job control"
     await terminal.enter('"$sbx" unshare bash --norc --noprofile -i');
     await terminal.enter("PS1='in''ner> '");
     await terminal.waitFor("inner>");
-    await terminal.enter("sleep 1234567");
+    await terminal.enter("sh -c 'echo be''gun; sleep 1234567'");
+    // ^Z throws away what was typed and not yet read.
+    await terminal.waitFor("begun");
     await terminal.press("C-z");
     await terminal.waitFor("Stopped");
-    await terminal.enter("id -u; tty; kill %1; wait; exit 3");
+    await terminal.enter("id -u; tty; fg");
     await terminal.waitFor("/dev/pts/");
+    await terminal.press("C-c");
+    await terminal.enter("exit 3");
     await terminal.enter("echo status $?");
     await terminal.waitFor("status 3");
   });

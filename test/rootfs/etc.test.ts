@@ -136,13 +136,16 @@ test("what cannot be mounted on is left, and said", () => {
   ]);
 });
 
-test("nothing is made in a directory whose owner has no id inside, but in a copy's own", () => {
+test("nothing is made in a directory whose owner has no id inside, but below all layers", () => {
   const missing: Place = { path: "/etc/hosts", type: "absent", owner: 1000 };
-  const notes = (path: string, uid: number) =>
-    planEtc(base, hostWith({ hosts: missing }, path), (id) => id === uid).notes;
-  assert.equal(notes("/srv/debian", 1000), []);
-  assert.equal(notes("/", 1001), []);
-  assert.equal(notes("/srv/debian", 1001), [
+  const notes = (path: string, uid: number, overlay: "kernel" | "fuse") => {
+    const spec = { ...base, sbx: { ...base.sbx, overlay } };
+    return planEtc(spec, hostWith({ hosts: missing }, path), (id) => id === uid).notes;
+  };
+  assert.equal(notes("/srv/debian", 1000, "fuse"), []);
+  assert.equal(notes("/", 1001, "kernel"), []);
+  assert.equal(notes("/srv/debian", 1001, "kernel"), []);
+  assert.equal(notes("/srv/debian", 1001, "fuse"), [
     "no /etc/hosts of the sandbox's own: the rootfs has no /etc/hosts to mount it on",
   ]);
 });
