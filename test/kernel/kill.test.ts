@@ -4,6 +4,7 @@
  * that there is nothing but it to be killed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -168,16 +169,17 @@ test.needs(
   "fuse-overlayfs that is killed ends the sandbox, with a word on it",
   async () => {
     const program = await compileTo(join(directory, "fuse-end"), [...fuse, busyboxRootfs()]);
-    const child = spawn(program, ["sh", "-c", `sleep ${marker}`], {
-      stdio: ["ignore", "ignore", "pipe"],
+    const child = spawn(program, ["sh", "-c", `echo; sleep ${marker}`], {
+      stdio: ["ignore", "pipe", "pipe"],
     });
     const end = ended(child);
     const said = text(child.stderr);
+    // While it is set up, what fails for want of files is what is told.
+    await once(child.stdout, "data");
     const servers = () =>
       processesNaming("fuse-overlayfs").filter(({ pid }) =>
         childrenOf(child.pid ?? 0).includes(pid),
       );
-    await until(() => processesNaming(marker).length === 2);
     for (const { pid } of servers()) process.kill(pid, "SIGKILL");
     assert.is(await end, 125);
     assert.match(await said, /^sbx: start \S*fuse-overlayfs: it ended, and with it all files/);

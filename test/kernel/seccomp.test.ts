@@ -47,25 +47,30 @@ async function outcomes(
 function errnoName(number: number): string {
   return Object.keys(errnoNumbers).find((name) => errnoNumbers[name] === number) ?? `${number}`;
 }
-test.needs(plain, "a filter is in force, one, for every way to run but unconfined", async () => {
-  const seccomp = async (...options: string[]) => {
-    const { Seccomp, Seccomp_filters } = fields(await inside(options, "cat /proc/self/status"));
-    return [Seccomp, Seccomp_filters];
-  };
-  for (const options of [
-    [],
-    ["--no-init", "--userns=single"],
-    ["--pid=host"],
-    ["--user=1000", "--userns=keep-id:uid=1000,gid=1000"],
-    ["--security-opt=no-new-privileges=false"],
-    ["--security-opt=seccomp=default"],
-    ["--cap-add=ALL", "--seccomp=default"],
-  ]) {
-    assert.equal(await seccomp(...options), ["2", "1"], options.join(" "));
-  }
-  assert.equal(await seccomp("--seccomp=unconfined"), ["0", "0"]);
-  assert.equal(await seccomp("--security-opt", "seccomp=unconfined", "--no-init"), ["0", "0"]);
-});
+test.needs(
+  plain,
+  "a filter is in force for every way to run but unconfined, one where there are ids to give files to",
+  async () => {
+    const seccomp = async (...options: string[]) => {
+      const { Seccomp, Seccomp_filters } = fields(await inside(options, "cat /proc/self/status"));
+      return [Seccomp, Seccomp_filters];
+    };
+    for (const options of [
+      [],
+      ["--no-init"],
+      ["--pid=host"],
+      ["--user=1000", "--userns=keep-id:uid=1000,gid=1000"],
+      ["--security-opt=no-new-privileges=false"],
+      ["--security-opt=seccomp=default"],
+      ["--cap-add=ALL", "--seccomp=default"],
+    ]) {
+      assert.equal(await seccomp(...options), ["2", "1"], options.join(" "));
+    }
+    assert.equal(await seccomp("--no-init", "--userns=single"), ["2", "2"]);
+    assert.equal(await seccomp("--userns=single", "--seccomp=unconfined"), ["0", "0"]);
+    assert.equal(await seccomp("--security-opt", "seccomp=unconfined", "--no-init"), ["0", "0"]);
+  },
+);
 
 test.needs(python, "the default profile refuses what the kernel is attacked through", async () => {
   const CLONE_NEWUSER = 0x10000000;
