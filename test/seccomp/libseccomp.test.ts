@@ -56,12 +56,7 @@ test.needs("libseccomp", "profiles are decided alike, and by fewer instructions"
   }
 });
 
-/*
- * With several conditional rules, 2.5.4 makes filters that do not do what the rules say. For one call,
- * `arg0 <= 1 and arg1 > 3` and `arg0 >= 1 and arg1 != 2` let (0, 1) through, and `arg0 < 2**32` and
- * `arg0 < 0` do not let 1 through; `arg0 != 0 and arg1 <= 0` and `arg0 != 0 and arg1 = 0` keep it at
- * work for ever. Where all calls are conditional, a filter for arm64 may not load the number.
- */
+// With several conditional rules libseccomp's filters do not do what the rules say: docs/seccomp.md.
 test.needs("libseccomp", "a random rule is decided alike", () => {
   const property = fc.property(singleRuleSet, (ruleSet) => {
     const [filter, calls] = [compileFilter(ruleSet), callsFor(ruleSet)];
