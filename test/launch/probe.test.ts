@@ -112,7 +112,7 @@ test("a host from the files of a machine", () => {
   assert.equal(
     { ...host.rootfs, mode: 0 },
     {
-      etc: etcOf("absent"),
+      etc: etcOf("absent", process.getuid?.()),
       path: join(top, "rootfs"),
       mode: 0,
       passwd: "root:x:0:0::/root:\n",

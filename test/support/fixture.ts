@@ -5,9 +5,10 @@ import type { Mapping, Spec, UsernsMode } from "../../spec/spec.js";
 
 const everyId = [{ start: 0, size: 4294967295 }];
 
-/** The files of /etc of a rootfs, all of them there or not. */
-export function etcOf(type: Place["type"]): RootfsFacts["etc"] {
-  const places = etcFileNames.map((name) => [name, { path: `/etc/${name}`, type }]);
+/** The files of /etc of a rootfs, all of them there or not; `owner` is whose their directory is then. */
+export function etcOf(type: Place["type"], owner?: number): RootfsFacts["etc"] {
+  const whose = owner === undefined ? {} : { owner };
+  const places = etcFileNames.map((name) => [name, { path: `/etc/${name}`, type, ...whose }]);
   return Object.fromEntries(places) as RootfsFacts["etc"];
 }
 
