@@ -6,6 +6,7 @@ import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { fail, SbxError } from "../spec/error.js";
+import { makeDirectories } from "./directories.js";
 
 /** What the store depends on besides the file system. */
 export interface StoreHost {
@@ -100,21 +101,6 @@ function keepIn(place: string, program: Uint8Array, { uid, nowMs }: StoreHost): 
 
 function unsafe(path: string, why: string): never {
   fail(`keep programs in ${path}`, why);
-}
-
-/**
- * mkdir -p. Not Node's own `recursive`, which never returns where mkdir(2) gives
- * ENOENT in a directory that is there, as /proc does.
- */
-function makeDirectories(path: string): void {
-  if (fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
-  makeDirectories(dirname(path));
-  try {
-    fs.mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    // Another sbx was faster.
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
 }
 
 /** The path itself, or of the directories above it the first that is there; without links. */

@@ -11,6 +11,7 @@ import { defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
 import { compileSandbox } from "./compile.js";
+import { makeDirectories } from "./directories.js";
 import { isSystemError } from "./in-root.js";
 import { probe } from "./probe.js";
 import { keep } from "./store.js";
@@ -44,7 +45,7 @@ export function createVolume(store: string, name: string): boolean {
 }
 
 function makeVolume(store: string, name: string): boolean {
-  fs.mkdirSync(store, { recursive: true, mode: 0o700 });
+  makeDirectories(store);
   const fresh = join(store, `.${randomBytes(8).toString("hex")}`);
   fs.mkdirSync(fresh, { mode: 0o700 });
   try {

@@ -1,11 +1,12 @@
 /** Tries out what a host can do, by running a program made for it. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { defaultSpec } from "../../spec/default.js";
 import { SbxError } from "../../spec/error.js";
 import { type Host, kernelAtLeast } from "../../spec/host.js";
 import { type IdMaps, planIdMaps } from "../../userns/idmap.js";
+import { makeDirectories } from "../directories.js";
 import { isSystemError } from "../in-root.js";
 import { compile } from "../link.js";
 import { keep } from "../store.js";
@@ -53,7 +54,7 @@ export async function tryHost(host: Host, environment: NodeJS.ProcessEnv): Promi
 
 function makeStore(parent: string): { path: string | null; refusal: string | null } {
   try {
-    mkdirSync(parent, { recursive: true, mode: 0o700 });
+    makeDirectories(parent);
     return { path: mkdtempSync(join(parent, "trial-")), refusal: null };
   } catch (error) {
     if (!isSystemError(error)) throw error;

@@ -29,6 +29,25 @@ test.needs(needs, "a named volume is made on first use, and keeps what is writte
   assert.is(await names(), "kept\n");
 });
 
+test.needs(
+  needs,
+  "a volume that cannot be made is an error, also where mkdir(2) never can",
+  async () => {
+    for (const [place, why] of [
+      ["/proc", "ENOENT"],
+      ["/root", "EACCES"],
+    ] as const) {
+      const words = ["run", "-v", "none:/d", busyboxRootfs(), "true"];
+      const { code, stderr } = await sbx(words, { env: { ...process.env, XDG_DATA_HOME: place } });
+      assert.is(code, 125);
+      assert.match(
+        stderr,
+        new RegExp(`^sbx: make the volume none in ${place}/.*${why}.*XDG_DATA_HOME`),
+      );
+    }
+  },
+);
+
 test.needs(needs, "create, inspect, ls and rm", async () => {
   assert.is((await volume("create", "made")).stdout, "made\n");
   assert.match((await volume("create", "made")).stderr, "there is one of that name");

@@ -192,7 +192,7 @@ test("a store that cannot be made is told, not tried", async () => {
     kernel: { release: "6.1.0", major: 6, minor: 1 },
     upperStore: join(top, "file/uppers"),
   });
-  assert.match(storeRefusal ?? "", /^mkdir .*: ENOTDIR$/);
+  assert.match(storeRefusal ?? "", /^lstat .*: ENOTDIR$/);
   assert.is(outcomes?.diskOverlay, undefined);
 });
 
