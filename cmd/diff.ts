@@ -1,5 +1,5 @@
 /** `sbx diff UPPER`: what a kept upper adds, changes and deletes, as a tree or as JSON. */
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Change, DiffEntry } from "../launch/diff.js";
 import { isSystemError } from "../launch/in-root.js";
@@ -25,6 +25,9 @@ export async function diff(
     const record = readUpperRecord(upper);
     const lowers = lower?.map((each) => resolve(each)) ?? record?.lowers;
     if (lowers === undefined) {
+      if (!existsSync(upper)) {
+        fail(`compare ${path}`, "there is no such directory (ENOENT)", "Correct the path");
+      }
       fail(`compare ${path}`, "it is not known what lies below it", "Name that with --lower DIR");
     }
     const entries = diff({ upper, lowers, marks: record?.overlay !== "kernel" });
@@ -38,7 +41,7 @@ export async function diff(
     if (!isSystemError(error)) throw error;
     // Files of other ids may be read as the root of the id map.
     if (error.code === "EACCES" && process.getuid?.() !== 0) return runMapped([launcher, ...argv]);
-    return fail(`compare ${path}`, error.message, "Give the upper's directory, and no link to it");
+    return fail(`compare ${path}`, error.message, "Give directories, and no links to them");
   }
 }
 

@@ -14,10 +14,11 @@ export async function rm(uppers: readonly string[]): Promise<void> {
     const what = `remove the upper ${path}`;
     const fd = openDirectory(upper, what);
     if (readUpperRecord(upper) === null) {
+      if (fd === null) fail(what, "there is no such directory (ENOENT)", "Correct the path");
       fail(
         what,
-        `sbx has not made it: there is no ${recordOf(upper)}`,
-        `Remove it yourself, with the id map of a sandbox: sbx unshare rm -r ${path}`,
+        `it is no upper of a sandbox: there is no ${recordOf(upper)}`,
+        "Give a directory that --upper named. `sbx unshare` has a shell that may remove other files of a sandbox's ids",
       );
     }
     if (fd !== null && !tryLock(fd)) fail(what, "a sandbox is using it", "End that first");

@@ -107,6 +107,18 @@ test.needs(needs, "rm refuses what is no upper of sbx's, and links to one", asyn
   await sbx(["rm", upper]);
 });
 
+test.needs(needs, "what is not there is said to be absent", async () => {
+  const absent = join(temporaryDirectory("absent"), "upper");
+  for (const command of ["rm", "diff"]) {
+    const { code, stderr } = await sbx([command, absent]);
+    assert.is(code, 125);
+    assert.match(
+      stderr,
+      /^sbx: [^\n]+: there is no such directory \(ENOENT\)\. Correct the path\n$/,
+    );
+  }
+});
+
 test.needs(needs, "rm refuses what is in use", async () => {
   const upper = await makeUpper();
   const script = 'exec 9<"$1"; flock 9; exec "$2" rm "$1"';
