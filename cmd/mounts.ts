@@ -44,8 +44,15 @@ const missing: Readonly<Record<string, string>> = {
 
 function checkOptions(options: readonly string[], known: readonly string[], at: string): void {
   for (const option of options) {
-    const [name = ""] = option.split("=");
+    const [name = "", value] = option.split(/=(.*)/s);
     if (known.includes(option) || (known === tmpfsOptions && tmpfsSettings.test(option))) continue;
+    if (known === tmpfsOptions && /^(size|mode|uid|gid|nr_inodes|huge)$/.test(name)) {
+      fail(
+        at,
+        `${name} cannot be ${JSON.stringify(value ?? "")}`,
+        "As in size=64m, mode=1777, uid=0",
+      );
+    }
     const hint = missing[name] ?? didYouMean(option, known) ?? `There are ${known.join(", ")}`;
     fail(at, `${JSON.stringify(option)} is no option of such a mount`, hint);
   }

@@ -154,7 +154,8 @@ test.needs(needs, "what cannot be mounted says why", async () => {
     [["-v", `${path}:/x:ro,rw`], /ro and rw exclude each other/],
     [["-v", "a/b:/x"], /is no name of a volume/],
     [["--device=/dev/null:/dev/x:r"], /access cannot be reduced to r/],
-    [["--tmpfs=/x:size=much"], /is no option of such a mount/],
+    [["--tmpfs=/x:size=much"], /size cannot be "much"\. As in size=64m/],
+    [["--tmpfs=/x:sise=1m"], /is no option of such a mount/],
   ] as const) {
     const { line, code } = await refusal(options, [rootfs, "true"]);
     assert.is(code, 125);
