@@ -1,5 +1,5 @@
 /** What a plan has to know of the layers of a rootfs, lower and upper. */
-import { accessSync, constants, lstatSync, realpathSync, statSync } from "node:fs";
+import { closeSync, constants, lstatSync, openSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fail } from "../spec/error.js";
 import { type EtcFileName, etcFileNames, type Host, type HostMount } from "../spec/host.js";
@@ -56,10 +56,10 @@ function upperPath(path: string): string {
   return real;
 }
 
-/** Whether the caller may read and write what lies at a path. */
-export function canUse(path: string): boolean {
+/** Whether the caller can open a device. access(2) would not tell of a mount that is nodev, or of a rule of a cgroup. */
+export function canOpen(path: string): boolean {
   try {
-    accessSync(realpathSync(path), constants.R_OK | constants.W_OK);
+    closeSync(openSync(path, constants.O_RDWR));
     return true;
   } catch (error) {
     if (isSystemError(error)) return false;

@@ -16,7 +16,7 @@ import {
   readUser,
   realPath,
 } from "./identity.js";
-import { canUse, type LayerPaths, readLayers } from "./layer-facts.js";
+import { canOpen, type LayerPaths, readLayers } from "./layer-facts.js";
 import { parseMountinfo } from "./mountinfo.js";
 
 export { type Blocker, userNamespaceBlocker } from "./blocker.js";
@@ -78,7 +78,7 @@ export function probe(
     },
     ...readLayers(rootfs, layers, mounts),
     fuse: {
-      device: canUse("/dev/fuse"),
+      device: canOpen("/dev/fuse"),
       overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
     },
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),

@@ -57,7 +57,7 @@ export function chooseRung(spec: Spec, host: Host): Rung {
   return fail(
     what,
     reasons.join("; "),
-    "Install fuse-overlayfs, put the directories on a local disk, or use --in-place or --read-only with one directory",
+    "`sbx check` tells what is missing; or put the directories on a local disk, or use --in-place or --read-only with one directory",
   );
 }
 
@@ -112,7 +112,7 @@ function fuseRefusal(_: Spec, host: Host): string | null {
     return `fuse-overlayfs: the kernel is ${host.kernel.release}, and has fuse in a user namespace from 4.18 on`;
   }
   if (!host.fuse.device) return "fuse-overlayfs: /dev/fuse cannot be opened";
-  if (host.fuse.overlayfs === null) return "fuse-overlayfs is not in PATH";
+  if (host.fuse.overlayfs === null) return "fuse-overlayfs was not found in PATH or /usr/bin";
   const name = host.upper?.slice(host.upper.lastIndexOf("/")) ?? "";
   return name.includes(":")
     ? "fuse-overlayfs takes no upper directory with a colon in its name"

@@ -69,7 +69,7 @@ test("a rung that is forced is had, or the reason told", () => {
   );
   assert.match(
     failureOf(() => forced("fuse", { fuse: { device: true, overlayfs: null } })),
-    /not in PATH/,
+    /not found in PATH/,
   );
   assert.match(
     failureOf(() => forced("none", { lowers: [{ path: "/l", mode: 0o755 }] })),
