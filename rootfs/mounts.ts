@@ -65,6 +65,11 @@ export function planMounts({ mounts }: Spec, host: Host, ids: SandboxIds): Mount
           `${destination} is read-only with the mounts below it that were there at the start: Linux 5.12 takes all`,
         );
       }
+      if (!options.propagation.includes("MS_PRIVATE")) {
+        notes.push(
+          `what this machine mounts below ${source} later is shown in ${destination} with its own flags: not read-only, nosuid or nodev by what was asked for here`,
+        );
+      }
     }
     attach.push(attachStep(target, destination));
   }

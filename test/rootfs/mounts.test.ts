@@ -133,4 +133,13 @@ test("before mount_setattr each mount below is remounted, and none beside; a not
   assert.equal(planned([mount], recent).notes, []);
 });
 
+test("flags are not for mounts that come later, which a note says where they can come", () => {
+  const mount = { destination: "/d", source: "/data" };
+  for (const option of ["slave", "rslave", "rshared"]) {
+    const { notes } = planned([{ ...mount, options: ["rbind", "ro", option] }], recent);
+    assert.match(notes.join(), "what this machine mounts below /data later is shown in /d");
+  }
+  assert.equal(planned([{ ...mount, options: ["rbind", "rprivate"] }], recent).notes, []);
+});
+
 test.run();
