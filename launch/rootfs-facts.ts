@@ -57,7 +57,11 @@ export function requireDirectory(path: string, name = "rootfs"): string {
   try {
     const real = realpathSync.native(path);
     if (!statSync(real).isDirectory())
-      fail(what, "it is not a directory (ENOTDIR)", "Unpack it, and give the directory.");
+      fail(
+        what,
+        "it is not a directory (ENOTDIR)",
+        name === "rootfs" ? "Unpack it, and give the directory." : "Give a directory.",
+      );
     accessSync(real, constants.R_OK | constants.X_OK);
     return real;
   } catch (error) {
@@ -67,7 +71,7 @@ export function requireDirectory(path: string, name = "rootfs"): string {
         return fail(
           what,
           "there is no such directory (ENOENT)",
-          name === "rootfs" ? hintForAbsent(path) : undefined,
+          name === "rootfs" ? hintForAbsent(path) : "Make it, or correct the path.",
         );
       case "ENOTDIR":
         return fail(what, "a part of its path is not a directory (ENOTDIR)");

@@ -53,7 +53,7 @@ export function planUnshare(spec: Spec, host: Host, shell: string): Plan {
           inherited: [],
           inheritAll: true,
         },
-        executeHints(host),
+        { ...executeHints(host), ENOENT: "Give a path, or a name that PATH leads to" },
       ),
     ],
     notes: maps.notes,

@@ -151,7 +151,12 @@ function stagedSteps({ name, source }: EtcMount, spec: Spec, host: Host): Step[]
   const isReadOnly = "path" in source || spec.root.readonly === true;
   const text = "text" in source ? source.text : "";
   return [
-    step({ kind: "makeFile", path: target, mode: 0o644, text }),
+    {
+      ...step({ kind: "makeFile", path: target, mode: 0o644, text }),
+      hints: {
+        ENOSPC: "The sandbox's own files of /etc need room too: give more with --upper-size",
+      },
+    },
     step({
       kind: "mount",
       source: "path" in source ? source.path : target,

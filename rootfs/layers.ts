@@ -173,7 +173,8 @@ function openUpper(host: Host, overlay: UpperRecord["overlay"]): Step[] {
           "Another sandbox writes to it: wait for its end, or give each one an --upper of its own",
         ENOENT: "The directory above it must be there: make it",
         ENOTDIR: "Something else than a directory lies there: choose another with --upper",
-        EACCES: "You may not write there: choose another directory with --upper",
+        EACCES:
+          "You may not write there, or beside it, where its work directory lies: choose another with --upper",
       },
     },
   ];

@@ -270,12 +270,13 @@ test.needs(fuse, "/ with a layer or a kept upper", async () => {
 test.needs(kernel, "layers that are not there, or no directories", async () => {
   const file = join(layer("file", { x: "" }), "x");
   for (const [options, expected] of [
-    [["--lower", join(root, "nowhere")], /open the layer .*ENOENT/],
-    [["--lower", file], /open the layer .*ENOTDIR/],
+    [["--lower", join(root, "nowhere")], /open the layer .*ENOENT\)\. Make it/],
+    [["--lower", file], /open the layer .*ENOTDIR\)\. Give a directory\.$/],
     [["--upper", join(root, "no/where")], /open the directory of the upper .*ENOENT/],
     [["--upper", file], /open the upper directory .*ENOTDIR/],
     [["--upper", `${busyboxRootfs()}/opt`], /lies inside/],
     [["--upper-size=0"], /above zero/],
+    [["--upper-size=1k"], /\/etc\/resolv\.conf: .*ENOSPC\)\. .*give more with --upper-size/],
     [["--upper-size=1m", "--read-only"], /given together/],
     [["--upper=x", "--in-place"], /given together/],
     [["--overlay=fuse", "--read-only"], /nothing to be joined/],

@@ -39,7 +39,10 @@ test.needs(needs, "its end is the command's", async () => {
   assert.equal(await end("kill -TERM $$"), [null, "SIGTERM"]);
   const { code, stderr } = await sbx(["unshare", "/nowhere/command"]);
   assert.is(code, 127);
-  assert.match(stderr, /^sbx: run \/nowhere\/command: No such file or directory \(ENOENT\)/);
+  assert.match(
+    stderr,
+    /^sbx: run \/nowhere\/command: No such file or directory \(ENOENT\)\. Give a path/,
+  );
 });
 
 test.needs(needs, "without a command it is $SHELL", async () => {
