@@ -1,9 +1,18 @@
 /** What a plan has to know of the layers of a rootfs, lower and upper. */
-import { closeSync, constants, lstatSync, openSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fail } from "../spec/error.js";
 import { type EtcFileName, etcFileNames, type Host, type HostMount } from "../spec/host.js";
 import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
+import { workOf } from "./kept-upper.js";
 import { readRootfs, requireDirectory } from "./rootfs-facts.js";
 
 /** As the user names them, relative to the working directory. */
@@ -44,7 +53,10 @@ export function readLayers(
   return { rootfs: { ...facts, passwd, group, etc }, lowers, upper };
 }
 
-/** It need not be there yet, the directory above it must. */
+/**
+ * It need not be there yet, the directory above it must. One that has files is taken only with its work
+ * directory: `sbx rm` removes all that is in an upper, and so nothing else shall become one.
+ */
 function upperPath(path: string): string {
   const absolute = resolve(path);
   const isThere = lstatSync(absolute, { throwIfNoEntry: false }) !== undefined;
@@ -53,6 +65,13 @@ function upperPath(path: string): string {
     : join(requireDirectory(dirname(absolute), "directory of the upper"), basename(absolute));
   if (real === "/")
     fail("open the upper directory /", "there is no place beside it for its work directory");
+  if (isThere && !existsSync(workOf(real)) && readdirSync(real).length > 0) {
+    fail(
+      `open the upper directory ${path}`,
+      `it has files, and there is no ${workOf(real)}`,
+      "Name a new or an empty directory, or lay this one below with --lower. For an upper from elsewhere, make that directory",
+    );
+  }
   return real;
 }
 
