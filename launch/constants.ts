@@ -156,13 +156,19 @@ export function k(...names: ConstantName[]): Constant {
   );
 }
 
-/** Opens the thing itself, be it a symbolic link. arch/arm64/include/uapi/asm/fcntl.h has numbers of its own. */
-export const openLink: Constant = {
-  kind: "constant",
-  text: "O_PATH|O_NOFOLLOW|O_CLOEXEC",
-  value: k("O_PATH", "O_CLOEXEC").value | 0o400000n,
-  aarch64: k("O_PATH", "O_CLOEXEC").value | 0o100000n,
-};
+/** The same with O_NOFOLLOW, for which arch/arm64/include/uapi/asm/fcntl.h has a number of its own. */
+export function noFollow(first: ConstantName, ...rest: ConstantName[]): Constant {
+  const { value } = k(first, ...rest);
+  return {
+    kind: "constant",
+    text: [first, "O_NOFOLLOW", ...rest].join("|"),
+    value: value | 0o400000n,
+    aarch64: value | 0o100000n,
+  };
+}
+
+/** Opens the thing itself, be it a symbolic link. */
+export const openLink = noFollow("O_PATH", "O_CLOEXEC");
 
 /** A signal's number, see signal(7). */
 export function signo(name: string): Constant {

@@ -17,8 +17,10 @@ export const recordText = (record: UpperRecord) => `${JSON.stringify(record)}\n`
 
 /** The fd of the record, open to be read; null where `upper` has none. */
 function openUpperRecord(upper: string): number | null {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
   try {
-    return fs.openSync(recordOf(upper), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    // O_NONBLOCK: a FIFO of that name must not keep us waiting.
+    return fs.openSync(recordOf(upper), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
     if (isSystemError(error) && ["ENOENT", "ENOTDIR", "ELOOP"].includes(error.code)) return null;
     throw error;

@@ -154,6 +154,9 @@ export function topMode({ lowers, rootfs }: Host): number {
   return lowers[0]?.mode ?? rootfs.mode;
 }
 
+const foreignRecord =
+  "In its .work lies an sbx.json that sbx has not written: look who has, or choose another with --upper";
+
 function openUpper(host: Host, overlay: UpperRecord["overlay"]): Step[] {
   if (host.upper === null) return [];
   const lowers = [...host.lowers.map(({ path }) => path), host.rootfs.path];
@@ -175,6 +178,8 @@ function openUpper(host: Host, overlay: UpperRecord["overlay"]): Step[] {
         ENOTDIR: "Something else than a directory lies there: choose another with --upper",
         EACCES:
           "You may not write there, or beside it, where its work directory lies: choose another with --upper",
+        ELOOP: foreignRecord,
+        ENXIO: foreignRecord,
       },
     },
   ];

@@ -1,7 +1,8 @@
 /** Steps that join layers with the kernel's overlay. */
+import { basename } from "node:path";
 import type { Action } from "../../spec/step.js";
 import { slot } from "../builder.js";
-import { k, minus } from "../constants.js";
+import { k, minus, noFollow, openLink } from "../constants.js";
 import { recordOf, recordText } from "../kept-upper.js";
 import { type Context, failWithResult, octal, s } from "./context.js";
 import { closeFrom } from "./fds.js";
@@ -35,10 +36,14 @@ export function openUpper(
   }
   b.must("openat", [k("AT_FDCWD"), b.text(path), k("O_RDONLY", "O_CLOEXEC"), 0], fd);
   b.must("flock", [fd, k("LOCK_EX", "LOCK_NB")]);
+  const workFd = slot("workFd");
   const file = slot("recordFd");
   const written = recordText(record);
-  const flags = k("O_WRONLY", "O_CREAT", "O_TRUNC", "O_CLOEXEC");
-  b.must("openat", [k("AT_FDCWD"), b.text(recordOf(path)), flags, octal(0o600)], file);
+  // What lies there may be another's: no link leads to a file of the caller's, no FIFO holds it up.
+  b.must("openat", [k("AT_FDCWD"), b.text(work), openLink, 0], workFd);
+  const flags = noFollow("O_WRONLY", "O_CREAT", "O_TRUNC", "O_NONBLOCK", "O_CLOEXEC");
+  b.must("openat", [workFd, b.text(basename(recordOf(path))), flags, octal(0o600)], file);
+  b.must("close", [workFd]);
   b.must("write", [file, b.text(written), Buffer.byteLength(written)]);
   b.must("close", [file]);
 }

@@ -1,10 +1,11 @@
 /** `sbx diff` and `sbx rm` on uppers that hold files of other ids. */
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { recordOf, recordText, workOf } from "../../launch/kept-upper.js";
-import { inside, temporaryDirectory } from "../support/inside.js";
-import { copyBusyboxRootfs } from "../support/rootfs.js";
+import { inside, refusal, temporaryDirectory } from "../support/inside.js";
+import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
 import { command, sbx, start } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
@@ -183,6 +184,37 @@ D           var/
     assert.is((await sbx(["rm", upper])).code, 0);
   });
 }
+
+test.needs(
+  [...needs, "busybox", "overlay"],
+  "what another has laid where the record belongs is not written to, nor waited for",
+  async () => {
+    const home = temporaryDirectory("laid");
+    const victim = join(home, "victim");
+    fs.writeFileSync(victim, "text");
+    const lay: Record<string, (work: string) => void> = {
+      "link-to-file": (work) => {
+        fs.mkdirSync(work);
+        fs.symlinkSync(victim, join(work, "sbx.json"));
+      },
+      "link-to-directory": (work) => fs.symlinkSync(home, work),
+      fifo: (work) => {
+        fs.mkdirSync(work);
+        spawnSync("mkfifo", [join(work, "sbx.json")]);
+      },
+    };
+    for (const [name, act] of Object.entries(lay)) {
+      const upper = join(home, name);
+      act(workOf(upper));
+      const { code, line } = await refusal(["--upper", upper], [busyboxRootfs(), "true"]);
+      assert.is(code, 125, name);
+      assert.match(line, /^sbx: open the upper directory .*\((ELOOP|ENOTDIR|ENXIO)\)\. /);
+      if (name === "fifo") assert.match((await sbx(["rm", upper])).stderr, "it is no JSON");
+    }
+    assert.is(fs.readFileSync(victim, "utf8"), "text");
+    assert.not.ok(fs.existsSync(join(home, "sbx.json")));
+  },
+);
 
 test.needs([...needs, "busybox", "overlay"], "no mount point is made in a kept upper", async () => {
   const home = temporaryDirectory("points");
