@@ -4,6 +4,7 @@
  * only looked up by step and errno.
  */
 import { describe } from "../../spec/describe.js";
+import { visible } from "../../spec/error.js";
 import { errnoNumbers, errnoTexts } from "../../spec/linux.js";
 import { slot } from "../builder.js";
 import type { Address, Slot, Value } from "../ir.js";
@@ -154,9 +155,9 @@ function reportTables({ b, plan }: Context): Tables {
     ),
   );
   const lookupTable = (name: string, rows: readonly (readonly [number, string])[]) =>
-    b.words(name, [...rows.flatMap(([key, text]) => [key, b.text(text)]), -1, 0], false);
+    b.words(name, [...rows.flatMap(([key, text]) => [key, b.text(visible(text))]), -1, 0], false);
   return {
-    steps: b.words("steps", texts.map(b.text), false),
+    steps: b.words("steps", texts.map(visible).map(b.text), false),
     jsonSteps:
       plan.statusFd === null
         ? b.text("")

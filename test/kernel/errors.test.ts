@@ -183,6 +183,12 @@ test.needs(
   },
 );
 
+test.needs(plain, "names in the errors of a program steer no terminal", async () => {
+  const expected = /^sbx: open the source \/absent\\x1b\[31m\\x0a\\x9b: No such file/;
+  const mount = "/absent\x1b[31m\n\x9b:/mnt";
+  await refuses(125, expected, ["-v", mount], [busyboxRootfs(), "true"]);
+});
+
 test("sbx through a link at a path with blanks", () => {
   const link = join(root, "my sbx");
   fs.symlinkSync(new URL("../../cmd/sbx", import.meta.url), link);
