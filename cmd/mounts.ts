@@ -35,12 +35,12 @@ const tmpfsSettings =
   /^(size=[0-9]+[kmg%]?|(mode|uid|gid|nr_inodes)=[0-9]+[kmg]?|huge=(never|always|within_size|advise))$/i;
 
 /** What podman has and sbx has not, with the way out. */
-const missing: Readonly<Record<string, string>> = {
-  O: "The whole rootfs is an overlay: use ro, or copy the directory",
-  copy: "Volumes begin empty: copy what they shall hold yourself",
-  tmpcopyup: "A tmpfs begins empty: copy what it shall hold yourself",
-  idmap: "Ids are those of the sandbox's own map: see --userns, and U",
-};
+const missing: ReadonlyMap<string, string> = new Map([
+  ["O", "The whole rootfs is an overlay: use ro, or copy the directory"],
+  ["copy", "Volumes begin empty: copy what they shall hold yourself"],
+  ["tmpcopyup", "A tmpfs begins empty: copy what it shall hold yourself"],
+  ["idmap", "Ids are those of the sandbox's own map: see --userns, and U"],
+]);
 
 function checkOptions(options: readonly string[], known: readonly string[], at: string): void {
   for (const option of options) {
@@ -53,7 +53,7 @@ function checkOptions(options: readonly string[], known: readonly string[], at: 
         "As in size=64m, mode=1777, uid=0",
       );
     }
-    const hint = missing[name] ?? didYouMean(option, known) ?? `There are ${known.join(", ")}`;
+    const hint = missing.get(name) ?? didYouMean(option, known) ?? `There are ${known.join(", ")}`;
     fail(at, `${JSON.stringify(option)} is no option of such a mount`, hint);
   }
   for (const group of alternatives) {
@@ -135,17 +135,17 @@ function fields(text: string, at: string): string[] {
 }
 
 /** Keys of --mount by their names and aliases. */
-const keyNames: Readonly<Record<string, string>> = {
-  source: "src",
-  destination: "dst",
-  target: "dst",
-  readonly: "ro",
-  chown: "U",
-  "bind-propagation": "propagation",
-  "tmpfs-size": "size",
-  "tmpfs-mode": "mode",
-  "volume-nocopy": "nocopy",
-};
+const keyNames: ReadonlyMap<string, string> = new Map([
+  ["source", "src"],
+  ["destination", "dst"],
+  ["target", "dst"],
+  ["readonly", "ro"],
+  ["chown", "U"],
+  ["bind-propagation", "propagation"],
+  ["tmpfs-size", "size"],
+  ["tmpfs-mode", "mode"],
+  ["volume-nocopy", "nocopy"],
+]);
 const switches = ["ro", "rw", "U", "nocopy", "exec", "noexec", "suid", "nosuid", "dev", "nodev"];
 
 export const readMount: Reader<MountRequest> = (text, at) => {
@@ -153,7 +153,7 @@ export const readMount: Reader<MountRequest> = (text, at) => {
   const options: string[] = [];
   for (const field of fields(text, at)) {
     const [given = "", value] = field.split(/=(.*)/s);
-    const key = keyNames[given] ?? given;
+    const key = keyNames.get(given) ?? given;
     if (key === "relabel" || key === "consistency") continue;
     if (switches.includes(key) || key === "bind-nonrecursive" || key.endsWith("tmpcopyup")) {
       const on = value === undefined || value === "true";
@@ -168,8 +168,8 @@ export const readMount: Reader<MountRequest> = (text, at) => {
       if (settings.has(key)) fail(at, `${given} is given twice`);
       settings.set(key, value);
     } else {
-      const known = ["type", "src", "dst", ...Object.keys(keyNames), ...switches];
-      fail(at, `no such key: ${given}`, missing[given] ?? didYouMean(given, known));
+      const known = ["type", "src", "dst", ...keyNames.keys(), ...switches];
+      fail(at, `no such key: ${given}`, missing.get(given) ?? didYouMean(given, known));
     }
   }
   const type = settings.get("type") ?? "volume";

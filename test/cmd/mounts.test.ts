@@ -70,6 +70,18 @@ test("--mount: keys and their aliases, quotes around commas", () => {
   ]);
 });
 
+test("words that every object has are no keys and no options", () => {
+  for (const word of ["constructor", "__proto__", "toString"]) {
+    const volume = failureOf(() => readVolume(`/a:/b:${word}`, at));
+    assert.match(volume, `is no option of such a mount. There are `);
+    for (const key of [word, `${word}=1`]) {
+      const mount = failureOf(() => readMount(`type=bind,src=/a,dst=/b,${key}`, at));
+      assert.match(mount, key === word ? `${word} needs a value` : `no such key: ${word}`);
+      assert.not.match(mount, "native code");
+    }
+  }
+});
+
 test("--device: a path of its own inside, and access", () => {
   const read = (text: string) => readDevice(text, at).destination;
   assert.is(read("/dev/fuse"), "/dev/fuse");
