@@ -1,6 +1,6 @@
 /** Reads a profile's JSON so that errors name line and column, and that integers keep their value. */
 import type { Node, ParseError } from "jsonc-parser";
-import { type Problem, SbxError } from "../spec/error.js";
+import { fail, type Problem, SbxError } from "../spec/error.js";
 import { type Profile, profileOf } from "./profile.js";
 
 type Json = typeof import("jsonc-parser");
@@ -29,20 +29,30 @@ async function readChecked(
   // A run with the default profile reads no text, and does not pay for this.
   const json = await import("jsonc-parser");
   const at = placesIn(text, source);
-  const { value, offsets, repeated } = read(text, at, json);
+  const { value, offsets, repeated } = nested(at, () => read(text, at, json));
   const place = (path: string) => {
     // What is missing has no place but its owner's.
     const offset = offsets.get(path) ?? offsets.get(path.replace(/\.?[^.]*$/, "")) ?? 0;
     return path === "" ? at(offset) : `${at(offset)}: ${path}`;
   };
   try {
-    const profile = profileOf(value, place);
+    const profile = nested(at, () => profileOf(value, place));
     if (repeated.length === 0) return { value, profile };
   } catch (error) {
     if (!(error instanceof SbxError)) throw error;
     repeated.push(...error.problems);
   }
   throw new SbxError(repeated);
+}
+
+/** What `act` gives, which calls itself for each level of a text. */
+function nested<T>(at: (offset: number) => string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return fail(at(0), "is nested too deeply to be read");
+  }
 }
 
 /** `profile.json:12:5`: line and column, both from 1. */
@@ -101,14 +111,7 @@ function read(text: string, at: (offset: number) => string, json: Json): Read {
 /** The syntax tree; fails with the first thing that is no JSON. */
 function parse(text: string, at: (offset: number) => string, json: Json): Node {
   const errors: ParseError[] = [];
-  let root: Node | undefined;
-  try {
-    root = json.parseTree(text, errors, { disallowComments: true });
-  } catch (error) {
-    // The parser calls itself for each level.
-    if (!(error instanceof RangeError)) throw error;
-    throw new SbxError([{ what: at(0), why: "is nested too deeply to be read" }]);
-  }
+  const root = json.parseTree(text, errors, { disallowComments: true });
   const [first] = errors;
   if (root !== undefined && first === undefined) return root;
   const name = first === undefined ? "ValueExpected" : json.printParseErrorCode(first.error);

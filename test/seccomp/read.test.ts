@@ -31,6 +31,9 @@ const wrong: [string, RegExp[]][] = [
   ],
   ['{"defaultAction": "SCMP_ACT_ALLOW",}', [/^p\.json:1:36: is no JSON here/]],
   ["[".repeat(200_000), [/^p\.json:1:1: is nested too deeply to be read$/]],
+  // The parser takes these.
+  [`${"[".repeat(3000)}${"]".repeat(3000)}`, [/^p\.json:1:1: is nested too deeply to be read$/]],
+  [`${'{"a":'.repeat(2500)}1${"}".repeat(2500)}`, [/^p\.json:1:1: is nested too deeply to be/]],
   ["[]", [/^p\.json:1:1: must be an object, not \[\]$/]],
   ["{}", [/^p\.json:1:1: defaultAction: is missing$/]],
   ['{"defaultAction": null}', [/^p\.json:1:2: defaultAction: is missing$/]],
