@@ -48,8 +48,9 @@ export function openUpper(
   b.must("close", [file]);
 }
 
+/** The path has no links in it, but where somebody has just put one. */
 export function openLayer({ b }: Context, path: string, as: number): void {
-  b.must("openat", [k("AT_FDCWD"), b.text(path), k("O_PATH", "O_CLOEXEC"), 0], fd);
+  b.must("openat", [k("AT_FDCWD"), b.text(path), openLink, 0], fd);
   b.must("dup3", [fd, as, k("O_CLOEXEC")]);
   b.must("close", [fd]);
 }

@@ -6,7 +6,9 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { workOf } from "../../launch/kept-upper.js";
 import { hostileRootfs, makeCanary, survives } from "../support/canary.js";
+import { temporaryDirectory } from "../support/inside.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("escape by races");
@@ -41,8 +43,17 @@ async function race(
       fs.symlinkSync(join(canary.path, outside), `${full}.other`);
     }
   });
-  const full = Object.keys(paths).map((path) => join(rootfs, path));
-  const hostile = spawn("python3", ["-c", exchange, ...full], {
+  const places = Object.keys(paths).flatMap((path) => [`/${path}`, `/${path}.other`]);
+  const script = places.map((p) => `cat ${p} ${p}/file; echo x >${p}; echo x >${p}/new`).join(";");
+  return whileExchanged(
+    Object.keys(paths).map((path) => join(rootfs, path)),
+    [...options, rootfs, "sh", "-c", script],
+  );
+}
+
+/** Runs sandboxes while each of the paths changes places with its `.other`; gives how many. */
+async function whileExchanged(paths: readonly string[], words: readonly string[]): Promise<number> {
+  const hostile = spawn("python3", ["-c", exchange, ...paths], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   try {
@@ -50,13 +61,9 @@ async function race(
       hostile.stdout.once("data", on);
       hostile.once("exit", (code) => reject(new Error(`it ended with ${code}`)));
     });
-    const places = Object.keys(paths).flatMap((path) => [`/${path}`, `/${path}.other`]);
-    const script = places
-      .map((p) => `cat ${p} ${p}/file; echo x >${p}; echo x >${p}/new`)
-      .join(";");
     let runs = 0;
     for (const end = performance.now() + raceMs; performance.now() < end; runs++) {
-      await survives(canary, [...options, rootfs, "sh", "-c", script]);
+      await survives(canary, words);
     }
     assert.is(hostile.exitCode, null, "it was at it until the end");
     return runs;
@@ -82,5 +89,14 @@ for (const [name, [paths, options]] of Object.entries(targets)) {
     });
   }
 }
+
+test.needs(needs, "the work directory of a kept upper", async () => {
+  const upper = join(temporaryDirectory("race"), "upper");
+  const work = workOf(upper);
+  fs.mkdirSync(work);
+  fs.symlinkSync(join(canary.path, "directory"), `${work}.other`);
+  const words = ["--upper", upper, hostileRootfs(() => {}), "sh", "-c", "echo x >/new"];
+  assert.ok((await whileExchanged([work], words)) >= 2);
+});
 
 test.run();
