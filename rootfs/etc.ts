@@ -52,7 +52,7 @@ export function planEtc(spec: Spec, host: Host, hasId: (uid: number) => boolean)
       ...mounts.flatMap((mount) => stagedSteps(mount, spec, host)),
     ],
     attach: mounts.map(({ name, path }) =>
-      step({ kind: "attach", staged: `${directory}/${name}`, path }),
+      step({ kind: "attach", staged: `${directory}/${name}`, path, what: `its own ${name}` }),
     ),
     notes,
   };

@@ -71,7 +71,7 @@ export function planMounts({ mounts }: Spec, host: Host, ids: SandboxIds): Mount
         );
       }
     }
-    attach.push(attachStep(target, destination));
+    attach.push(attachStep(target, destination, describeMount(mount)));
   }
   return { open, staged, attach, notes, stageOf: (destination) => stages.get(destination) ?? null };
 }
@@ -173,9 +173,15 @@ function chownStep(path: string, target: string, uid: number, gid: number): Step
 const isRecursivelyReadOnly = ({ flags }: MountOptions) =>
   flags.includes("MS_RDONLY") && flags.includes("MS_REC");
 
-function attachStep(staged: string, path: string): Step {
+/** As an error and `explain` call it. */
+function describeMount({ type = "bind", source }: Mount): string {
+  if (source === undefined) return type === "volume" ? "an anonymous volume" : `a ${type}`;
+  return source.startsWith("/") ? source : `a ${type}`;
+}
+
+function attachStep(staged: string, path: string, what: string): Step {
   return {
-    ...step({ kind: "attach", staged, path }),
+    ...step({ kind: "attach", staged, path, what }),
     hints: {
       EROFS: `It is missing: make ${path} in the rootfs, or leave --read-only out`,
       EACCES: `It is missing, and may not be made: make ${path} in the rootfs, or choose another place`,

@@ -202,7 +202,7 @@ function planBind(spec: Spec, host: Host, ids: RootIds, why: string | null): Roo
       const steps = [
         init({ kind: "mkdir", path: staged, mode: 0o755 }),
         tmpfs(staged, modes[path] ?? 0o1777, sizeBytes),
-        init({ kind: "attach", staged, path }),
+        init({ kind: "attach", staged, path, what: "a tmpfs" }),
       ];
       return steps.map((each): Step => ({ ...each, phase: "filesystems" }));
     }),

@@ -62,7 +62,7 @@ export function describe(action: Action): string {
     case "lockVolume":
       return `lock the volume ${action.path}`;
     case "attach":
-      return `mount on ${action.path} what is staged at ${action.staged}`;
+      return `mount ${action.what} on ${action.path}`;
     case "mask":
       return `mask ${action.path}`;
     case "readonlyPath":

@@ -234,7 +234,13 @@ export type Action =
       readonly gid: number;
     }
   /** Moves what is mounted at `staged` to a path inside the new root, which is made where it is missing. */
-  | { readonly kind: "attach"; readonly staged: string; readonly path: string }
+  | {
+      readonly kind: "attach";
+      readonly staged: string;
+      readonly path: string;
+      /** What people asked for, or know it by. */
+      readonly what: string;
+    }
   /**
    * Hides a file behind /dev/null and a directory behind an empty tmpfs; what is absent is passed over,
    * unless it is `required`. The path is one inside the new root; where it lies in a mount that is

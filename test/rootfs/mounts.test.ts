@@ -37,7 +37,7 @@ test("options that are flags become flags, all others data", () => {
       destination: "/x",
     },
   ]);
-  assert.equal(attach, [{ kind: "attach", staged: "/tmp/mounts/0", path: "/x" }]);
+  assert.equal(attach, [{ kind: "attach", staged: "/tmp/mounts/0", path: "/x", what: "a tmpfs" }]);
 });
 
 test("a gid that has no id outside is left out", () => {
@@ -74,7 +74,7 @@ test("a bind gets its source as the caller, then its propagation, owner and flag
     { kind: "chownTree", path: "/data", target, uid: 7, gid: 8 },
     { kind: "addMountFlags", target, flags: ["MS_RDONLY", "MS_NOEXEC"], recursive: true },
   ]);
-  assert.equal(attach, [{ kind: "attach", staged: target, path: "/d" }]);
+  assert.equal(attach, [{ kind: "attach", staged: target, path: "/d", what: "/data" }]);
 });
 
 test("an anonymous volume is a directory of the store", () => {
