@@ -182,7 +182,11 @@ function put(
     : isBit
       ? graph.test("anyBit", mask, value === 0 ? no : yes, value === 0 ? yes : no)
       : graph.test("equal", value, yes, no);
-  if (yes === no) return yes;
+  if (yes === no) {
+    // Whatever the answer: but what follows may test the word that was loaded to ask.
+    const takesWord = yes.kind === "test" || yes.kind === "calculate";
+    return takesWord && loaded !== offset ? graph.load(offset, yes) : yes;
+  }
   const masked = word === null ? graph.calculate("and", mask, node) : node;
   return loaded === offset ? masked : graph.load(offset, masked);
 }
