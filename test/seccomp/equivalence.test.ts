@@ -12,7 +12,7 @@ import { SbxError } from "../../spec/error.js";
 import { suite } from "../support/suite.js";
 import { callsFor } from "./calls.js";
 import { judge, naming } from "./judge.js";
-import { bigRuleSet, profileRuleSets, randomRuleSet, runs } from "./rule-sets.js";
+import { bigRuleSet, oneCallRuleSet, profileRuleSets, randomRuleSet, runs } from "./rule-sets.js";
 
 const test = suite("seccomp/equivalence");
 
@@ -24,6 +24,14 @@ test("profiles", async () => {
 
 test("random rule sets", () => {
   fc.assert(fc.property(randomRuleSet, holds), { numRuns: runs });
+});
+
+test("random rules of one call", () => {
+  const property = fc.property(oneCallRuleSet, (ruleSet) => {
+    const calls = callsFor(ruleSet).filter(({ args }) => args.length > 0);
+    judge(compileFilter(ruleSet), ruleSet, calls);
+  });
+  fc.assert(property, { numRuns: 10 * runs });
 });
 
 test("rules of hundreds of names, with jumps over 255", () => {
