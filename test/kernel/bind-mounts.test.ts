@@ -146,11 +146,14 @@ test.needs(needs, "what cannot be mounted says why", async () => {
     [["-v", "/no/such:/x"], /open the source \/no\/such: No such file or directory \(ENOENT\)\. /],
     [
       ["-v", `${path}:/etc/passwd`],
-      /mount .* on \/etc\/passwd .*one is a directory, the other is not/,
+      /mount .* on \/etc\/passwd: one is a directory, the other is not/,
     ],
-    [["-v", `${path}/file:/etc`], /mount .* on \/etc .*one is a directory, the other is not/],
+    [["-v", `${path}/file:/etc`], /mount .* on \/etc: one is a directory, the other is not/],
     [["-v", `${path}:/x`, "--tmpfs=/x"], /mount \/x: two mounts have that destination/],
-    [["--read-only", "-v", `${path}:/x`], /mount .* on \/x .*\(EROFS\)\. .*make \/x in the rootfs/],
+    [
+      ["--read-only", "-v", `${path}:/x`],
+      /mount .* on \/x: .*\(EROFS\)\. .*make \/x in the rootfs/,
+    ],
     [["-v", `${path}:/x:ro,rw`], /ro and rw exclude each other/],
     [["-v", "a/b:/x"], /is no name of a volume/],
     [["--device=/dev/null:/dev/x:r"], /access cannot be reduced to r/],
