@@ -42,15 +42,25 @@ export const environment: NodeJS.ProcessEnv = Object.fromEntries(
   ),
 );
 
-/** As bubblewrap isolates: no capability, and of the mounts only what `--proc` and `--dev` make. */
+/**
+ * As bubblewrap isolates: no capability, no filter of system calls, no files of its own in /etc, and of
+ * the mounts only what `--proc` and `--dev` make.
+ */
 function bare(rootfs: string): Spec {
   const spec = defaultSpec(rootfs);
+  const { etcFiles: _, ...sbx } = spec.sbx;
   const ofBubblewrap = ["/proc", "/dev", "/dev/pts"];
   return {
     ...spec,
     mounts: defaultMounts(defaultNamespaces).filter((m) => ofBubblewrap.includes(m.destination)),
     linux: { namespaces: spec.linux.namespaces },
-    sbx: { ...spec.sbx, userns: { mode: "single" }, writes: "in-place", capDrop: ["ALL"] },
+    sbx: {
+      ...sbx,
+      userns: { mode: "single" },
+      writes: "in-place",
+      capDrop: ["ALL"],
+      seccomp: "unconfined",
+    },
   };
 }
 
