@@ -209,10 +209,13 @@ function understood(words: readonly string[], argv: readonly string[]): readonly
 
 /** What else yargs does not understand, in one line. */
 function refuse(argv: readonly string[], message: string | null): never {
+  const isWordMissing = message?.startsWith("Not enough non-option arguments") === true;
   fail(
     argv.join(" "),
-    // Null for a word that is missing or is too much.
-    message?.replace(/\s*\n\s*/g, ", ") || "is not understood",
+    // Null for a word that is too much.
+    isWordMissing
+      ? "a word is missing after it"
+      : message?.replace(/\s*\n\s*/g, ", ") || "is not understood",
     `See sbx ${argv[0]} --help`,
   );
 }

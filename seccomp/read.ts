@@ -59,7 +59,13 @@ function nested<T>(at: (offset: number) => string, act: () => T): T {
 function placesIn(text: string, source: string): (offset: number) => string {
   const lines = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
   return (offset) => {
-    const line = lines.findLastIndex((start) => start <= offset);
+    // The last line that does not begin behind it: the line of every rule of a profile is asked for.
+    let [line, behind] = [0, lines.length];
+    while (behind - line > 1) {
+      const middle = (line + behind) >> 1;
+      if ((lines[middle] ?? 0) <= offset) line = middle;
+      else behind = middle;
+    }
     return `${source}:${line + 1}:${offset - (lines[line] ?? 0) + 1}`;
   };
 }
