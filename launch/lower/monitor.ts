@@ -118,7 +118,7 @@ function finish(c: Context, relay: Relay | null): void {
   }
   tellOfOwners(c);
   dismissGuard(c);
-  awaitServer(c);
+  awaitServer(c, true);
   awaitJanitor(c);
 
   readFailure(c);
@@ -160,7 +160,7 @@ export function monitorFailure(c: Context): void {
   b.set(failure.step, s.step);
   b.set(failure.errno, s.errno);
   dismissGuard(c);
-  awaitServer(c);
+  awaitServer(c, false);
   awaitJanitor(c);
   b.label("monitor.report");
   reportFailure(c, code);

@@ -168,13 +168,22 @@ export function mountServed(c: Context, target: string): void {
  */
 export function checkServer(c: Context, pid: Slot): void {
   if (!isNeeded(c)) return;
-  const { b, memory, plan } = c;
+  const { b, memory } = c;
   const other = b.fresh("server");
   b.branch(pid, "ne", serverPid, other);
   b.set(serverPid, 0);
   b.load(4, s.result, memory.status);
   b.branch(s.result, "eq", 0, other);
   b.ignore("it has just died", "kill", [s.initPid, signo("SIGKILL")]);
+  blameServer(c);
+  b.label(other);
+}
+
+/** For a status in `memory.status`: how it ended is why the sandbox did, if it was not well and nothing else is. */
+function blameServer({ b, memory, plan }: Context): void {
+  const other = b.fresh("server");
+  b.load(4, s.result, memory.status);
+  b.branch(s.result, "eq", 0, other);
   b.branch(failure.happened, "ne", 0, other);
   b.set(failure.happened, 1);
   b.set(
@@ -197,9 +206,10 @@ export function killServer(c: Context): void {
 
 /**
  * In the monitor, at the end. Where the pid namespace is shared, what the command left behind may
- * still need it: it ends with the last of them.
+ * still need it: it ends with the last of them. `isTold`: how it ended is told where nothing else
+ * failed, since a command whose files are gone may die of that before we hear of the server's end.
  */
-export function awaitServer(c: Context): void {
+export function awaitServer(c: Context, isTold: boolean): void {
   if (!isNeeded(c)) return;
   const { b, memory } = c;
   const end = b.fresh("server");
@@ -217,6 +227,9 @@ export function awaitServer(c: Context): void {
     b.ignore("it may have died by itself", "kill", [serverPid, signo("SIGKILL")]);
     b.label(ended);
     b.ignore("it is our child", "wait4", [serverPid, memory.status, 0, 0]);
+    // Not where it was killed for its slowness.
+    b.branch(s.result, "ne", 1, end);
+    if (isTold) blameServer(c);
   }
   b.label(end);
 }

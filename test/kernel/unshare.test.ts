@@ -78,8 +78,8 @@ test.needs([...needs, "tmux", "bash"], "a shell in the terminal has job control"
     await terminal.enter('"$sbx" unshare bash --norc --noprofile -i');
     await terminal.enter("PS1='in''ner> '");
     await terminal.waitFor("inner>");
-    await terminal.enter("sh -c 'echo be''gun; sleep 1234567'");
-    // ^Z throws away what was typed and not yet read.
+    await terminal.enter("sh -c 'echo be''gun; exec sleep 1234567'");
+    // ^Z throws away what was typed and not yet read. A shell that it finds in vfork(2) would not stop.
     await terminal.waitFor("begun");
     await terminal.press("C-z");
     await terminal.waitFor("Stopped");
