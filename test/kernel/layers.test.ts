@@ -285,4 +285,22 @@ test.needs(kernel, "layers that are not there, or no directories", async () => {
   }
 });
 
+test.needs(
+  kernel,
+  "a directory with files becomes an upper only with a work directory beside it",
+  async () => {
+    const upper = newUpper();
+    fs.mkdirSync(upper);
+    fs.writeFileSync(join(upper, "mine"), "mine\n");
+    const { line, code } = await refusal([`--upper=${upper}`], [busyboxRootfs(), "true"]);
+    assert.is(code, 125);
+    assert.match(
+      line,
+      /open the upper directory .*it has files, and there is no .*\.work\. Name a new/,
+    );
+    fs.mkdirSync(`${upper}.work`);
+    assert.is(await inside([`--upper=${upper}`], "cat /mine"), "mine\n");
+  },
+);
+
 test.run();
