@@ -4,6 +4,8 @@
  * for what OCI has no word for.
  */
 import type { Capability } from "./capabilities.js";
+import type { NetworkKeys } from "./network.js";
+import type { CgroupKeys, Resources } from "./resources.js";
 
 /** A line of an id map: `size` ids from `containerID` inside are those from `hostID` outside. */
 export interface Mapping {
@@ -104,6 +106,7 @@ export interface Linux {
   gidMappings?: Mapping[];
   timeOffsets?: { monotonic?: TimeOffset; boottime?: TimeOffset };
   sysctl?: Record<string, string>;
+  resources?: Resources;
   maskedPaths?: string[];
   readonlyPaths?: string[];
   /**
@@ -139,6 +142,12 @@ export type OverlayKind = (typeof overlayKinds)[number];
 /** What OCI has no word for. */
 export interface SbxKeys {
   userns: UsernsMode;
+  /** By which other commands know the sandbox while it runs. Absent: one is made up at each start. */
+  name?: string;
+  /** Absent: only a loopback, or the host's network where that is not private. */
+  network?: NetworkKeys;
+  /** Absent: no control group of its own where nothing is limited. */
+  cgroup?: CgroupKeys;
   /** `name|uid[:group|gid]`, resolved in the rootfs's own passwd and group files. */
   user?: string;
   /** Mode bits to clear, 0 to 0o777. Absent: those of `process.user`, else the caller's. */

@@ -4,7 +4,9 @@ import { posix } from "node:path";
 import { capabilityNames } from "./capabilities.js";
 import { type Problem, SbxError } from "./error.js";
 import { maskRefusal } from "./masked.js";
+import { givenName, networkKeys } from "./network-shape.js";
 import { checkRelations, sysctlNamespace } from "./relations.js";
+import { cgroupKeys, resources } from "./resources-shape.js";
 import {
   type Check,
   list,
@@ -150,6 +152,7 @@ const linux = object<Linux>({
     }),
   ),
   sysctl: optional(record(sysctlName, nonEmptyText)),
+  resources: optional(resources),
   maskedPaths: optional(list(maskedPath)),
   readonlyPaths: optional(list(path)),
   // What is in it, seccomp/profile.ts checks.
@@ -186,6 +189,9 @@ const etcFiles = object<EtcFiles>({
 
 const sbxKeys = object<SbxKeys>({
   userns,
+  name: optional(givenName),
+  network: optional(networkKeys),
+  cgroup: optional(cgroupKeys),
   user: optional(textThat("name a user", (word) => word !== "" && word !== ":")),
   umask: optional(umask),
   capAdd: optional(list<string>(capabilityOrAll)),

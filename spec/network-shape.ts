@@ -1,0 +1,90 @@
+/** Checks of the network's keys: spec/network.ts. */
+import { isIP, isIPv4, isIPv6 } from "node:net";
+import type {
+  DnsKeys,
+  NetworkAttachment,
+  NetworkKeys,
+  NetworkMode,
+  PublishedPort,
+} from "./network.js";
+import {
+  type Check,
+  list,
+  nonEmptyText,
+  object,
+  oneOf,
+  optional,
+  textThat,
+  whole,
+  yesOrNo,
+} from "./shape.js";
+
+/** Names of sandboxes and networks, as docker and podman have them. */
+export const givenName = textThat(
+  "be letters, digits, `_`, `.` and `-`, beginning with a letter or digit, 64 at most",
+  (word) => /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/.test(word),
+);
+
+const address = textThat("be an IP address", (word) => isIP(word) !== 0);
+const port = whole(1, 65535);
+
+const attachment = object<NetworkAttachment>({
+  name: givenName,
+  ip: optional(textThat("be an IPv4 address", isIPv4)),
+  ip6: optional(textThat("be an IPv6 address", isIPv6)),
+  mac: optional(
+    textThat("be six bytes as 02:42:ac:11:00:02, of one interface", (word) =>
+      /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(word),
+    ),
+  ),
+  aliases: optional(list(givenName)),
+});
+
+const modes = {
+  host: object<{ mode: "host" }>({ mode: oneOf("host") }),
+  none: object<{ mode: "none" }>({ mode: oneOf("none") }),
+  auto: object<{ mode: "auto" }>({ mode: oneOf("auto") }),
+  pasta: object<{ mode: "pasta" }>({ mode: oneOf("pasta") }),
+  slirp4netns: object<{ mode: "slirp4netns" }>({ mode: oneOf("slirp4netns") }),
+  networks: object<Extract<NetworkMode, { mode: "networks" }>>({
+    mode: oneOf("networks"),
+    networks: list(attachment, 1),
+  }),
+  sandbox: object<Extract<NetworkMode, { mode: "sandbox" }>>({
+    mode: oneOf("sandbox"),
+    sandbox: givenName,
+  }),
+  path: object<Extract<NetworkMode, { mode: "path" }>>({
+    mode: oneOf("path"),
+    path: textThat("be an absolute path", (word) => word.startsWith("/")),
+  }),
+} satisfies Record<NetworkMode["mode"], Check<NetworkMode>>;
+const anyMode = oneOf(...(Object.keys(modes) as NetworkMode["mode"][]));
+
+const from: Check<NetworkMode> = (value, at, report) => {
+  if (typeof value !== "object" || value === null) return modes.none(value, at, report);
+  const mode = anyMode((value as { mode?: unknown }).mode, `${at}.mode`, report);
+  return mode === undefined ? undefined : modes[mode](value, at, report);
+};
+
+export const networkKeys = object<NetworkKeys>({
+  from,
+  ports: optional(
+    list(
+      object<PublishedPort>({
+        protocol: oneOf("tcp", "udp"),
+        hostIp: optional(address),
+        hostPort: optional(port),
+        containerPort: port,
+      }),
+    ),
+  ),
+  dns: optional(
+    object<DnsKeys>({
+      servers: optional(list(address)),
+      searches: optional(list(nonEmptyText)),
+      options: optional(list(nonEmptyText)),
+    }),
+  ),
+  hostLoopback: optional(yesOrNo),
+});
