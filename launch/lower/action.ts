@@ -2,6 +2,7 @@
  * One step as ops. A failure goes to the label that the role's `failTo` set, with the step's number
  * and the errno in slots.
  */
+import { linkUp, u32 } from "../../netns/netlink.js";
 import { capabilityMask } from "../../spec/capabilities.js";
 import { describe } from "../../spec/describe.js";
 import { rlimitNames } from "../../spec/spec.js";
@@ -25,6 +26,7 @@ import { cloneInit, mapIds } from "./handshake.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
+import { openNetlink, tellKernel } from "./netlink.js";
 import { watchOwners } from "./owners.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { enterWorkdir } from "./resolve.js";
@@ -205,12 +207,9 @@ function unshareTime(
   );
 }
 
-/** struct ifreq: the name in 16 bytes, then the flags IFF_UP|IFF_RUNNING. */
-function loopbackUp({ b }: Context): void {
-  const request = new Uint8Array(40);
-  request.set(new TextEncoder().encode("lo"));
-  request[16] = 0x41;
-  b.must("socket", [k("AF_INET"), k("SOCK_DGRAM", "SOCK_CLOEXEC"), 0], fd);
-  b.must("ioctl", [fd, k("SIOCSIFFLAGS"), b.bytes("interfaceRequest", request)]);
-  b.must("close", [fd]);
+/** The loopback is the first link of every network namespace. */
+function loopbackUp(c: Context): void {
+  openNetlink(c, "route", fd);
+  tellKernel(c, fd, linkUp(u32(1)));
+  c.b.must("close", [fd]);
 }

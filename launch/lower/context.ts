@@ -37,6 +37,8 @@ export interface Memory {
   readonly signal: Address;
   readonly status: Address;
   readonly scratch: Address;
+  /** A netlink message whose holes are filled in. */
+  readonly request: Address;
   /** The absolute path of the throw-away uppers' directory. */
   readonly storePath: Address;
   /** Directory entries, as getdents64(2) gives them. */
@@ -45,6 +47,7 @@ export interface Memory {
 
 export const textSize = 4096;
 export const scratchSize = 4096;
+export const requestSize = 512;
 
 /** Slots that more than one part uses. */
 export const s = {
@@ -135,6 +138,7 @@ export function context(plan: Plan): Context {
       signal: b.buffer("signal", 128),
       status: b.buffer("status", 8),
       scratch: b.buffer("scratch", scratchSize),
+      request: b.buffer("netlinkRequest", requestSize),
       storePath: b.buffer("storePath", janitor ? textSize : 1),
       entries: b.buffer("entries", janitor ? scratchSize : 1),
     },

@@ -12,6 +12,7 @@ import { lowerInit } from "./init.js";
 import { janitorState, startJanitor } from "./janitor.js";
 import { lookupSubroutine } from "./lookup.js";
 import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
+import { netlinkSubroutines } from "./netlink.js";
 import { tellStatus } from "./report.js";
 import { serverState } from "./server.js";
 import { readArguments, refuseForeignStart } from "./start.js";
@@ -49,7 +50,12 @@ export function lower(plan: Plan): Program {
   lowerInit(c);
 
   if (own !== null) terminalSubroutines(c, own);
+  if (usesNetlink(plan)) netlinkSubroutines(c, false);
   textSubroutines(c);
   lookupSubroutine(c);
   return b.finish();
+}
+
+function usesNetlink({ steps }: Plan): boolean {
+  return steps.some(({ action }) => action.kind === "loopbackUp");
 }
