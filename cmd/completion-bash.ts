@@ -5,6 +5,7 @@ import {
   explainEntries,
   isToggle,
   negation,
+  networkWords,
   quoted,
   seccompEntries,
   shells,
@@ -24,6 +25,7 @@ const bashCompletes = {
   capability: "",
   profile:
     'mapfile -t COMPREPLY < <(compgen -f -W "default unconfined" -- "$cur"); compopt -o filenames',
+  network: `COMPREPLY=($(compgen -W "${networkWords.join(" ")} $(_sbx_networks)" -- "$cur"))`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
 /** Capabilities may be written in any case. */
@@ -64,6 +66,13 @@ export function bashScript(): string {
   );
   const takesValue = valued.flatMap(([name, option]) => spellings(name, option)).join("|");
   return `# bash completion for sbx; install it as ~/.local/share/bash-completion/completions/sbx
+_sbx_networks() {
+  local file
+  for file in "\${XDG_DATA_HOME:-$HOME/.local/share}"/sbx/networks/*.json; do
+    file=\${file##*/}
+    [[ $file == '*.json' ]] || echo "\${file%.json}"
+  done
+}
 _sbx_value() {
   case "$1" in
 ${cases.join("\n")}

@@ -5,6 +5,7 @@ import {
   explainEntries,
   isToggle,
   negation,
+  networkWords,
   seccompEntries,
   shells,
   spellings,
@@ -21,6 +22,7 @@ const fishCompletes = {
   variable: "-xa '(set -nx)'",
   capability: "",
   profile: "-F -a 'default unconfined'",
+  network: `-xa '${networkWords.join(" ")} (__sbx_networks)'`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
 /** Made for fish 3. */
@@ -87,6 +89,13 @@ end
 function __sbx_is
     set -l words (commandline -opc)
     test "$words[2..$(math 1 + (count $argv))]" = "$argv"
+end
+function __sbx_networks
+    set -l data ~/.local/share
+    set -q XDG_DATA_HOME; and set data $XDG_DATA_HOME
+    for file in $data/sbx/networks/*.json
+        string replace -r '.*/(.*)\\.json$' '$1' -- $file
+    end
 end
 function __sbx_options
     test "$(__sbx_words)" = 0

@@ -29,6 +29,18 @@ export const commands = {
 /** The commands of `sbx volume`. */
 export const volumeCommands = ["create", "ls", "inspect", "rm", "prune"] as const;
 
+/** What `--network` takes besides the names of networks, each of which is a file NAME.json of the store. */
+export const networkWords = [
+  "none",
+  "host",
+  "auto",
+  "private",
+  "pasta",
+  "slirp4netns",
+  "container:",
+  "ns:",
+] as const;
+
 /** The words that an option's value is chosen from, or none where it is open. */
 export function wordsFor(option: RunOption): readonly string[] {
   if (option.completes === "capability") {

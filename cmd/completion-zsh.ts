@@ -5,6 +5,7 @@ import {
   explainEntries,
   isToggle,
   negation,
+  networkWords,
   quoted,
   seccompEntries,
   shells,
@@ -27,6 +28,7 @@ const zshCompletes = {
   variable: "_parameters -g '*export*'",
   capability: "",
   profile: "{compadd default unconfined; _files}",
+  network: `{compadd ${networkWords.join(" ")} \${XDG_DATA_HOME:-$HOME/.local/share}/sbx/networks/*.json(N:t:r)}`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
 /** Made for zsh 5. */

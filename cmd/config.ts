@@ -92,7 +92,8 @@ function override(weaker: Flags, stronger: Flags): Flags {
   }
   for (const [name, value] of Object.entries(stronger)) {
     const before = result[name];
-    result[name] = Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value;
+    const addsUp = Array.isArray(before) && Array.isArray(value) && !table[name]?.overrides;
+    result[name] = addsUp ? [...before, ...value] : value;
   }
   return result;
 }

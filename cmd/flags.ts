@@ -13,6 +13,7 @@ import type {
 import { validate } from "../spec/validate.js";
 import { requestedFilter, securityOptions } from "./filter.js";
 import { specMounts } from "./mounts.js";
+import { networkKeys, sharesNetwork } from "./network-flags.js";
 import { type FlagName, type Flags, runOptions } from "./options.js";
 import {
   readCapabilities,
@@ -109,7 +110,6 @@ const sharing = {
   pid: "pid",
   ipc: "ipc",
   uts: "uts",
-  network: "network",
   cgroupns: "cgroup",
 } as const satisfies Partial<Record<FlagName, NamespaceType>>;
 
@@ -117,6 +117,7 @@ function ownNamespaces(flags: Flags): NamespaceType[] {
   const shared = Object.entries(sharing)
     .filter(([flag]) => flags[flag as keyof typeof sharing] === "host")
     .map(([, type]): NamespaceType => type);
+  if (sharesNetwork(flags)) shared.push("network");
   const own = defaultNamespaces.filter((type) => !shared.includes(type));
   return flags["time-offset"] === undefined ? own : [...own, "time"];
 }
@@ -205,6 +206,8 @@ function sbxKeys(
   const inheritedByDefault = base.inheritEnv.filter((name) => !variables.has(name));
   return {
     ...base,
+    name: flags.name,
+    network: networkKeys(flags, base.network),
     userns: given(flags.userns, (text) => readUserns(text, `--userns ${text}`)) ?? base.userns,
     user: flags.user,
     umask: given(flags.umask, (text) => readUmask(text, `--umask ${text}`)),

@@ -3,6 +3,7 @@
  * completions and the keys of configuration files are all made from it.
  */
 import { overlayKinds, rlimitNames } from "../spec/spec.js";
+import { networkOptions } from "./network-options.js";
 
 /** The keys that yargs knows, plus those that completions and parsing need. */
 export interface RunOption {
@@ -16,11 +17,20 @@ export interface RunOption {
   readonly choices?: readonly string[];
   /** May be given several times; the values add up. */
   readonly array?: true;
+  /** Those of a stronger place take the place of a weaker one's, instead. */
+  readonly overrides?: true;
   /** One value for each time it is given, and it may begin with a dash. */
   readonly nargs?: 1;
   readonly conflicts?: readonly string[];
   /** What a shell completes the value with, where there are no choices. */
-  readonly completes?: "file" | "directory" | "user" | "capability" | "variable" | "profile";
+  readonly completes?:
+    | "file"
+    | "directory"
+    | "user"
+    | "capability"
+    | "variable"
+    | "profile"
+    | "network";
   /** What completions offer where the value is one of an open set. */
   readonly suggestions?: readonly string[];
   /** False where `--no-x` is only an explained error. */
@@ -100,14 +110,6 @@ export const runOptions = {
     defaultDescription: "private",
     describe: "UTS namespace (hostname): of its own, or the host's",
   },
-  network: {
-    ...value,
-    alias: "net",
-    group: isolation,
-    choices: ["none", "private", "host"],
-    defaultDescription: "none",
-    describe: "Network namespace: of its own with only a loopback, or the host's",
-  },
   cgroupns: {
     ...value,
     group: isolation,
@@ -127,18 +129,9 @@ export const runOptions = {
     defaultDescription: "sbx",
     describe: "Host name inside",
   },
-  hosts: {
-    ...toggle,
-    group: isolation,
-    defaultDescription: "true",
-    describe: "Have an /etc/hosts of the sandbox's own; --no-hosts for the rootfs's",
-  },
-  "add-host": {
-    ...values,
-    group: isolation,
-    describe: "Add a line to /etc/hosts, NAME:IP (repeatable)",
-  },
   domainname: { ...value, group: isolation, describe: "NIS domain name inside" },
+
+  ...networkOptions,
 
   "cap-add": {
     ...values,
@@ -284,6 +277,13 @@ export const runOptions = {
     describe: "Show a device of this machine: HOST[:PATH][:rwm] (repeatable)",
   },
 
+  name: {
+    ...value,
+    group: running,
+    configurable: false,
+    defaultDescription: "made up",
+    describe: "Name by which other commands know the sandbox while it runs",
+  },
   init: {
     ...toggle,
     group: running,

@@ -1,10 +1,22 @@
 /** The values of options as people write them, read into what the spec holds. Pure. */
-import { isIP } from "node:net";
 import { totalmem } from "node:os";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
+import { hostGateway } from "../spec/network.js";
+import { isAddress } from "../spec/network-shape.js";
 import type { EtcFiles, Mapping, UsernsMode } from "../spec/spec.js";
 import { readDevice, readMount, readTmpfs, readVolume } from "./mounts.js";
+import {
+  readAlias,
+  readExpose,
+  readIp,
+  readIp6,
+  readMac,
+  readNetwork,
+  readPublish,
+  readResolverWord,
+  readServer,
+} from "./network-values.js";
 import { type OptionTable, runOptions } from "./options.js";
 import {
   type Reader,
@@ -144,8 +156,8 @@ export const readEntrypoint: Reader<string[]> = (text, at) => {
 export const readAddHost: Reader<EtcFiles["addHosts"][number]> = (text, at) => {
   const [, name = "", given = ""] = /^([^:]*):(.*)$/.exec(text) ?? [];
   const address = given.replace(/^\[(.*)\]$/, "$1");
-  if (!/^[^\s#]+$/.test(name) || isIP(address) === 0) {
-    fail(at, "must be NAME:IP", "As in db:10.0.2.2 or db:[fd00::1]");
+  if (!/^[^\s#]+$/.test(name) || (address !== hostGateway && !isAddress(address))) {
+    fail(at, "must be NAME:IP", "As in db:10.0.2.2, db:[fd00::1] or db:host-gateway");
   }
   return { address, name };
 };
@@ -180,6 +192,17 @@ const readers: Readonly<Record<string, Reader<unknown>>> = {
   tmpfs: readTmpfs,
   device: readDevice,
   "oom-score-adj": readOomScoreAdj,
+  name: readAlias,
+  network: readNetwork,
+  publish: readPublish,
+  expose: readExpose,
+  ip: readIp,
+  ip6: readIp6,
+  "mac-address": readMac,
+  "network-alias": readAlias,
+  dns: readServer,
+  "dns-search": readResolverWord,
+  "dns-option": readResolverWord,
   "add-host": readAddHost,
   "preserve-fds": readPreserveFds,
   "status-fd": readStatusFd,

@@ -7,36 +7,54 @@ import type {
   NetworkMode,
   PublishedPort,
 } from "./network.js";
-import {
-  type Check,
-  list,
-  nonEmptyText,
-  object,
-  oneOf,
-  optional,
-  textThat,
-  whole,
-  yesOrNo,
-} from "./shape.js";
+import { type Check, list, object, oneOf, optional, textThat, whole, yesOrNo } from "./shape.js";
+
+export const whatNamesAre =
+  "letters, digits, `_`, `.` and `-`, beginning with a letter or digit, 64 at most";
 
 /** Names of sandboxes and networks, as docker and podman have them. */
-export const givenName = textThat(
-  "be letters, digits, `_`, `.` and `-`, beginning with a letter or digit, 64 at most",
-  (word) => /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/.test(word),
+export function isGivenName(word: string): boolean {
+  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/.test(word);
+}
+export const givenName = textThat(`be ${whatNamesAre}`, isGivenName);
+
+/** The words of `--network`, some of podman's and docker's with them: no network has such a name. */
+export const networkWords = [
+  "none",
+  "host",
+  "private",
+  "auto",
+  "pasta",
+  "slirp4netns",
+  "container",
+  "ns",
+  "bridge",
+  "default",
+] as const;
+const networkName = textThat(
+  "be the name of a network",
+  (word) => isGivenName(word) && !(networkWords as readonly string[]).includes(word),
 );
 
-const address = textThat("be an IP address", (word) => isIP(word) !== 0);
+/** An IP address that means the same everywhere: without the name of an interface of one machine. */
+export function isAddress(word: string): boolean {
+  return isIP(word) !== 0 && !word.includes("%");
+}
+/** Of one interface, not of a group: the lowest bit of the first byte, IEEE 802. */
+export function isMacAddress(word: string): boolean {
+  return /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(word) && word !== "00:00:00:00:00:00";
+}
+
+const address = textThat("be an IP address", isAddress);
 const port = whole(1, 65535);
+/** What resolv.conf(5) separates by blanks. */
+const resolverWord = textThat("be one word", (word) => /^\S+$/.test(word));
 
 const attachment = object<NetworkAttachment>({
-  name: givenName,
+  name: networkName,
   ip: optional(textThat("be an IPv4 address", isIPv4)),
-  ip6: optional(textThat("be an IPv6 address", isIPv6)),
-  mac: optional(
-    textThat("be six bytes as 02:42:ac:11:00:02, of one interface", (word) =>
-      /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(word),
-    ),
-  ),
+  ip6: optional(textThat("be an IPv6 address", (word) => isAddress(word) && isIPv6(word))),
+  mac: optional(textThat("be six bytes as 02:42:ac:11:00:02, of one interface", isMacAddress)),
   aliases: optional(list(givenName)),
 });
 
@@ -82,8 +100,8 @@ export const networkKeys = object<NetworkKeys>({
   dns: optional(
     object<DnsKeys>({
       servers: optional(list(address)),
-      searches: optional(list(nonEmptyText)),
-      options: optional(list(nonEmptyText)),
+      searches: optional(list(resolverWord)),
+      options: optional(list(resolverWord)),
     }),
   ),
   hostLoopback: optional(yesOrNo),

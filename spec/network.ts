@@ -1,5 +1,8 @@
 /** What a sandbox's network should be: keys of sbx's own, for which OCI has no words. */
 
+/** In place of an IP address of /etc/hosts: that at which the sandbox reaches the host, podman-run(1). */
+export const hostGateway = "host-gateway";
+
 /** Where the links of a sandbox lead. */
 export type NetworkMode =
   /** The host's network namespace. */

@@ -131,7 +131,7 @@ export type UsernsMode =
 export interface EtcFiles {
   /** False: the rootfs's /etc/hosts stays. */
   hosts: boolean;
-  /** Lines of /etc/hosts besides the usual ones: an IP address, and a name for it. */
+  /** Lines of /etc/hosts besides the usual ones: an IP address or `host-gateway`, and a name for it. */
   addHosts: { address: string; name: string }[];
 }
 

@@ -1,10 +1,10 @@
 /** Checks a whole spec, wherever it came from: flags, a bundle's config.json or a library call. */
-import { isIP } from "node:net";
 import { posix } from "node:path";
 import { capabilityNames } from "./capabilities.js";
 import { type Problem, SbxError } from "./error.js";
 import { maskRefusal } from "./masked.js";
-import { givenName, networkKeys } from "./network-shape.js";
+import { hostGateway } from "./network.js";
+import { givenName, isAddress, networkKeys } from "./network-shape.js";
 import { checkRelations, sysctlNamespace } from "./relations.js";
 import { cgroupKeys, resources } from "./resources-shape.js";
 import {
@@ -181,7 +181,7 @@ const etcFiles = object<EtcFiles>({
   hosts: yesOrNo,
   addHosts: list(
     object<EtcFiles["addHosts"][number]>({
-      address: textThat("be an IP address", (word) => isIP(word) !== 0),
+      address: orWord(textThat("be an IP address", isAddress), hostGateway),
       name: textThat("be a host name", (word) => /^[^\s#]+$/.test(word)),
     }),
   ),

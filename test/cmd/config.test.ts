@@ -56,7 +56,7 @@ hostname = true
       init: false,
       tty: true,
       entrypoint: '["sh", "-c"]',
-      network: "host",
+      network: ["host"],
     },
   );
   assert.equal([...profiles.keys()], ["build.it", "other"]);

@@ -29,7 +29,7 @@ test("is the default spec where no flag is given", () => {
 });
 
 test("a flag that states a default changes nothing", () => {
-  const argv = ["--rootless", "--userns=auto", "--pid=private", "--network=none", "--init", "--rm"];
+  const argv = ["--rootless", "--userns=auto", "--pid=private", "--init", "--rm"];
   assert.equal(options(...argv, "-i", "--no-read-only", "--no-in-place"), defaultSpec("/"));
 });
 

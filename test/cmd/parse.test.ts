@@ -91,7 +91,7 @@ test("the last of a repeated option counts, lists add up", () => {
 });
 
 test("knows other names", () => {
-  assert.equal(flagsOf("--net", "host", "-h", "box"), { network: "host", hostname: "box" });
+  assert.equal(flagsOf("--net", "host", "-h", "box"), { network: ["host"], hostname: "box" });
 });
 
 const wrong: [string[], RegExp][] = [
@@ -104,7 +104,7 @@ const wrong: [string[], RegExp][] = [
   [["--__proto__=1", "/"], /no such option/],
   [["-x", "/"], /^sbx: -x: no such option/],
   [["-tx", "/"], /^sbx: -x: no such option, in -tx/],
-  [["-pid", "host", "/"], /Did you mean --pid\?/],
+  [["-cgroupns", "host", "/"], /Did you mean --cgroupns\?/],
   [["--u", "x", "/"], /no such option/],
   [["--no-user", "/"], /--no-user: --user takes a value and cannot be negated/],
   [["--no-init=x", "/"], /takes no value/],
@@ -112,7 +112,7 @@ const wrong: [string[], RegExp][] = [
   [["--user"], /^sbx: --user: needs a value/],
   [["--user=", "/"], /^sbx: --user: must not be empty/],
   [["--pid", "hots", "/"], /^sbx: --pid hots: must be private or host\. Did you mean host\?/],
-  [["--network=bridge", "/"], /must be none or private or host/],
+  [["--network=bridge", "/"], /no network that is called bridge from the start/],
   [["--umask", "9", "/"], /^sbx: --umask 9: must be an octal number from 0 to 0777/],
   [["--umask", "1777", "/"], /octal/],
   [["--uidmap", "0:1000", "/"], /--uidmap 0:1000: must be three numbers CONTAINER:HOST:SIZE/],
