@@ -4,6 +4,7 @@ import { explainPlan } from "../launch/explain.js";
 import { listing } from "../launch/listing.js";
 import { visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
+import { specToJson } from "../spec/json.js";
 import type { Spec } from "../spec/spec.js";
 import { assertNever } from "../spec/step.js";
 import { explainOptions, type Stage } from "./options.js";
@@ -25,7 +26,7 @@ export async function explain(argv: readonly string[]): Promise<string> {
 function render(stage: Stage, spec: Spec, host: Host): string {
   switch (stage) {
     case "spec":
-      return `${toJson(spec)}\n`;
+      return `${specToJson(spec, 2)}\n`;
     case "plan":
       return explainPlan(compileSandbox(spec, host).plan);
     case "program":
@@ -33,10 +34,4 @@ function render(stage: Stage, spec: Spec, host: Host): string {
     default:
       return assertNever(stage);
   }
-}
-
-/** Integers that are no safe numbers are bigints, for which JSON.stringify has no form. */
-function toJson(spec: Spec): string {
-  const marked = (_: string, value: unknown) => (typeof value === "bigint" ? `\0${value}` : value);
-  return JSON.stringify(spec, marked, 2).replace(/"\\u0000(\d+)"/g, "$1");
 }

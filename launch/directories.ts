@@ -16,3 +16,37 @@ export function makeDirectories(path: string): void {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
+
+/** The path itself, or of the directories above it the first that is there; without links. */
+export function nearest(path: string): string {
+  let at = path;
+  while (fs.lstatSync(at, { throwIfNoEntry: false }) === undefined) at = dirname(at);
+  return fs.realpathSync(at);
+}
+
+/** The sticky bit, inode(7). */
+const S_ISVTX = 0o1000;
+
+/** Whether others than the user may make files in a directory. */
+export function othersWrite({ mode, uid: owner, gid }: fs.Stats, uid: number): boolean {
+  return (mode & (owner === uid && gid === uid ? 0o002 : 0o022)) !== 0;
+}
+
+/**
+ * What is found by its path can be replaced by whoever may write to any directory on it: the first such
+ * directory, which may be `directory` itself, null where there is none. Sticky directories are safe, as
+ * the entry below is ours or root's; so is the group of a user who is alone in it, known by having the
+ * number of its user.
+ */
+export function dangerOf(
+  directory: string,
+  uid: number,
+): { readonly directory: string; readonly why: string } | null {
+  const stats = fs.lstatSync(directory);
+  const { mode, uid: owner } = stats;
+  if (owner !== 0 && owner !== uid) return { directory, why: `it belongs to uid ${owner}` };
+  if (othersWrite(stats, uid) && (mode & S_ISVTX) === 0) {
+    return { directory, why: "others may write to it" };
+  }
+  return directory === "/" ? null : dangerOf(dirname(directory), uid);
+}

@@ -11,6 +11,7 @@ import { planFilter } from "../seccomp/filter.js";
 import type { OnlyIds } from "../seccomp/owners.js";
 import { fail, renderProblem } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
+import { specToJson } from "../spec/json.js";
 import type { NamespaceType, Spec } from "../spec/spec.js";
 import type { CapabilitySets, NamespaceFlag, Plan, Step } from "../spec/step.js";
 import { capabilitySets } from "../userns/capabilities.js";
@@ -31,6 +32,7 @@ import {
   kernelFiles,
   nameSteps,
   oomSteps,
+  recordSteps,
   rlimitStep,
   step,
   sysctlSteps,
@@ -114,6 +116,8 @@ export function plan(spec: Spec, host: Host): Plan {
     // From outside, since only the caller's own uid may be mapped from within.
     step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
     ...root.serve,
+    // What tells others of the sandbox comes when nothing outside can fail any more.
+    ...recordSteps(spec, host, recordMembers(spec, maps)),
     // As the caller still, who may go where the sandbox's root may not.
     ...root.open,
 
@@ -201,6 +205,7 @@ export function plan(spec: Spec, host: Host): Plan {
       ...mounts.notes,
       ...etc.notes,
       ...sharingNotes(own),
+      ...(host.run.path === null ? [`other commands will not find it: ${host.run.why}`] : []),
       ...adminNotes(sets),
       ...filter.notes,
     ],
@@ -208,6 +213,11 @@ export function plan(spec: Spec, host: Host): Plan {
     init: spec.sbx.init,
     statusFd,
   };
+}
+
+/** What other commands are told of a sandbox: launch/records.ts has the shape. */
+function recordMembers(spec: Spec, { uidMappings, gidMappings }: IdMaps): string {
+  return `"uidMappings":${JSON.stringify(uidMappings)},"gidMappings":${JSON.stringify(gidMappings)},"spec":${specToJson(spec)}`;
 }
 
 /** By name or number as `--user` has it; who keeps its ids is that user inside, as with podman. */

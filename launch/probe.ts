@@ -18,6 +18,7 @@ import {
 } from "./identity.js";
 import { canOpen, type LayerPaths, readLayers } from "./layer-facts.js";
 import { parseMountinfo } from "./mountinfo.js";
+import { runDirectory } from "./run-directory.js";
 
 export { type Blocker, userNamespaceBlocker } from "./blocker.js";
 
@@ -29,7 +30,7 @@ const machineFiles: MachineFiles = {
 
 /**
  * Reads what a plan for the rootfs at `rootfs`, with `layers` above it, depends on. `environment` is the caller's: HOME, PATH
- * and XDG_CACHE_HOME of it count. Gives up where the rootfs is no directory that can be used, and on
+ * and XDG's variables of it count. Gives up where the rootfs is no directory that can be used, and on
  * an architecture that sbx does not compile for; anything else that is missing is null or empty.
  */
 export function probe(
@@ -82,6 +83,11 @@ export function probe(
       overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
     },
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
+    run: runDirectory(
+      environment,
+      user,
+      readOptional(join(files.proc, "sys/kernel/random/boot_id")),
+    ),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Steps that are made straight from a key of the spec; none where the key is absent. */
 import { rlimInfinity } from "../spec/describe.js";
 import { fail } from "../spec/error.js";
+import type { Host } from "../spec/host.js";
 import type { Rlimit, Spec } from "../spec/spec.js";
 import type { Action, Phase, Role, Step } from "../spec/step.js";
 import type { Hints } from "./hints.js";
@@ -145,6 +146,32 @@ export function kernelFiles(
     const staged = stageOf(root);
     return staged === null ? null : staged + rest;
   };
+}
+
+/** None where there is no place for records and no name that another command would look for. */
+export function recordSteps({ sbx }: Spec, { run }: Host, known: string): Step[] {
+  const { name = null } = sbx;
+  if (run.path === null) {
+    if (name === null) return [];
+    fail(
+      `name the sandbox ${name}`,
+      `there is no private directory for what is running: ${run.why}`,
+      "Set XDG_RUNTIME_DIR or XDG_STATE_HOME to a directory of yours, of mode 0700",
+    );
+  }
+  const directory = `${run.path}/sandboxes`;
+  const room = "Make room there, or set XDG_RUNTIME_DIR to a directory of yours, of mode 0700";
+  return [
+    step(
+      "monitor",
+      "record",
+      { kind: "keepRecord", directory, base: run.base, name, required: name !== null, known },
+      {
+        nameTaken: `Choose another name than ${name}, or end that sandbox first`,
+        any: room,
+      },
+    ),
+  ];
 }
 
 export function volumeSteps({ sbx }: Spec): Step[] {

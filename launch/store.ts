@@ -4,9 +4,9 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { fail, SbxError } from "../spec/error.js";
-import { makeDirectories } from "./directories.js";
+import { dangerOf, makeDirectories, nearest } from "./directories.js";
 
 /** What the store depends on besides the file system. */
 export interface StoreHost {
@@ -24,8 +24,6 @@ export type Kept =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "memfd"; readonly refusals: readonly string[] };
 
-/** The sticky bit, inode(7). */
-const S_ISVTX = 0o1000;
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 const programName = /^[0-9a-f]{32}$/;
@@ -103,24 +101,9 @@ function unsafe(path: string, why: string): never {
   fail(`keep programs in ${path}`, why);
 }
 
-/** The path itself, or of the directories above it the first that is there; without links. */
-function nearest(path: string): string {
-  let at = path;
-  while (fs.lstatSync(at, { throwIfNoEntry: false }) === undefined) at = dirname(at);
-  return fs.realpathSync(at);
-}
-
-/**
- * What is executed by its path can be replaced by whoever may write to any directory on it. Sticky
- * directories are safe, as the entry below is ours or root's; so is the group of a user who is alone
- * in it, known by having the number of its user.
- */
 function refuseUnsafe(directory: string, uid: number): void {
-  const { mode, uid: owner, gid } = fs.lstatSync(directory);
-  if (owner !== 0 && owner !== uid) unsafe(directory, `it belongs to uid ${owner}`);
-  const others = owner === uid && gid === uid ? 0o002 : 0o022;
-  if ((mode & others) !== 0 && (mode & S_ISVTX) === 0) unsafe(directory, "others may write to it");
-  if (directory !== "/") refuseUnsafe(dirname(directory), uid);
+  const danger = dangerOf(directory, uid);
+  if (danger !== null) unsafe(danger.directory, danger.why);
 }
 
 /** Whether the file is one that `write` has left behind, whole and unchanged. */

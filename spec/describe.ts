@@ -15,6 +15,8 @@ export function describe(action: Action): string {
       return `create namespaces (${action.namespaces.map(namespaceName).join(", ")})`;
     case "mapIds":
       return `map ids${action.helpers === null ? "" : ` with ${action.helpers.newuidmap} and newgidmap`}`;
+    case "keepRecord":
+      return `write the record ${action.directory}/${action.name ?? "ID"}`;
     case "setIds":
       return `become uid ${action.uid}, gid ${action.gid}`;
     case "dieWithMonitor":

@@ -88,6 +88,13 @@ export interface LayerFacts {
   readonly mode: number;
 }
 
+/** Where running sandboxes are kept track of: a directory of the caller's own that is gone with the boot. */
+export type RunDirectory =
+  /** Absolute. What is below `base`, which is there, may have to be made. */
+  | { readonly path: string; readonly base: string }
+  /** There is no place for it, and why. */
+  | { readonly path: null; readonly why: string };
+
 /** Everything a plan depends on besides the spec. */
 export interface Host {
   readonly architecture: Architecture;
@@ -156,6 +163,7 @@ export interface Host {
   };
   /** A private directory on disk where a throw-away upper may be made. */
   readonly upperStore: string;
+  readonly run: RunDirectory;
 }
 
 /** Where the files of /etc lie that can be told. */

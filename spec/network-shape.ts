@@ -18,7 +18,7 @@ export function isGivenName(word: string): boolean {
 }
 export const givenName = textThat(`be ${whatNamesAre}`, isGivenName);
 
-/** The words of `--network`, some of podman's and docker's with them: no network has such a name. */
+/** The words of `--network`, some of podman's and docker's with them: nothing has such a name. */
 export const networkWords = [
   "none",
   "host",
@@ -31,8 +31,9 @@ export const networkWords = [
   "bridge",
   "default",
 ] as const;
-const networkName = textThat(
-  "be the name of a network",
+/** A name that is not taken for one of these words. */
+export const freeName = textThat(
+  `be ${whatNamesAre}, and none of the words ${networkWords.join(", ")}`,
   (word) => isGivenName(word) && !(networkWords as readonly string[]).includes(word),
 );
 
@@ -51,7 +52,7 @@ const port = whole(1, 65535);
 const resolverWord = textThat("be one word", (word) => /^\S+$/.test(word));
 
 const attachment = object<NetworkAttachment>({
-  name: networkName,
+  name: freeName,
   ip: optional(textThat("be an IPv4 address", isIPv4)),
   ip6: optional(textThat("be an IPv6 address", (word) => isAddress(word) && isIPv6(word))),
   mac: optional(textThat("be six bytes as 02:42:ac:11:00:02, of one interface", isMacAddress)),

@@ -13,6 +13,7 @@ export type Phase =
   | "prepare"
   | "clone"
   | "idmap"
+  | "record"
   | "mounts"
   | "pivot_root"
   | "filesystems"
@@ -134,6 +135,20 @@ export type Action =
       readonly helpers: { readonly newuidmap: string; readonly newgidmap: string } | null;
       /** Written before the gid map where setgroups(2) must be given up for it. */
       readonly denySetgroups: boolean;
+    }
+  /**
+   * Writes down below `directory` that the sandbox is running, under `name` or one made up, for other
+   * commands to find it; the last thing before the init goes on. What cannot be written down is an
+   * error only where it is `required`. `base` is there, the rest of the path is made.
+   */
+  | {
+      readonly kind: "keepRecord";
+      readonly directory: string;
+      readonly base: string;
+      readonly name: string | null;
+      readonly required: boolean;
+      /** The members of the JSON object that are known before it runs, without the braces. */
+      readonly known: string;
     }
   /** Real, effective and saved ids at once: setresgid(2), setresuid(2). */
   | { readonly kind: "setIds"; readonly uid: number; readonly gid: number }

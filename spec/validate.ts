@@ -189,7 +189,7 @@ const etcFiles = object<EtcFiles>({
 
 const sbxKeys = object<SbxKeys>({
   userns,
-  name: optional(givenName),
+  name: optional(freeName),
   network: optional(networkKeys),
   cgroup: optional(cgroupKeys),
   user: optional(textThat("name a user", (word) => word !== "" && word !== ":")),

@@ -40,15 +40,24 @@ const fd = slot("fd");
 export function lowerSteps(c: Context, role: Role): void {
   for (const [number, step] of c.plan.steps.entries()) {
     const { action } = step;
-    // The monitor hands a listener on whenever it comes: launch/lower/listener.ts.
-    if (step.role !== role || action.kind === "handListener") continue;
+    if (step.role !== role || isDoneElsewhere(action)) continue;
     c.b.comment(`${role}, step ${number}: ${describe(action)}`);
     c.b.set(s.step, number);
     lowerAction(c, action);
   }
 }
 
-function lowerAction(c: Context, action: Exclude<Action, { kind: "handListener" }>) {
+type DoneElsewhere = Extract<Action, { kind: "handListener" | "keepRecord" }>;
+
+/**
+ * The monitor hands a listener on whenever it comes (launch/lower/listener.ts), and keeps the record
+ * after what has no step of its own (launch/lower/lower.ts).
+ */
+function isDoneElsewhere(action: Action): action is DoneElsewhere {
+  return action.kind === "handListener" || action.kind === "keepRecord";
+}
+
+function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>) {
   const { b } = c;
   switch (action.kind) {
     case "tidyFds":

@@ -116,6 +116,8 @@ export const pseudoErrno = {
   otherType: 1004,
   /** fuse-overlayfs ended while the sandbox lived. */
   serverEnded: 1005,
+  /** A sandbox of that name is running. */
+  nameTaken: 1006,
 } as const;
 
 export function context(plan: Plan): Context {

@@ -1,4 +1,5 @@
 /** A subroutine that looks values up in tables of words. */
+import { visible } from "../../spec/error.js";
 import { slot } from "../builder.js";
 import type { Address, Value } from "../ir.js";
 import type { Context } from "./context.js";
@@ -13,6 +14,16 @@ export function lookup({ b }: Context, where: Address, what: Value): void {
   b.set(table, where);
   b.set(key, what);
   b.call("table.lookup");
+}
+
+/** A table for `lookup`, of texts. */
+export function lookupTable(
+  b: Context["b"],
+  name: string,
+  rows: readonly (readonly [number, string])[],
+): Address {
+  const words = rows.flatMap(([number, text]) => [number, b.text(visible(text))]);
+  return b.words(name, [...words, -1, 0], false);
 }
 
 export function lookupSubroutine({ b }: Context): void {

@@ -6,6 +6,7 @@ import { k } from "../constants.js";
 import type { Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
 import { context, preservedFds, s } from "./context.js";
+import { errnoSubroutine } from "./errnos.js";
 import { closeFrom } from "./fds.js";
 import { guardState } from "./guard.js";
 import { lowerInit } from "./init.js";
@@ -13,6 +14,7 @@ import { janitorState, startJanitor } from "./janitor.js";
 import { lookupSubroutine } from "./lookup.js";
 import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
 import { netlinkSubroutines } from "./netlink.js";
+import { keepRecord, recordState } from "./record.js";
 import { tellStatus } from "./report.js";
 import { serverState } from "./server.js";
 import { readArguments, refuseForeignStart } from "./start.js";
@@ -32,12 +34,14 @@ export function lower(plan: Plan): Program {
   guardState(c);
   janitorState(c);
   serverState(c);
+  recordState(c);
   b.set(s.step, 0);
   b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
   const terminal = plan.steps.find(({ action }) => action.kind === "openTerminal")?.action;
   if (terminal?.kind === "openTerminal") detectTerminal(c, terminal.when);
   lowerSteps(c, "monitor");
   startJanitor(c);
+  keepRecord(c);
   b.comment("release the init; what only the payload may hold open is closed out here");
   b.ignore("an init that died is noticed by the loop", "write", [s.releaseWrite, b.text("!"), 1]);
   if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
@@ -52,6 +56,7 @@ export function lower(plan: Plan): Program {
   if (own !== null) terminalSubroutines(c, own);
   if (usesNetlink(plan)) netlinkSubroutines(c, false);
   textSubroutines(c);
+  errnoSubroutine(c);
   lookupSubroutine(c);
   return b.finish();
 }

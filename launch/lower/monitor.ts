@@ -11,6 +11,7 @@ import { dismissGuard } from "./guard.js";
 import { awaitJanitor } from "./janitor.js";
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
 import { events, pollTable } from "./poll.js";
+import { removeRecord } from "./record.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
 import { exitStatus, reportFailure, tellStatus } from "./report.js";
 import { awaitServer, checkServer, killServer } from "./server.js";
@@ -120,6 +121,7 @@ function finish(c: Context, relay: Relay | null): void {
   dismissGuard(c);
   awaitServer(c, true);
   awaitJanitor(c);
+  removeRecord(c);
 
   readFailure(c);
   b.branch(failure.happened, "ne", 0, "monitor.report");
@@ -162,6 +164,7 @@ export function monitorFailure(c: Context): void {
   dismissGuard(c);
   awaitServer(c, false);
   awaitJanitor(c);
+  removeRecord(c);
   b.label("monitor.report");
   reportFailure(c, code);
   b.exit(code);

@@ -5,66 +5,15 @@
  */
 import { describe } from "../../spec/describe.js";
 import { visible } from "../../spec/error.js";
-import { errnoNumbers, errnoTexts } from "../../spec/linux.js";
+import { errnoNumbers } from "../../spec/linux.js";
 import { slot } from "../builder.js";
 import type { Address, Slot, Value } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
-import { found, lookup } from "./lookup.js";
+import { appendErrno } from "./errnos.js";
+import { found, lookup, lookupTable } from "./lookup.js";
 import { appendServerSaid } from "./said.js";
 import { failure } from "./shared.js";
 import { append, compose, writeText } from "./text.js";
-
-/** The errnos that the system calls of a set-up can give; another is shown by number. */
-const told: readonly string[] = [
-  "EPERM",
-  "ENOENT",
-  "ESRCH",
-  "EINTR",
-  "EIO",
-  "ENXIO",
-  "E2BIG",
-  "ENOEXEC",
-  "EBADF",
-  "ECHILD",
-  "EAGAIN",
-  "ENOMEM",
-  "EACCES",
-  "EFAULT",
-  "EBUSY",
-  "EEXIST",
-  "EXDEV",
-  "ENODEV",
-  "ENOTDIR",
-  "EISDIR",
-  "EINVAL",
-  "ENFILE",
-  "EMFILE",
-  "ENOTTY",
-  "ETXTBSY",
-  "EFBIG",
-  "ENOSPC",
-  "EROFS",
-  "EMLINK",
-  "EPIPE",
-  "EPROTOTYPE",
-  "ECONNREFUSED",
-  "ERANGE",
-  "ENAMETOOLONG",
-  "ENOSYS",
-  "ENOTEMPTY",
-  "ELOOP",
-  "EOVERFLOW",
-  "EUSERS",
-  "EOPNOTSUPP",
-  "EAFNOSUPPORT",
-  "EADDRNOTAVAIL",
-  "ENOTCONN",
-  "ECONNABORTED",
-  "ESTALE",
-  "EDQUOT",
-  "ELIBBAD",
-  "EHOSTDOWN",
-];
 
 /** Exit statuses of sbx itself, as podman-run(1) has them. */
 export const exitStatus = { setUpFailed: 125, cannotExecute: 126, notFound: 127, signalled: 128 };
@@ -74,7 +23,6 @@ const stepShift = 16;
 const anyErrno = 0xffff;
 
 const what = slot("reportWhat");
-const why = slot("reportWhy");
 const hint = slot("reportHint");
 const offset = slot("reportOffset");
 const code = slot("reportCode");
@@ -87,8 +35,6 @@ export function reportFailure(c: Context, to: Slot): void {
   b.alu("shl", offset, failure.step, 3);
   b.alu("add", what, tables.steps, offset);
   b.load(8, what, what);
-  lookup(c, tables.errnos, failure.errno);
-  b.set(why, found);
   findHint(c, tables.hints);
   b.set(hint, found);
   exitCode(c);
@@ -96,7 +42,7 @@ export function reportFailure(c: Context, to: Slot): void {
   compose(c, [b.text("sbx: "), { string: what }]);
   appendCommand(c);
   append(c, [b.text(": ")]);
-  appendWhy(c);
+  appendErrno(c, failure.errno);
   appendServerSaid(c, failure.step);
   const written = b.fresh("report");
   b.branch(hint, "eq", 0, written);
@@ -109,7 +55,7 @@ export function reportFailure(c: Context, to: Slot): void {
     b.alu("add", what, tables.jsonSteps, offset);
     b.load(8, what, what);
     compose(c, [b.text('{"event":"error","step":"'), { string: what }, b.text('","why":"')]);
-    appendWhy(c);
+    appendErrno(c, failure.errno);
     append(c, [b.text('","exitCode":'), { decimal: code }, b.text("}\n")]);
     writeText(c, plan.statusFd);
   }
@@ -130,40 +76,24 @@ export function tellStatus(c: Context, pieces: readonly (string | { decimal: Val
 interface Tables {
   readonly steps: Address;
   readonly jsonSteps: Address;
-  readonly errnos: Address;
   readonly hints: Address;
 }
 
 function reportTables({ b, plan }: Context): Tables {
   const texts = plan.steps.map(({ action }) => describe(action));
   const escaped = (text: string) => JSON.stringify(text).slice(1, -1);
-  const errnos = [
-    ...told.map((name) => [errnoNumbers[name] ?? 0, `${errnoTexts[name]} (${name})`] as const),
-    [pseudoErrno.helperFailed, "the helper refused, see its message above"] as const,
-    [
-      pseudoErrno.noInterpreter,
-      "it is there, but its interpreter or dynamic loader is not (ENOENT)",
-    ] as const,
-    [pseudoErrno.notProc, "no procfs is mounted there"] as const,
-    [pseudoErrno.notNull, "/dev/null of this machine is not the null device (1:3)"] as const,
-    [pseudoErrno.otherType, "one is a directory, the other is not"] as const,
-    [pseudoErrno.serverEnded, "it ended, and with it all files of the sandbox"] as const,
-  ];
   const hints = plan.steps.flatMap(({ hints }, index) =>
     Object.entries(hints ?? {}).map(
       ([name, text]) => [(index << stepShift) | hintErrno(name), text] as const,
     ),
   );
-  const lookupTable = (name: string, rows: readonly (readonly [number, string])[]) =>
-    b.words(name, [...rows.flatMap(([key, text]) => [key, b.text(visible(text))]), -1, 0], false);
   return {
     steps: b.words("steps", texts.map(visible).map(b.text), false),
     jsonSteps:
       plan.statusFd === null
         ? b.text("")
         : b.words("jsonSteps", texts.map(escaped).map(b.text), false),
-    errnos: lookupTable("errnos", errnos),
-    hints: lookupTable("hints", hints),
+    hints: lookupTable(b, "hints", hints),
   };
 }
 
@@ -185,18 +115,6 @@ function findHint(c: Context, hints: Address): void {
   b.branch(found, "ne", 0, end);
   b.alu("or", wanted, wanted, anyErrno);
   lookup(c, hints, wanted);
-  b.label(end);
-}
-
-function appendWhy(c: Context): void {
-  const { b } = c;
-  const known = b.fresh("why");
-  const end = b.fresh("why");
-  b.branch(why, "ne", 0, known);
-  append(c, [b.text("errno "), { decimal: failure.errno }]);
-  b.jump(end);
-  b.label(known);
-  append(c, [{ string: why }]);
   b.label(end);
 }
 

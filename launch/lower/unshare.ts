@@ -9,6 +9,7 @@ import { k, signo } from "../constants.js";
 import type { Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
 import { context, s } from "./context.js";
+import { errnoSubroutine } from "./errnos.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
 import { mapIds, unblockSignals } from "./handshake.js";
 import { lookupSubroutine } from "./lookup.js";
@@ -71,6 +72,7 @@ export function lowerUnshare(plan: Plan): Program {
   b.exit(code);
   executeSubroutines(c);
   textSubroutines(c);
+  errnoSubroutine(c);
   lookupSubroutine(c);
   return b.finish();
 }

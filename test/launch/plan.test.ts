@@ -111,7 +111,7 @@ test("once the root is changed nothing of files is left to do but what the fds o
 });
 
 test("every hint is for an errno that there is, and compiles", () => {
-  const special = ["any", "helperFailed", "noInterpreter", "otherType"];
+  const special = ["any", "helperFailed", "nameTaken", "noInterpreter", "otherType"];
   for (const { hints = {} } of plan(asUser, hostOf()).steps) {
     for (const name of Object.keys(hints)) {
       assert.ok(special.includes(name) || name in errnoNumbers, name);

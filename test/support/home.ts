@@ -34,4 +34,7 @@ export function useHome(): void {
   delete process.env.SBX_TEST_HOME;
   process.env.XDG_CACHE_HOME = join(home, "cache");
   process.env.XDG_CONFIG_HOME = join(home, "config");
+  process.env.XDG_STATE_HOME = join(home, "state");
+  process.env.XDG_RUNTIME_DIR = join(home, "run");
+  fs.mkdirSync(process.env.XDG_RUNTIME_DIR, { recursive: true, mode: 0o700 });
 }

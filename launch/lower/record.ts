@@ -1,0 +1,227 @@
+/**
+ * The record of a running sandbox, by which other commands find it: one JSON object in a file that
+ * has the sandbox's name. launch/records.ts reads it.
+ *
+ * The monitor holds a lock on the file (flock(2)) from before it has that name until it ends: the lock
+ * says that the sandbox lives, which no pid can. Whoever removes a record has locked it before, and
+ * has seen that the name still leads to what is locked; so nobody ever removes one of a sandbox that
+ * lives. A file is whole before it has its name. Until then it is called `.ID`, which readers pass over.
+ */
+import { dirname } from "node:path";
+import type { Action } from "../../spec/step.js";
+import { at, constant, slot } from "../builder.js";
+import { k, minus, noFollow } from "../constants.js";
+import type { Address, Value } from "../ir.js";
+import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
+import { appendErrno } from "./errnos.js";
+import { append, compose, type Piece, textLength, writeText } from "./text.js";
+
+/** JSON text that is put together at run time. */
+type JsonPiece = string | Exclude<Piece, Address>;
+
+/**
+ * Members of the JSON object that are known only when the sandbox runs: a key, and the text of its
+ * value; null where the plan has nothing of the kind. The parts of the program that know them are
+ * listed here; each is asked once, in the monitor, after all of its steps.
+ */
+const facts: readonly ((c: Context) => readonly [key: string, ...value: JsonPiece[]] | null)[] = [];
+
+/** The directory of all records; the record, -1 as long as there is none; the address of its name. */
+const directory = slot("recordsFd");
+const record = slot("recordFd");
+const named = slot("recordName");
+const other = slot("otherRecord");
+const started = slot("startedSeconds");
+const random = slot("randomBits");
+const letter = slot("idLetter");
+const place = slot("idPlace");
+const monitor = slot("ownPid");
+
+const idLength = 12;
+
+type Keep = Extract<Action, { kind: "keepRecord" }>;
+const actionOf = ({ plan }: Context) =>
+  plan.steps.map(({ action }) => action).find((a): a is Keep => a.kind === "keepRecord");
+
+/** Before any step. */
+export function recordState(c: Context): void {
+  if (actionOf(c) === undefined) return;
+  c.b.set(directory, -1);
+  c.b.set(record, -1);
+  c.b.set(named, 0);
+}
+
+/**
+ * In the monitor, when nothing else can fail and before the init is released: what is found by the
+ * record is there. Nobody else inherits the lock, for all other processes are made before.
+ */
+export function keepRecord(c: Context): void {
+  const action = actionOf(c);
+  if (action === undefined) return;
+  const { b, plan } = c;
+  b.comment("the record");
+  b.set(
+    s.step,
+    plan.steps.findIndex((step) => step.action === action),
+  );
+  b.failTo("record.failed");
+  const temporary = makeId(c);
+  b.set(named, action.name === null ? at(temporary, 1) : b.text(action.name));
+  openDirectory(c, action);
+  const flags = k("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC");
+  b.must("openat", [directory, temporary, flags, octal(0o600)], record);
+  b.must("flock", [record, k("LOCK_EX", "LOCK_NB")]);
+  writeMembers(c, action);
+
+  b.label("record.link");
+  b.attempt("linkat", [directory, temporary, directory, named, 0], s.result);
+  b.branch(s.result, "eq", 0, "record.linked");
+  b.branch(s.result, "eq", minus("EEXIST"), "record.stale");
+  failWithResult(b);
+  b.label("record.stale");
+  removeStale(c, "record.link");
+  b.jump("record.link");
+
+  b.label("record.failed");
+  b.ignore("it may not be there", "unlinkat", [directory, temporary, 0]);
+  b.set(record, -1);
+  if (action.required) {
+    b.jump("monitor.fail");
+  } else {
+    compose(c, [b.text(`sbx: keep a record of the sandbox in ${action.directory}: `)]);
+    appendErrno(c, s.errno);
+    append(c, [b.text(". It runs, but other commands will not find it\n")]);
+    writeText(c, 2);
+    b.jump("record.kept");
+  }
+  b.label("record.linked");
+  b.ignore("it is ours", "unlinkat", [directory, temporary, 0]);
+  b.label("record.kept");
+  b.failTo("monitor.fail");
+}
+
+/** A dot and random hexadecimal digits, which without the dot are a name that no other sandbox has. */
+function makeId({ b, memory }: Context): Address {
+  const [next, digit] = [b.fresh("id"), b.fresh("id")];
+  const id = b.buffer("recordId", 1 + idLength + 1);
+  b.must("getrandom", [memory.scratch, 8, 0]);
+  b.load(8, random, memory.scratch);
+  b.store(1, id, 0, ".".charCodeAt(0));
+  b.set(place, at(id, 1));
+  b.label(next);
+  b.alu("and", letter, random, 15);
+  b.alu("shr", random, random, 4);
+  b.alu("add", letter, letter, "0".charCodeAt(0));
+  b.branch(letter, "le", "9".charCodeAt(0), digit);
+  b.alu("add", letter, letter, "a".charCodeAt(0) - "9".charCodeAt(0) - 1);
+  b.label(digit);
+  b.store(1, place, 0, letter);
+  b.alu("add", place, place, 1);
+  b.branch(place, "lt", at(id, 1 + idLength), next);
+  return id;
+}
+
+/** Below `base` all may be gone: it is made where it is missed. */
+function openDirectory({ b }: Context, { directory: path, base }: Keep): void {
+  const open = b.fresh("records");
+  const made: string[] = [];
+  for (let each = path; each !== base; each = dirname(each)) made.unshift(each);
+  const flags = k("O_PATH", "O_CLOEXEC");
+  b.attempt("openat", [k("AT_FDCWD"), b.text(path), flags, 0], directory);
+  b.branch(directory, "ge", 0, open);
+  for (const each of made) {
+    b.ignore("opening it tells", "mkdirat", [k("AT_FDCWD"), b.text(each), constant("0700", 0o700)]);
+  }
+  b.must("openat", [k("AT_FDCWD"), b.text(path), flags, 0], directory);
+  b.label(open);
+}
+
+function writeMembers(c: Context, { known }: Keep): void {
+  const { b, memory } = c;
+  b.must("getpid", [], monitor);
+  b.must("clock_gettime", [k("CLOCK_REALTIME"), memory.scratch]);
+  b.load(8, started, memory.scratch);
+  const told = facts.flatMap((factOf) => {
+    const fact = factOf(c);
+    return fact === null ? [] : [`${JSON.stringify(fact[0])}:`, ...fact.slice(1), ","];
+  });
+  write(c, [
+    '{"version":1,"name":"',
+    { string: named },
+    '","monitor":',
+    { decimal: monitor },
+    ',"init":',
+    { decimal: s.initPid },
+    ',"started":',
+    { decimal: started },
+    ",",
+    ...told,
+    `${known}}\n`,
+  ]);
+}
+
+/** Texts of any length as they are, what is only known now by way of the text buffer. */
+function write(c: Context, pieces: readonly JsonPiece[]): void {
+  const { b, memory } = c;
+  for (const piece of pieces) {
+    if (typeof piece === "string") {
+      writeWhole(c, b.text(piece), Buffer.byteLength(piece));
+    } else {
+      compose(c, [piece]);
+      writeWhole(c, memory.text, textLength);
+    }
+  }
+}
+
+/** A full disk takes a part of it first, and tells with the next call only. */
+function writeWhole({ b }: Context, text: Address, length: Value): void {
+  const whole = b.fresh("written");
+  b.must("write", [record, text, length], s.result);
+  b.branch(s.result, "eq", length, whole);
+  b.set(s.errno, constant("ENOSPC", -minus("ENOSPC").value));
+  b.fail();
+  b.label(whole);
+}
+
+/** Goes on where the record of that name is removed, and fails where its sandbox is running. */
+function removeStale({ b, memory }: Context, again: string): void {
+  const [open, held] = [b.fresh("stale"), b.fresh("stale")];
+  const [locked, gone] = [b.fresh("stale"), b.fresh("stale")];
+  const flags = noFollow("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC");
+  b.attempt("openat", [directory, named, flags, 0], s.result);
+  b.branch(s.result, "ge", 0, open);
+  b.branch(s.result, "eq", minus("ENOENT"), again);
+  failWithResult(b);
+  b.label(open);
+  b.set(other, s.result);
+  b.attempt("flock", [other, k("LOCK_EX", "LOCK_NB")], s.result);
+  b.branch(s.result, "eq", 0, locked);
+  b.branch(s.result, "eq", minus("EAGAIN"), held);
+  failWithResult(b);
+  b.label(held);
+  b.set(s.errno, pseudoErrno.nameTaken);
+  b.fail();
+  b.label(locked);
+  // struct stat begins with st_dev and st_ino on both architectures.
+  const there = at(memory.scratch, 512);
+  b.must("fstat", [other, memory.scratch]);
+  b.orElse(gone, "newfstatat", [directory, named, there, k("AT_SYMLINK_NOFOLLOW")]);
+  for (const offset of [0, 8]) {
+    b.load(8, s.result, memory.scratch, offset);
+    b.load(8, place, there, offset);
+    b.branch(s.result, "ne", place, gone);
+  }
+  b.must("unlinkat", [directory, named, 0]);
+  b.label(gone);
+  b.must("close", [other]);
+}
+
+/** In the monitor, when all that was made for the sandbox is gone; the lock goes with the process. */
+export function removeRecord(c: Context): void {
+  if (actionOf(c) === undefined) return;
+  const { b } = c;
+  const none = b.fresh("record");
+  b.branch(record, "lt", 0, none);
+  b.ignore("somebody was faster", "unlinkat", [directory, named, 0]);
+  b.label(none);
+}

@@ -1,0 +1,160 @@
+/**
+ * The sandboxes of the caller's that are running, by the records that their programs keep
+ * (launch/lower/record.ts). A record whose lock nobody holds was left behind by a monitor that was
+ * killed, and is removed by whoever finds it.
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { fail } from "../spec/error.js";
+import type { RunDirectory } from "../spec/host.js";
+import type { Mapping, Spec } from "../spec/spec.js";
+import { isSystemError } from "./in-root.js";
+
+/** What a record says. */
+export interface Sandbox {
+  /** Of this format. */
+  readonly version: 1;
+  readonly name: string;
+  /** Pids as the caller sees them. That of the init may be anybody's by now: `openInit`. */
+  readonly monitor: number;
+  readonly init: number;
+  /** Seconds since 1970. */
+  readonly started: number;
+  /** The ids inside, and which of the caller's own user namespace they are. */
+  readonly uidMappings: readonly Mapping[];
+  readonly gidMappings: readonly Mapping[];
+  readonly spec: Spec;
+}
+
+interface Found {
+  readonly path: string;
+  readonly inode: number;
+  readonly modifiedMs: number;
+  readonly text: string;
+}
+
+/** All that are running, in the order in which they were started. */
+export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
+  const directory = requireDirectory(run);
+  const found = namesIn(directory).flatMap((name) => readRecord(join(directory, name)) ?? []);
+  // After the records: one that is there and runs has been locked all the time.
+  const locks = readLocks();
+  const [whole, unfinished] = [found.filter(isWhole), found.filter((each) => !isWhole(each))];
+  const running = whole.filter(({ text, inode }) => locks.has(lockOf(parse(text).monitor, inode)));
+  const rest = whole.filter((each) => !running.includes(each));
+  const locked = await sweep([...rest, ...unfinished.filter(isOld)]);
+  return [...running, ...rest.filter((each) => locked.has(each.path))]
+    .map(({ text }) => parse(text))
+    .sort((a, b) => a.started - b.started || (a.name < b.name ? -1 : 1));
+}
+
+/** The one of that name, or the only one whose name begins so. Gives up where there is none or several. */
+export async function findSandbox(run: RunDirectory, name: string): Promise<Sandbox> {
+  const all = await listSandboxes(run);
+  const exact = all.filter((sandbox) => sandbox.name === name);
+  const matching = exact.length > 0 ? exact : all.filter((each) => each.name.startsWith(name));
+  const [sandbox, ...others] = matching;
+  const what = `find the sandbox ${name}`;
+  if (sandbox === undefined) fail(what, "none of that name is running", runningNames(all));
+  if (others.length > 0) fail(what, "several names begin so", runningNames(matching));
+  return sandbox;
+}
+
+function runningNames(sandboxes: readonly Sandbox[]): string {
+  return sandboxes.length === 0
+    ? "Start one with sbx run --name"
+    : `There ${sandboxes.length === 1 ? "is" : "are"} ${sandboxes.map(({ name }) => name).join(", ")}`;
+}
+
+function requireDirectory(run: RunDirectory): string {
+  if (run.path !== null) return join(run.path, "sandboxes");
+  return fail(
+    "look for running sandboxes",
+    `there is no private directory for them: ${run.why}`,
+    "Set XDG_RUNTIME_DIR to a directory of yours, of mode 0700, here and where they are started",
+  );
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return fs.readdirSync(directory);
+  } catch (error) {
+    if (isSystemError(error) && error.code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Null where it is gone by now. */
+function readRecord(path: string): Found | null {
+  const fd = openRecord(path);
+  if (fd === null) return null;
+  try {
+    const { ino: inode, mtimeMs: modifiedMs } = fs.fstatSync(fd);
+    return { path, inode, modifiedMs, text: fs.readFileSync(fd, "utf8") };
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function openRecord(path: string): number | null {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+  try {
+    return fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (isSystemError(error) && error.code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** What is not yet whole has a dot before its name. */
+const isWhole = ({ path }: Found) => !/\/\.[^/]*$/.test(path);
+
+/** Nobody takes a minute from making the file to locking it. */
+const isOld = ({ modifiedMs }: Found) => Date.now() - modifiedMs > 60_000;
+
+function parse(text: string): Sandbox {
+  const { version } = JSON.parse(text);
+  if (version === 1) return JSON.parse(text);
+  return fail(
+    "read the record of a sandbox",
+    `it is of version ${version}`,
+    "It was started by a later sbx: use that one",
+  );
+}
+
+const lockOf = (pid: number, inode: number) => `${pid} ${inode}`;
+
+/**
+ * Who holds which lock of flock(2): proc_locks(5). The device is left out, as btrfs and overlayfs tell
+ * another one to stat(2).
+ */
+function readLocks(): Set<string> {
+  const lines = fs.readFileSync("/proc/locks", "utf8").split("\n");
+  return new Set(
+    lines.flatMap((line) => {
+      const [, pid, inode] = /FLOCK +ADVISORY +WRITE (\d+) [^ ]+:(\d+) /.exec(line) ?? [];
+      return pid === undefined ? [] : [lockOf(Number(pid), Number(inode))];
+    }),
+  );
+}
+
+/** Removes what nobody has locked, and gives the paths of what somebody has. */
+async function sweep(found: readonly Found[]): Promise<Set<string>> {
+  const locked = new Set<string>();
+  if (found.length === 0) return locked;
+  const { tryLock } = await import("./file-calls.js");
+  for (const { path } of found) {
+    const fd = openRecord(path);
+    if (fd === null) continue;
+    try {
+      if (!tryLock(fd)) locked.add(path);
+      // Another may have taken the name since: only who has the lock removes a record.
+      else if (fs.lstatSync(path, { throwIfNoEntry: false })?.ino === fs.fstatSync(fd).ino) {
+        fs.unlinkSync(path);
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+  return locked;
+}

@@ -1,0 +1,153 @@
+/** Running sandboxes are found by their records, and only they. */
+
+import * as fs from "node:fs";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { findSandbox, listSandboxes } from "../../launch/records.js";
+import { callersRunDirectory } from "../../launch/run-directory.js";
+import { temporaryDirectory } from "../support/inside.js";
+import { busyboxRootfs } from "../support/rootfs.js";
+import { sbx } from "../support/sandbox.js";
+import { childrenOf, started } from "../support/started.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("records");
+const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
+const run = callersRunDirectory(process.env);
+const records = join(run.path ?? "", "sandboxes");
+
+async function failureOf(action: Promise<unknown>): Promise<string> {
+  return action.then(
+    () => "it did not fail",
+    (error: Error) => error.message,
+  );
+}
+
+test.needs(needs, "a sandbox is found as long as it runs", async () => {
+  const before = Math.floor(Date.now() / 1000);
+  await started(["--name", "web"], "echo ready; exec sleep 20", async (pid) => {
+    const [sandbox, ...others] = await listSandboxes(run);
+    assert.equal(others, []);
+    assert.is(sandbox?.name, "web");
+    assert.is(sandbox?.monitor, pid);
+    assert.equal([sandbox?.init], childrenOf(pid));
+    assert.ok((sandbox?.started ?? 0) >= before && (sandbox?.started ?? 0) <= Date.now() / 1000);
+    assert.is(sandbox?.spec.root.path, busyboxRootfs());
+    assert.equal(sandbox?.uidMappings[0]?.hostID, process.getuid?.());
+    assert.is(fs.statSync(join(records, "web")).mode & 0o777, 0o600);
+    assert.is(fs.statSync(records).mode & 0o777, 0o700);
+    process.kill(pid, "SIGTERM");
+  });
+  assert.equal(await listSandboxes(run), []);
+  assert.equal(fs.readdirSync(records), []);
+});
+
+test.needs(
+  needs,
+  "without --name the name is twelve digits, and its beginning is enough",
+  async () => {
+    await started([], "echo ready; exec sleep 20", async (pid) => {
+      const [{ name } = { name: "" }] = await listSandboxes(run);
+      assert.match(name, /^[0-9a-f]{12}$/);
+      assert.is((await findSandbox(run, name.slice(0, 3))).monitor, pid);
+      assert.match(await failureOf(findSandbox(run, "zz")), /zz: none of that name is running/);
+      process.kill(pid, "SIGTERM");
+    });
+  },
+);
+
+test.needs(needs, "a name is one sandbox's at a time", async () => {
+  await started(["--name", "db"], "echo ready; exec sleep 20", async (pid) => {
+    const second = await sbx(["run", "--name", "db", busyboxRootfs(), "true"]);
+    assert.is(second.code, 125);
+    assert.match(
+      second.stderr,
+      /sandboxes\/db: a sandbox of that name is running\. Choose another/,
+    );
+    assert.equal(fs.readdirSync(records), ["db"]);
+    assert.is((await findSandbox(run, "db")).monitor, pid);
+    process.kill(pid, "SIGTERM");
+  });
+  const { code } = await sbx(["run", "--name", "db", busyboxRootfs(), "true"]);
+  assert.is(code, 0);
+});
+
+test.needs(needs, "what a killed monitor leaves behind is nobody's, and removed", async () => {
+  const kill = () =>
+    started(["--name", "gone"], "echo ready; exec sleep 20", (pid) => {
+      process.kill(pid, "SIGKILL");
+    });
+  await kill();
+  assert.equal(fs.readdirSync(records), ["gone"]);
+  assert.equal(await listSandboxes(run), []);
+  assert.equal(fs.readdirSync(records), []);
+  await kill();
+  await started(["--name", "gone"], "echo ready; exec sleep 20", async (pid) => {
+    assert.is((await findSandbox(run, "gone")).monitor, pid);
+    process.kill(pid, "SIGTERM");
+  });
+});
+
+test.needs(needs, "half a record that is left behind is removed in time", async () => {
+  const half = join(records, ".0123456789ab");
+  fs.writeFileSync(half, '{"ver');
+  assert.equal(await listSandboxes(run), []);
+  assert.ok(fs.existsSync(half), "somebody may be about to lock it");
+  fs.utimesSync(half, 0, 0);
+  assert.equal(await listSandboxes(run), []);
+  assert.not.ok(fs.existsSync(half));
+});
+
+test.needs(needs, "two that begin alike are not mixed up", async () => {
+  await started(["--name", "web"], "echo ready; exec sleep 20", async (first) => {
+    await started(["--name", "web2"], "echo ready; exec sleep 20", async (second) => {
+      assert.is((await findSandbox(run, "web")).monitor, first);
+      assert.match(
+        await failureOf(findSandbox(run, "we")),
+        /several names begin so\. There are web, web2/,
+      );
+      process.kill(second, "SIGTERM");
+    });
+    process.kill(first, "SIGTERM");
+  });
+});
+
+test.needs(needs, "a record that cannot be written is an error for who gave a name", async () => {
+  const env = { XDG_RUNTIME_DIR: temporaryDirectory("records") };
+  fs.mkdirSync(join(env.XDG_RUNTIME_DIR, "sbx"));
+  fs.mkdirSync(join(env.XDG_RUNTIME_DIR, "sbx/sandboxes"), { mode: 0o500 });
+  const named = await sbx(["run", "--name", "x", busyboxRootfs(), "true"], { env });
+  assert.is(named.code, 125);
+  assert.match(
+    named.stderr,
+    /^sbx: write the record .*\/x: Permission denied \(EACCES\)\. Make room/,
+  );
+  const unnamed = await sbx(["run", busyboxRootfs(), "echo", "runs"], { env });
+  assert.is(unnamed.code, 0);
+  assert.is(unnamed.stdout, "runs\n");
+  assert.match(unnamed.stderr, /EACCES\)\. It runs, but other commands will not find it\n$/);
+});
+
+test.needs(needs, "where there is no place for records, only names are refused", async () => {
+  const env = { XDG_RUNTIME_DIR: undefined, XDG_STATE_HOME: "/nonexistent" };
+  const named = await sbx(["run", "--name", "x", busyboxRootfs(), "true"], { env });
+  assert.is(named.code, 125);
+  assert.match(
+    named.stderr,
+    /name the sandbox x: there is no private directory .* \/ belongs to uid 0/,
+  );
+  const unnamed = await sbx(["run", busyboxRootfs(), "true"], { env });
+  assert.equal([unnamed.code, unnamed.stderr], [0, ""]);
+  const explained = await sbx(["explain", "run", busyboxRootfs(), "true"], { env });
+  assert.match(explained.stdout, /other commands will not find it: \/ belongs to uid 0/);
+});
+
+test.needs(needs, "words of options and what is no name are refused", async () => {
+  for (const name of ["host", "pasta", "-x", "a/b", ".x", "x".repeat(65)]) {
+    const { code, stderr } = await sbx(["run", "--name", name, busyboxRootfs(), "true"]);
+    assert.is(code, 125, name);
+    assert.match(stderr, /^sbx: sbx\.name/, name);
+  }
+});
+
+test.run();
