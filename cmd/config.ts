@@ -9,6 +9,7 @@ import { didYouMean } from "../spec/nearest.js";
 import { foldSeccomp, isProfileWord } from "./filter.js";
 import { isGiven } from "./flags.js";
 import { type Flags, longNames, type OptionTable, optionNamed, runOptions } from "./options.js";
+import { whyNoOption } from "./resource-options.js";
 import { checkValue } from "./values.js";
 
 /** The reader of one file's values: the `ini` package's, which is loaded only where a file exists. */
@@ -139,6 +140,8 @@ function readEntry(file: string, at: string, line: string, section: Flags, ini: 
   const name = bare.length > 1 ? optionNamed(table, bare) : null;
   const option = name === null ? undefined : table[name];
   if (name === null || option === undefined) {
+    const reason = whyNoOption(bare);
+    if (reason !== null) fail(`${at}: ${bare}`, ...reason);
     const near = didYouMean(bare, longNames(table));
     fail(at, `no such key: ${bare}`, near ?? "The keys are the long options of sbx run");
   }

@@ -24,11 +24,12 @@ import {
   readUlimit,
   readUmask,
 } from "./privileges.js";
+import { readCgroupKeys, readResources, withShmSize } from "./resource-flags.js";
+import { readSize } from "./resource-values.js";
 import {
   readAddHost,
   readEntrypoint,
   readMapping,
-  readSize,
   readTimeOffset,
   readUserns,
   type Variable,
@@ -62,8 +63,12 @@ export function specFromFlags(
     root: { path: rootfs, readonly: flags["read-only"] || undefined },
     hostname,
     domainname: flags.domainname,
-    mounts,
-    linux: { ...linuxKeys(base.linux, own, flags), seccomp: environment.profile },
+    mounts: withShmSize(mounts, flags),
+    linux: {
+      ...linuxKeys(base.linux, own, flags),
+      resources: readResources(flags, environment.findDisk),
+      seccomp: environment.profile,
+    },
     sbx: { ...sbxKeys(base.sbx, entrypoint, variables, flags), volumes },
   } satisfies Record<keyof Spec, unknown>);
 }
@@ -211,6 +216,7 @@ function sbxKeys(
     userns: given(flags.userns, (text) => readUserns(text, `--userns ${text}`)) ?? base.userns,
     user: flags.user,
     umask: given(flags.umask, (text) => readUmask(text, `--umask ${text}`)),
+    cgroup: readCgroupKeys(flags),
     capAdd: capabilities("cap-add"),
     capDrop: capabilities("cap-drop"),
     ...requestedFilter(flags),

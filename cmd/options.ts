@@ -4,6 +4,7 @@
  */
 import { overlayKinds, rlimitNames } from "../spec/spec.js";
 import { networkOptions } from "./network-options.js";
+import { resourceOptions } from "./resource-options.js";
 
 /** The keys that yargs knows, plus those that completions and parsing need. */
 export interface RunOption {
@@ -185,6 +186,8 @@ export const runOptions = {
     describe: "Set a kernel parameter of the sandbox's namespaces, NAME=VALUE (repeatable)",
   },
   umask: { ...value, group: privileges, describe: "Mode bits to clear, octal, such as 0027" },
+
+  ...resourceOptions,
 
   env: {
     ...values,

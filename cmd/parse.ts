@@ -15,6 +15,7 @@ import {
   type RunOption,
   runOptions,
 } from "./options.js";
+import { whyNoOption } from "./resource-options.js";
 import { checkValue } from "./values.js";
 
 /** Options as given, and how many words of argv they and a `--` after them take. */
@@ -152,6 +153,8 @@ function readLong(
     return;
   }
   if (negated !== null) fail(`--${given}`, `--${negated} takes a value and cannot be negated`);
+  const reason = whyNoOption(given);
+  if (reason !== null) fail(`--${given}`, ...reason);
   const near = didYouMean(
     `--${given}`,
     longNames(table).flatMap((long) =>

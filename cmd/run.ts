@@ -5,6 +5,7 @@
 import { realpathSync, writeSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { compileSandbox } from "../launch/compile.js";
+import { findDisk } from "../launch/disks.js";
 import { isSystemError } from "../launch/in-root.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
@@ -39,8 +40,13 @@ export async function readRequest(
   });
   const profile = await readFilter(merged, { readFile });
   const places = { absolute: realPath, volumes: volumeStore(process.env, process.env.HOME ?? "/") };
-  const spec = specFromFlags(merged, rootfs, command, { readFile, profile, places });
-  return { spec, host: probe(rootfs, process.env, undefined, spec.sbx) };
+  const spec = specFromFlags(merged, rootfs, command, {
+    readFile,
+    profile,
+    places,
+    findDisk,
+  });
+  return { spec, host: probe(rootfs, process.env, undefined, spec.sbx, spec.linux.resources) };
 }
 
 /** Without links, by which mounts below it are told; as it is where there is no such file. */

@@ -1,5 +1,4 @@
 /** The values of options as people write them, read into what the spec holds. Pure. */
-import { totalmem } from "node:os";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import { hostGateway } from "../spec/network.js";
@@ -30,6 +29,7 @@ import {
   readUmask,
   wholeNumber,
 } from "./privileges.js";
+import { readSize, resourceReaders } from "./resource-values.js";
 
 const lastId = 2 ** 32 - 2;
 
@@ -67,21 +67,6 @@ export const readMapping: Reader<Mapping> = (text, at) => {
     );
   }
   return { containerID, hostID, size };
-};
-
-const bytesIn = { b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
-
-/** Bytes. Units as podman-run(1) has them for --memory; a percentage is of this machine's memory, as in tmpfs(5). */
-export const readSize: Reader<number> = (text, at) => {
-  const [, digits = "", unit = "b"] = /^(\d+)(b|k|m|g|%)?$/i.exec(text) ?? [];
-  const number = wholeNumber(digits, 1, Number.MAX_SAFE_INTEGER);
-  const factor =
-    unit === "%" ? totalmem() / 100 : bytesIn[unit.toLowerCase() as keyof typeof bytesIn];
-  const bytes = Math.floor((number ?? 0) * factor);
-  if (number === null || !Number.isSafeInteger(bytes)) {
-    fail(at, "must be a size above zero", "Examples: 512m, 2g, 25%; a number alone is bytes");
-  }
-  return bytes;
 };
 
 const secondsIn = { d: 86_400, h: 3_600, m: 60, s: 1 } as const;
@@ -207,6 +192,7 @@ const readers: Readonly<Record<string, Reader<unknown>>> = {
   "preserve-fds": readPreserveFds,
   "status-fd": readStatusFd,
   "upper-size": readSize,
+  ...resourceReaders,
 };
 
 /** Fails where the option does not take this value; `at` says where it was given. */

@@ -2,11 +2,13 @@
 import { fail } from "../spec/error.js";
 import type { MountPlaces } from "./mounts.js";
 import type { Flags } from "./options.js";
+import type { FindDisk } from "./resource-flags.js";
 import { readVariable, type Variable } from "./values.js";
 
 /** What building a spec asks of the machine. */
 export interface FlagEnvironment {
   readonly places: MountPlaces;
+  readonly findDisk: FindDisk;
   /** The text of a file, null where it does not exist; fails, naming `at`, where it cannot be read. */
   readonly readFile: (path: string, at: string) => string | null;
   /** What `readFilter` gave for these flags. */

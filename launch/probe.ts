@@ -4,6 +4,7 @@ import { isAbsolute, join } from "node:path";
 import { parseActions } from "../seccomp/support.js";
 import { fail } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
+import type { Resources } from "../spec/resources.js";
 import {
   findHelper,
   findInPath,
@@ -17,6 +18,7 @@ import {
   realPath,
 } from "./identity.js";
 import { canOpen, type LayerPaths, readLayers } from "./layer-facts.js";
+import { readLimitFacts } from "./limit-facts.js";
 import { parseMountinfo } from "./mountinfo.js";
 import { runDirectory } from "./run-directory.js";
 
@@ -29,8 +31,8 @@ const machineFiles: MachineFiles = {
 };
 
 /**
- * Reads what a plan for the rootfs at `rootfs`, with `layers` above it, depends on. `environment` is the caller's: HOME, PATH
- * and XDG's variables of it count. Gives up where the rootfs is no directory that can be used, and on
+ * Reads what a plan for the rootfs at `rootfs`, with `layers` above it and limited by `resources`, depends on.
+ * `environment` is the caller's: HOME, PATH and XDG's variables of it count. Gives up where the rootfs is no directory that can be used, and on
  * an architecture that sbx does not compile for; anything else that is missing is null or empty.
  */
 export function probe(
@@ -38,6 +40,7 @@ export function probe(
   environment: NodeJS.ProcessEnv,
   files: MachineFiles = machineFiles,
   layers: LayerPaths = {},
+  resources?: Resources,
 ): Host {
   const { PATH } = environment;
   const user = readUser(environment);
@@ -82,6 +85,7 @@ export function probe(
       device: canOpen("/dev/fuse"),
       overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
     },
+    limits: resources === undefined ? null : readLimitFacts(resources, user.uid),
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
     run: runDirectory(
       environment,

@@ -95,6 +95,22 @@ export type RunDirectory =
   /** There is no place for it, and why. */
   | { readonly path: null; readonly why: string };
 
+/** What limits depend on. */
+export interface LimitFacts {
+  /** The machine swaps: /proc/swaps names something. */
+  readonly hasSwap: boolean;
+  /** Those online, as lists such as `0-3,7`. */
+  readonly cpus: string;
+  readonly mems: string;
+  /**
+   * The devices that limits name, each as `8:1`, and the whole disk that it is of, itself where it is one; null where
+   * there is no such device.
+   */
+  readonly disks: Readonly<Record<string, string | null>>;
+  /** The files that this kernel's groups have of each controller, by its name; without those that cannot be seen. */
+  readonly files: Readonly<Record<string, readonly string[]>>;
+}
+
 /** Everything a plan depends on besides the spec. */
 export interface Host {
   readonly architecture: Architecture;
@@ -161,6 +177,8 @@ export interface Host {
     /** fuse-overlayfs, as found in PATH. */
     readonly overlayfs: string | null;
   };
+  /** Null where nothing is to be limited. */
+  readonly limits: LimitFacts | null;
   /** A private directory on disk where a throw-away upper may be made. */
   readonly upperStore: string;
   readonly run: RunDirectory;

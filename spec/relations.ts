@@ -1,5 +1,6 @@
 /** What must hold between the parts of a spec, each of which is right by itself. */
 import { checkNetwork } from "./network-relations.js";
+import { checkResources } from "./resource-relations.js";
 import type { Report } from "./shape.js";
 import type { Linux, Mapping, NamespaceType, Process, SbxKeys, Spec } from "./spec.js";
 
@@ -22,6 +23,7 @@ export function checkRelations(spec: PartialSpec, report: Report): void {
   checkProcess(spec, report);
   checkLayers(spec, report);
   checkNetwork(spec, report);
+  checkResources(spec, report);
   const { statusFd, preserveFds, seccomp } = spec.sbx ?? {};
   if (seccomp === "unconfined" && spec.linux?.seccomp !== undefined) {
     report("linux.seccomp", "contradicts sbx.seccomp, which is unconfined");

@@ -1,5 +1,11 @@
 /** Checks of limits: spec/resources.ts. What only the host can tell, such as how many CPUs there are, is checked in cgroup/. */
-import { type CgroupKeys, cgroupManagers, type Resources, type Throttle } from "./resources.js";
+import {
+  type CgroupKeys,
+  cgroupManagers,
+  isCpuList,
+  type Resources,
+  type Throttle,
+} from "./resources.js";
 import {
   list,
   nonEmptyText,
@@ -14,10 +20,7 @@ import {
 
 const count = whole(0, Number.MAX_SAFE_INTEGER);
 const countOrNone = whole(-1, Number.MAX_SAFE_INTEGER);
-/** cpuset(7), "Formats": List format. */
-const cpuList = textThat("be a list such as 0-3,7", (word) =>
-  /^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(word),
-);
+const cpuList = textThat("be a list such as 0-3,7", isCpuList);
 const throttle = list(object<Throttle>({ major: count, minor: count, rate: count }));
 
 export const resources = object<Resources>({

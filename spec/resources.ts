@@ -22,7 +22,7 @@ export interface Resources {
   blockIO?: {
     /** 10 to 1000. */
     weight?: number;
-    weightDevice?: { major: number; minor: number; weight: number }[];
+    weightDevice?: (DeviceNumber & { weight: number })[];
     throttleReadBpsDevice?: Throttle[];
     throttleWriteBpsDevice?: Throttle[];
     throttleReadIOPSDevice?: Throttle[];
@@ -32,11 +32,26 @@ export interface Resources {
   unified?: Record<string, string>;
 }
 
-/** Bytes or operations in a second. */
-export interface Throttle {
+/** A block device: makedev(3). */
+export interface DeviceNumber {
   major: number;
   minor: number;
+}
+
+/** Bytes or operations in a second; 0 for no limit. */
+export interface Throttle extends DeviceNumber {
   rate: number;
+}
+
+/** A list of CPUs or memory nodes such as `0-3,7`: cpuset(7), "List format". */
+export function isCpuList(text: string): boolean {
+  return (
+    /^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text) &&
+    text.split(",").every((range) => {
+      const [first = 0, last = first] = range.split("-").map(Number);
+      return first <= last;
+    })
+  );
 }
 
 /** Who makes the control group. */

@@ -14,12 +14,13 @@ const files: Record<string, string> = {
 };
 
 const places = { absolute: (path: string) => `/here/${path}`, volumes: "/volumes" };
+const findDisk = () => ({ major: 8, minor: 0 });
 const readFile = (path: string) => files[path] ?? null;
 
 /** The spec of a whole command line, as main makes it. */
 function spec(...argv: string[]) {
   const { flags, rootfs, command } = parseRun(argv);
-  return specFromFlags(flags, rootfs, command, { readFile, places });
+  return specFromFlags(flags, rootfs, command, { readFile, places, findDisk });
 }
 const options = (...argv: string[]) => spec(...argv, "/");
 
@@ -126,7 +127,10 @@ test("the filter: a word, or a file whose profile has been read", () => {
   );
   const { flags } = parseRun(["--seccomp=p.json", "/"]);
   const profile = { defaultAction: "SCMP_ACT_ALLOW" };
-  assert.equal(specFromFlags(flags, "/", [], { readFile, profile, places }).linux.seccomp, profile);
+  assert.equal(
+    specFromFlags(flags, "/", [], { readFile, profile, places, findDisk }).linux.seccomp,
+    profile,
+  );
 });
 
 test("the file of a filter is read with its place in errors", async () => {
@@ -207,11 +211,12 @@ test("files and running", () => {
     ["2K", 2048],
     ["3m", 3 << 20],
     ["1g", 2 ** 30],
+    ["1.5tib", 1.5 * 2 ** 40],
     ["50%", Math.floor(totalmem() / 2)],
   ] as const) {
     assert.is(options(`--upper-size=${text}`).sbx.upperSizeBytes, bytes);
   }
-  for (const text of ["0", "-1", "1.5g", "1t", "%", "9999999999g"]) {
+  for (const text of ["0", "-1", "1x", "1.5%", "%", "9999999999g"]) {
     assert.throws(() => options(`--upper-size=${text}`), /size above zero/);
   }
   assert.is(options("--no-init").sbx.init, false);
