@@ -17,6 +17,8 @@ export interface Context {
   readonly memory: Memory;
   /** Directories that are there, by what was lowered so far. */
   readonly known: Set<string>;
+  /** Subroutines that not every program has, by what was lowered so far. */
+  readonly called: Set<string>;
 }
 
 /** Buffers; sizes in bytes. */
@@ -129,6 +131,7 @@ export function context(plan: Plan): Context {
     terminal: plan.steps.some(({ action }) => action.kind === "openTerminal"),
     janitor,
     known: new Set(),
+    called: new Set(),
     memory: {
       allSignals: b.bytes("allSignals", new Uint8Array(8).fill(0xff)),
       callerSignals: b.buffer("callerSignals", 8),

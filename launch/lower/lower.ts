@@ -54,13 +54,9 @@ export function lower(plan: Plan): Program {
   lowerInit(c);
 
   if (own !== null) terminalSubroutines(c, own);
-  if (usesNetlink(plan)) netlinkSubroutines(c, false);
+  netlinkSubroutines(c);
   textSubroutines(c);
   errnoSubroutine(c);
   lookupSubroutine(c);
   return b.finish();
-}
-
-function usesNetlink({ steps }: Plan): boolean {
-  return steps.some(({ action }) => action.kind === "loopbackUp");
 }

@@ -37,7 +37,7 @@ export function ask(
   if (Object.keys(holes).length > 0) {
     const copy = c.memory.request;
     if (bytes.length > requestSize) throw new Error(`a netlink message of ${bytes.length} bytes`);
-    b.call("netlink.copy");
+    call(c, "netlink.copy");
     b.set(start, copy);
     for (const [name, offset] of Object.entries(holes)) {
       const fill = fills[name];
@@ -45,7 +45,14 @@ export function ask(
       fill(at(copy, offset));
     }
   }
-  b.call("netlink.ask");
+  call(c, "netlink.ask");
+}
+
+type Subroutine = "netlink.copy" | "netlink.ask";
+
+function call({ b, called }: Context, name: Subroutine): void {
+  called.add(name);
+  b.call(name);
 }
 
 /** The same; a refusal fails the step at hand. */
@@ -62,10 +69,9 @@ export function requireResult({ b }: Context): void {
   b.label(done);
 }
 
-/** Where nothing runs the subroutines, they are not there. */
-export function netlinkSubroutines(c: Context, hasHoles: boolean): void {
-  const { b, memory } = c;
-  if (hasHoles) {
+/** Those that all that was lowered before calls. */
+export function netlinkSubroutines({ b, memory, called }: Context): void {
+  if (called.has("netlink.copy")) {
     b.comment("copy a netlink message, which is a multiple of 4 bytes long");
     b.label("netlink.copy");
     b.alu("add", end, start, size);
@@ -78,6 +84,7 @@ export function netlinkSubroutines(c: Context, hasHoles: boolean): void {
     b.branch(start, "lt", end, "netlink.copy.next");
     b.return();
   }
+  if (!called.has("netlink.ask")) return;
   b.comment("send a netlink message, result := what the kernel says of it");
   b.label("netlink.ask");
   b.attempt("sendto", [socket, start, size, 0, 0, 0], s.result);

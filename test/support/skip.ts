@@ -20,6 +20,8 @@ const checks = {
   unprivileged: () => (process.getuid?.() === 0 ? "runs as root" : null),
   tmux: () => inPath("tmux"),
   strace: () => inPath("strace"),
+  ip: () => inPath("ip"),
+  nft: () => inPath("nft"),
   objdump: () => inPath("objdump"),
   readelf: () => inPath("readelf"),
   bwrap: () => inPath("bwrap"),

@@ -1,0 +1,75 @@
+/**
+ * What may go where in the network namespace that holds all networks of a user. The links of a network
+ * are ports of a bridge, and what passes through the bridge is no business of these rules. They do not
+ * depend on which networks there are: the name of a bridge tells of which kind it is.
+ */
+import type { Message } from "./netlink.js";
+import { be16, u8 } from "./netlink.js";
+import {
+  accept,
+  established,
+  isForItsLink,
+  masquerade,
+  meta,
+  sourceIsThere,
+  table,
+  transport,
+} from "./nftables.js";
+
+/** How the names of bridges begin: of any network, and of one with a way out. */
+export const bridgePrefix = { any: "sbx", external: "sbxe", internal: "sbxi" } as const;
+
+const fromBridge = (kind: keyof typeof bridgePrefix) => meta("iifname", "eq", prefix(kind));
+const notToBridge = () => meta("oifname", "ne", prefix("any"));
+const prefix = (kind: keyof typeof bridgePrefix) => new TextEncoder().encode(bridgePrefix[kind]);
+const protocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const;
+const over = (name: keyof typeof protocol) => meta("l4proto", "eq", u8(protocol[name]));
+const port = (number: number) => transport(2, be16(number));
+/** Neighbours ask for and tell link addresses by these types of ICMPv6: RFC 4861. */
+const neighbour = { solicitation: 135, advertisement: 136 } as const;
+
+/** NF_IP_PRI_FILTER, NF_IP_PRI_NAT_SRC. */
+const priority = { filter: 0, sourceNat: 100 } as const;
+
+export function networkRules(): Message {
+  const filter = { type: "filter", priority: priority.filter, policy: "drop" } as const;
+  return table("sbx", [
+    {
+      ...filter,
+      name: "input",
+      hook: "input",
+      rules: [
+        [...meta("iifname", "eq", new TextEncoder().encode("lo\0")), accept()],
+        // Answers to what the DNS answerer has asked.
+        [...established(), accept()],
+        ...Object.values(neighbour).map((type) => [
+          ...over("icmp6"),
+          ...transport(0, u8(type)),
+          accept(),
+        ]),
+        // The gateway of the sandbox's own network, which is not to be reached by those of others.
+        [...fromBridge("any"), ...isForItsLink(), ...over("icmp"), accept()],
+        [...fromBridge("any"), ...isForItsLink(), ...over("icmp6"), accept()],
+        [...fromBridge("any"), ...isForItsLink(), ...over("udp"), ...port(53), accept()],
+        [...fromBridge("any"), ...isForItsLink(), ...over("tcp"), ...port(53), accept()],
+      ],
+    },
+    {
+      ...filter,
+      name: "forward",
+      hook: "forward",
+      rules: [
+        [...established(), accept()],
+        [...fromBridge("external"), ...notToBridge(), ...sourceIsThere(), accept()],
+      ],
+    },
+    {
+      name: "postrouting",
+      type: "nat",
+      hook: "postrouting",
+      priority: priority.sourceNat,
+      policy: "accept",
+      rules: [[...notToBridge(), masquerade()]],
+    },
+  ]);
+}
