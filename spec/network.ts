@@ -32,6 +32,23 @@ export interface NetworkAttachment {
   aliases?: string[];
 }
 
+/** A network of `sbx network create`, as it is kept. */
+export interface Network {
+  name: string;
+  /** What its bridge is called: `sbxe`, or `sbxi` where it is internal, and eight hexadecimal digits. */
+  bridge: string;
+  /** As `10.89.0.0/24`; no two networks have addresses in common. */
+  subnet: string;
+  /** The address of the bridge. */
+  gateway: string;
+  subnet6?: string;
+  gateway6?: string;
+  /** Without a way out. */
+  internal: boolean;
+  /** Milliseconds since 1970. */
+  createdMs: number;
+}
+
 /** A port of the host's, forwarded to one of the sandbox's. */
 export interface PublishedPort {
   protocol: "tcp" | "udp";
