@@ -4,7 +4,7 @@ import { capabilityNames } from "./capabilities.js";
 import { type Problem, SbxError } from "./error.js";
 import { maskRefusal } from "./masked.js";
 import { hostGateway } from "./network.js";
-import { givenName, isAddress, networkKeys } from "./network-shape.js";
+import { freeName, isAddress, networkKeys } from "./network-shape.js";
 import { checkRelations, sysctlNamespace } from "./relations.js";
 import { cgroupKeys, resources } from "./resources-shape.js";
 import {

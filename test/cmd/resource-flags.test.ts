@@ -101,11 +101,7 @@ test("the control group itself", () => {
     writable: true,
   });
   refuses(/linux\.resources: .*manager is none/, "--cgroup-manager=none", "-m1m");
-  refuses(
-    /sbx\.cgroup\.writable: .*manager is none/,
-    "--cgroup-manager=none",
-    "--cgroup-writable",
-  );
+  refuses(/sbx\.cgroup\.writable: .*manager is none/, "--cgroup-manager=none", "--cgroup-writable");
 });
 
 test("shared memory", () => {
