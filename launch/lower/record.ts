@@ -26,10 +26,12 @@ type JsonPiece = string | Exclude<Piece, Address>;
  */
 const facts: readonly ((c: Context) => readonly [key: string, ...value: JsonPiece[]] | null)[] = [];
 
-/** The directory of all records; the record, -1 as long as there is none; the address of its name. */
+/** The address of the sandbox's name, which is also that of its record. */
+export const sandboxName = slot("sandboxName");
+/** The address of the name before that; the directory of all records; the record, -1 as long as there is none. */
+const temporary = slot("temporaryName");
 const directory = slot("recordsFd");
 const record = slot("recordFd");
-const named = slot("recordName");
 const other = slot("otherRecord");
 const started = slot("startedSeconds");
 const random = slot("randomBits");
@@ -43,12 +45,16 @@ type Keep = Extract<Action, { kind: "keepRecord" }>;
 const actionOf = ({ plan }: Context) =>
   plan.steps.map(({ action }) => action).find((a): a is Keep => a.kind === "keepRecord");
 
-/** Before any step. */
+/** Before any step; from here on `sandboxName` is known. */
 export function recordState(c: Context): void {
-  if (actionOf(c) === undefined) return;
-  c.b.set(directory, -1);
-  c.b.set(record, -1);
-  c.b.set(named, 0);
+  const action = actionOf(c);
+  if (action === undefined) return;
+  const { b } = c;
+  b.set(directory, -1);
+  b.set(record, -1);
+  const id = makeId(c);
+  b.set(temporary, id);
+  b.set(sandboxName, action.name === null ? at(id, 1) : b.text(action.name));
 }
 
 /**
@@ -65,8 +71,6 @@ export function keepRecord(c: Context): void {
     plan.steps.findIndex((step) => step.action === action),
   );
   b.failTo("record.failed");
-  const temporary = makeId(c);
-  b.set(named, action.name === null ? at(temporary, 1) : b.text(action.name));
   openDirectory(c, action);
   const flags = k("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC");
   b.must("openat", [directory, temporary, flags, octal(0o600)], record);
@@ -74,7 +78,7 @@ export function keepRecord(c: Context): void {
   writeMembers(c, action);
 
   b.label("record.link");
-  b.attempt("linkat", [directory, temporary, directory, named, 0], s.result);
+  b.attempt("linkat", [directory, temporary, directory, sandboxName, 0], s.result);
   b.branch(s.result, "eq", 0, "record.linked");
   b.branch(s.result, "eq", minus("EEXIST"), "record.stale");
   failWithResult(b);
@@ -104,7 +108,7 @@ export function keepRecord(c: Context): void {
 function makeId({ b, memory }: Context): Address {
   const [next, digit] = [b.fresh("id"), b.fresh("id")];
   const id = b.buffer("recordId", 1 + idLength + 1);
-  b.must("getrandom", [memory.scratch, 8, 0]);
+  b.ignore("so few bytes are always given", "getrandom", [memory.scratch, 8, 0]);
   b.load(8, random, memory.scratch);
   b.store(1, id, 0, ".".charCodeAt(0));
   b.set(place, at(id, 1));
@@ -147,7 +151,7 @@ function writeMembers(c: Context, { known }: Keep): void {
   });
   write(c, [
     '{"version":1,"name":"',
-    { string: named },
+    { string: sandboxName },
     '","monitor":',
     { decimal: monitor },
     ',"init":',
@@ -188,7 +192,7 @@ function removeStale({ b, memory }: Context, again: string): void {
   const [open, held] = [b.fresh("stale"), b.fresh("stale")];
   const [locked, gone] = [b.fresh("stale"), b.fresh("stale")];
   const flags = noFollow("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC");
-  b.attempt("openat", [directory, named, flags, 0], s.result);
+  b.attempt("openat", [directory, sandboxName, flags, 0], s.result);
   b.branch(s.result, "ge", 0, open);
   b.branch(s.result, "eq", minus("ENOENT"), again);
   failWithResult(b);
@@ -205,13 +209,13 @@ function removeStale({ b, memory }: Context, again: string): void {
   // struct stat begins with st_dev and st_ino on both architectures.
   const there = at(memory.scratch, 512);
   b.must("fstat", [other, memory.scratch]);
-  b.orElse(gone, "newfstatat", [directory, named, there, k("AT_SYMLINK_NOFOLLOW")]);
+  b.orElse(gone, "newfstatat", [directory, sandboxName, there, k("AT_SYMLINK_NOFOLLOW")]);
   for (const offset of [0, 8]) {
     b.load(8, s.result, memory.scratch, offset);
     b.load(8, place, there, offset);
     b.branch(s.result, "ne", place, gone);
   }
-  b.must("unlinkat", [directory, named, 0]);
+  b.must("unlinkat", [directory, sandboxName, 0]);
   b.label(gone);
   b.must("close", [other]);
 }
@@ -222,6 +226,6 @@ export function removeRecord(c: Context): void {
   const { b } = c;
   const none = b.fresh("record");
   b.branch(record, "lt", 0, none);
-  b.ignore("somebody was faster", "unlinkat", [directory, named, 0]);
+  b.ignore("somebody was faster", "unlinkat", [directory, sandboxName, 0]);
   b.label(none);
 }
