@@ -58,7 +58,7 @@ function longFlags(page: string): string[] {
 }
 
 const spelling = (name: string) => (name.length > 1 ? `--${name}` : `-${name}`);
-const names = (entry: string) => [...entry.matchAll(/`(--?[a-z-]+)/g)].map(([, name]) => name);
+const names = (entry: string) => [...entry.matchAll(/`(--?[a-zA-Z-]+)/g)].map(([, name]) => name);
 
 test("every option has an entry with its names, its default and a version", () => {
   const heads = entries(read(reference));
