@@ -2,12 +2,24 @@
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import type {
   DnsKeys,
+  Network,
   NetworkAttachment,
   NetworkKeys,
   NetworkMode,
   PublishedPort,
 } from "./network.js";
-import { type Check, list, object, oneOf, optional, textThat, whole, yesOrNo } from "./shape.js";
+import {
+  type Check,
+  list,
+  object,
+  oneOf,
+  optional,
+  record,
+  text,
+  textThat,
+  whole,
+  yesOrNo,
+} from "./shape.js";
 
 export const whatNamesAre =
   "letters, digits, `_`, `.` and `-`, beginning with a letter or digit, 64 at most";
@@ -32,9 +44,12 @@ export const networkWords = [
   "default",
 ] as const;
 /** A name that is not taken for one of these words. */
+export function isFreeName(word: string): boolean {
+  return isGivenName(word) && !(networkWords as readonly string[]).includes(word);
+}
 export const freeName = textThat(
   `be ${whatNamesAre}, and none of the words ${networkWords.join(", ")}`,
-  (word) => isGivenName(word) && !(networkWords as readonly string[]).includes(word),
+  isFreeName,
 );
 
 /** An IP address that means the same everywhere: without the name of an interface of one machine. */
@@ -106,4 +121,21 @@ export const networkKeys = object<NetworkKeys>({
     }),
   ),
   hostLoopback: optional(yesOrNo),
+});
+
+const subnet = textThat("be a subnet, as 10.89.0.0/24", (word) => /^[0-9a-f.:]+\/\d+$/i.test(word));
+
+/** What a file of the store says. */
+export const network = object<Network>({
+  name: freeName,
+  bridge: textThat("be the name of a bridge", (word) => /^sbx[ei][0-9a-f]{8}$/.test(word)),
+  subnet,
+  gateway: address,
+  subnet6: optional(subnet),
+  gateway6: optional(address),
+  ipRange: optional(subnet),
+  internal: yesOrNo,
+  dns: optional((value, at, report) => (yesOrNo(value, at, report) === false ? false : undefined)),
+  labels: optional(record(text, text)),
+  createdMs: whole(0, Number.MAX_SAFE_INTEGER),
 });

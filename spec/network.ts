@@ -43,8 +43,13 @@ export interface Network {
   gateway: string;
   subnet6?: string;
   gateway6?: string;
+  /** Part of `subnet` that sandboxes get addresses from which they did not ask for. */
+  ipRange?: string;
   /** Without a way out. */
   internal: boolean;
+  /** Absent: the names of siblings are known. */
+  dns?: false;
+  labels?: Record<string, string>;
   /** Milliseconds since 1970. */
   createdMs: number;
 }
