@@ -8,7 +8,7 @@ import { isAbsolute, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail, type Problem, SbxError } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
-import type { Network } from "../spec/network.js";
+import type { Network, NetworkKeys } from "../spec/network.js";
 import { network as networkShape } from "../spec/network-shape.js";
 import { makeDirectories } from "./directories.js";
 import { isSystemError } from "./in-root.js";
@@ -59,6 +59,12 @@ export function requireNetwork(store: string, name: string): Network {
     "there is no such network",
     didYouMean(name, names) ?? `${known}; make it with sbx network create ${name}`,
   );
+}
+
+/** Those that a sandbox is to be on. */
+export function readNetworks(keys: NetworkKeys | undefined, store: string): Network[] {
+  if (keys?.from.mode !== "networks") return [];
+  return keys.from.networks.map(({ name }) => requireNetwork(store, name));
 }
 
 /** By name. */

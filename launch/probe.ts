@@ -5,6 +5,7 @@ import { parseActions } from "../seccomp/support.js";
 import { fail } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
 import type { Resources } from "../spec/resources.js";
+import type { SbxKeys } from "../spec/spec.js";
 import {
   findHelper,
   findInPath,
@@ -20,6 +21,7 @@ import {
 import { canOpen, type LayerPaths, readLayers } from "./layer-facts.js";
 import { readLimitFacts } from "./limit-facts.js";
 import { parseMountinfo } from "./mountinfo.js";
+import { networkStore, readNetworks } from "./networks.js";
 import { runDirectory } from "./run-directory.js";
 
 export { type Blocker, userNamespaceBlocker } from "./blocker.js";
@@ -31,7 +33,7 @@ const machineFiles: MachineFiles = {
 };
 
 /**
- * Reads what a plan for the rootfs at `rootfs`, with `layers` above it and limited by `resources`, depends on.
+ * Reads what a plan for the rootfs at `rootfs`, with the layers above it and the networks that `keys` name, limited by `resources`, depends on.
  * `environment` is the caller's: HOME, PATH and XDG's variables of it count. Gives up where the rootfs is no directory that can be used, and on
  * an architecture that sbx does not compile for; anything else that is missing is null or empty.
  */
@@ -39,7 +41,7 @@ export function probe(
   rootfs: string,
   environment: NodeJS.ProcessEnv,
   files: MachineFiles = machineFiles,
-  layers: LayerPaths = {},
+  keys: LayerPaths & Pick<SbxKeys, "network"> = {},
   resources?: Resources,
 ): Host {
   const { PATH } = environment;
@@ -80,12 +82,13 @@ export function probe(
       machineId: readOptional(join(files.etc, "machine-id")) ?? "",
       localtime: realPath(join(files.etc, "localtime")),
     },
-    ...readLayers(rootfs, layers, mounts),
+    ...readLayers(rootfs, keys, mounts),
     fuse: {
       device: canOpen("/dev/fuse"),
       overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
     },
     limits: resources === undefined ? null : readLimitFacts(resources, user.uid),
+    networks: readNetworks(keys.network, networkStore(environment, user.home)),
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
     run: runDirectory(
       environment,

@@ -3,6 +3,8 @@
  * between probe and run only reads it, so that a plan can be made and tested for any machine.
  */
 
+import type { Network } from "./network.js";
+
 /** Architectures by the names that uname(2) gives them. */
 export type Architecture = "x86_64" | "aarch64";
 
@@ -179,6 +181,8 @@ export interface Host {
   };
   /** Null where nothing is to be limited. */
   readonly limits: LimitFacts | null;
+  /** Those of `sbx network create` that the sandbox is to be on. */
+  readonly networks: readonly Network[];
   /** A private directory on disk where a throw-away upper may be made. */
   readonly upperStore: string;
   readonly run: RunDirectory;

@@ -54,6 +54,7 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     upper: null,
     fuse: { device: true, overlayfs: "/usr/bin/fuse-overlayfs" },
     limits: null,
+    networks: [],
     upperStore: "/home/alice/.cache/sbx/uppers",
     run: { path: "/run/user/1000/sbx", base: "/run/user/1000" },
     ...overrides,
