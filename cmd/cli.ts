@@ -7,6 +7,7 @@ import { commands, completionScript, type Shell, shells, volumeCommands } from "
 import { explainOptions, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { print } from "./print.js";
+import { limitOptions } from "./resource-options.js";
 import { seccompCommands } from "./seccomp-options.js";
 
 /** Carries the command line out, and gives the exit status. */
@@ -16,6 +17,9 @@ export async function cli(argv: readonly string[]): Promise<number> {
     const { explain } = await import("./explain.js");
     print(await explain(argv.slice(2)));
     return 0;
+  }
+  if (argv[0] === "update" && !argv.includes("--help")) {
+    return (await import("./update.js")).update(argv.slice(1));
   }
   const words = understood(argv[0] === "help" ? [...argv.slice(1), "--help"] : argv, argv);
   let status = 0;
@@ -95,6 +99,15 @@ export async function cli(argv: readonly string[]): Promise<number> {
         )
         .options(unshareOptions)
         .example("$0 unshare ls -ln ./upper", "owners as the sandbox knows them"),
+    )
+    .command("update [options] NAME..", commands.update, (y) =>
+      y
+        .usage(
+          "$0 update [options] NAME…\n\nChanges limits of running sandboxes: all that are given, or none of a sandbox's.",
+        )
+        .options(limitOptions)
+        .example("$0 update -m 1g --cpus 2 build", "more for the sandbox of that name")
+        .example("$0 update --pids-limit=-1 build", "one limit less"),
     )
     .command(
       "diff <upper>",

@@ -11,6 +11,7 @@ import {
   shells,
   spellings,
   unshareEntries,
+  updateEntries,
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
@@ -73,6 +74,12 @@ _sbx_networks() {
     [[ $file == '*.json' ]] || echo "\${file%.json}"
   done
 }
+_sbx_sandboxes() {
+  local file
+  for file in "$XDG_RUNTIME_DIR"/sbx/sandboxes/*; do
+    [[ $file == *'*' ]] || echo "\${file##*/}"
+  done
+}
 _sbx_value() {
   case "$1" in
 ${cases.join("\n")}
@@ -123,6 +130,20 @@ _sbx() {
     unshare)
       i=2
       names=${quoted([...namesOf(unshareEntries), "--help"].join(" "))}
+      ;;
+    update)
+      cur=\${whole#--*=}
+      if [[ $whole == --*=* ]]; then
+        _sbx_value "\${whole%%=*}"
+        [[ $COMP_WORDBREAKS == *=* ]] || COMPREPLY=("\${COMPREPLY[@]/#/\${whole%%=*}=}")
+      elif _sbx_value "\${words[last - 1]}"; then
+        :
+      elif [[ $whole == -* ]]; then
+        COMPREPLY=($(compgen -W ${quoted([...namesOf(updateEntries), "--help"].join(" "))} -- "$cur"))
+      else
+        COMPREPLY=($(compgen -W "$(_sbx_sandboxes)" -- "$cur"))
+      fi
+      return
       ;;
     diff | rm)
       if [[ $whole == -* ]]; then

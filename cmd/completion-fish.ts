@@ -10,6 +10,7 @@ import {
   shells,
   spellings,
   unshareEntries,
+  updateEntries,
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
@@ -57,6 +58,8 @@ export function fishScript(): string {
       return [...(name === "explain" ? [] : [files]), ...options.flatMap(linesFor(condition))];
     }),
     ...unshareEntries.flatMap(linesFor("'__sbx_is unshare'")),
+    "complete -c sbx -n '__sbx_is update' -xa '(command ls $XDG_RUNTIME_DIR/sbx/sandboxes 2>/dev/null)'",
+    ...updateEntries.flatMap(linesFor("'__sbx_is update'")),
   ];
   const valued = [...entries, ...explainEntries]
     .filter(([, option]) => !isToggle(option))

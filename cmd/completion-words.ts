@@ -7,6 +7,7 @@ import {
   runOptions,
   unshareOptions,
 } from "./options.js";
+import { limitOptions } from "./resource-options.js";
 import { seccompCommands } from "./seccomp-options.js";
 
 export const shells = ["bash", "zsh", "fish"] as const;
@@ -17,6 +18,7 @@ export const commands = {
   run: "Run a command in a sandbox",
   explain: "Show what a run would do",
   unshare: "Run a command with a sandbox's id map alone",
+  update: "Change limits of running sandboxes",
   diff: "Show what a kept upper changes",
   rm: "Remove a kept upper, whoever owns its files",
   volume: "Keep, list and remove named volumes",
@@ -62,6 +64,8 @@ export const explainEntries = Object.entries<RunOption>(explainOptions).filter(
 );
 /** The options of `unshare`, all of which `run` has too. */
 export const unshareEntries = Object.entries<RunOption>(unshareOptions);
+/** The options of `update`, all of which `run` has too. */
+export const updateEntries = Object.entries<RunOption>(limitOptions);
 /** The options of each command of `sbx seccomp`. */
 export const seccompEntries = Object.entries(seccompCommands).map(
   ([name, { options }]) => [name, Object.entries<RunOption>(options)] as const,

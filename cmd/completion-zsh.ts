@@ -11,6 +11,7 @@ import {
   shells,
   spellings,
   unshareEntries,
+  updateEntries,
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
@@ -101,6 +102,12 @@ _sbx() {
         ${unshareEntries.flatMap(specs).join(" \\\n        ")} \\
         '--help[Show help]' \\
         '*:::command:_normal'
+      ;;
+    update)
+      _arguments -s -S \\
+        ${updateEntries.flatMap(specs).join(" \\\n        ")} \\
+        '--help[Show help]' \\
+        '*:sandbox:{compadd $XDG_RUNTIME_DIR/sbx/sandboxes/*(N:t)}'
       ;;
     diff) _arguments '*--lower=[What lies below]:lower:_directories' '--json[Print JSON]' '1:upper:_directories' ;;
     rm) _arguments '*:upper:_directories' ;;

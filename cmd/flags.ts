@@ -14,7 +14,7 @@ import { validate } from "../spec/validate.js";
 import { requestedFilter, securityOptions } from "./filter.js";
 import { specMounts } from "./mounts.js";
 import { networkKeys, sharesNetwork } from "./network-flags.js";
-import { type FlagName, type Flags, runOptions } from "./options.js";
+import { type FlagName, type Flags, type OptionTable, runOptions } from "./options.js";
 import {
   readCapabilities,
   readOomScoreAdj,
@@ -101,8 +101,12 @@ function refuseContradictions(flags: Flags): void {
     fail("--no-hosts", "cannot be given together with --add-host", "Leave one of them out");
   }
   if (flags.rm === false) fail("--no-rm", "a sandbox never outlives its command", "Leave it out");
-  for (const [name, option] of Object.entries(runOptions)) {
-    const conflicts = "conflicts" in option ? option.conflicts : [];
+  refuseConflicts(flags, runOptions);
+}
+
+/** Fails where options are given together that exclude each other by the table. */
+export function refuseConflicts(flags: Flags, table: OptionTable): void {
+  for (const [name, { conflicts = [] }] of Object.entries(table)) {
     const other = conflicts.find((each) => isGiven(flags, each));
     if (isGiven(flags, name) && other !== undefined) {
       fail(`--${name}`, `cannot be given together with --${other}`, "Leave one of them out");

@@ -23,6 +23,8 @@ export interface Sandbox {
   /** The ids inside, and which of the caller's own user namespace they are. */
   readonly uidMappings: readonly Mapping[];
   readonly gidMappings: readonly Mapping[];
+  /** The directory of its control group; absent where it has none. */
+  readonly cgroup?: string;
   readonly spec: Spec;
 }
 

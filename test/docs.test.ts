@@ -10,6 +10,7 @@ import {
   unshareOptions,
 } from "../cmd/options.js";
 import { asksForHelp, parseCommand, parseRun, parseWords } from "../cmd/parse.js";
+import { limitOptions } from "../cmd/resource-options.js";
 import { type SeccompCommand, seccompCommands } from "../cmd/seccomp-options.js";
 import { svg } from "../docs/svg.js";
 import { suite } from "./support/suite.js";
@@ -131,6 +132,8 @@ test("every command line in a document can be parsed", () => {
         assert.not.throws(() => parseRun(rest.slice(1), explainOptions), undefined, line);
       } else if (command === "unshare") {
         assert.not.throws(() => parseCommand(rest, unshareOptions), undefined, line);
+      } else if (command === "update") {
+        assert.not.throws(() => parseWords(rest, limitOptions), undefined, line);
       } else if (command === "seccomp") {
         const { options } = seccompCommands[rest[0] as SeccompCommand];
         assert.not.throws(() => parseWords(rest.slice(1), options), undefined, line);

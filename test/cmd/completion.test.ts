@@ -75,6 +75,12 @@ test.needs("bash", "bash completes commands and options", () => {
   assert.equal(bash("sbx completion f"), ["fish"]);
 });
 
+test.needs("bash", "bash completes what update takes", () => {
+  assert.equal(bash("sbx update --memory-r"), ["--memory-reservation"]);
+  assert.equal(bash("sbx update --shm"), []);
+  assert.equal(bash("sbx update a --cgroup-conf memory.o"), ["memory.oom.group=1"]);
+});
+
 test.needs("bash", "bash completes values, attached or not", () => {
   assert.equal(bash("sbx run --pid "), ["private", "host"]);
   assert.equal(bash("sbx run --pid=h"), ["host"]);

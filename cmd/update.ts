@@ -1,0 +1,53 @@
+/** `sbx update`: changes the limits of running sandboxes. */
+import { writeSync } from "node:fs";
+import { limitWrites, neededControllers } from "../cgroup/limits.js";
+import { refuseLimits } from "../cgroup/refuse.js";
+import { findDisk } from "../launch/disks.js";
+import { readUser } from "../launch/identity.js";
+import { readLimitFacts } from "../launch/limit-facts.js";
+import { findSandbox } from "../launch/records.js";
+import { callersRunDirectory } from "../launch/run-directory.js";
+import { updateLimits } from "../launch/update-limits.js";
+import { fail, SbxError, visible } from "../spec/error.js";
+import { validate } from "../spec/validate.js";
+import { refuseConflicts } from "./flags.js";
+import { parseWords } from "./parse.js";
+import { print } from "./print.js";
+import { readResources } from "./resource-flags.js";
+import { limitOptions } from "./resource-options.js";
+
+/** `argv` is what follows `update`. Gives 0, or 1 where some of the sandboxes could not be changed. */
+export async function update(argv: readonly string[]): Promise<number> {
+  const { flags, words: names } = parseWords(argv, limitOptions);
+  refuseConflicts(flags, limitOptions);
+  const resources = readResources(flags, findDisk);
+  if (resources === undefined) fail("update", "no limit is given", "See sbx update --help");
+  if (names.length === 0) fail("update", "no sandbox is named", "`sbx run --name` names one");
+  const facts = readLimitFacts(resources, readUser(process.env).uid);
+  for (const note of refuseLimits(resources, facts)) writeSync(2, `sbx: ${visible(note)}\n`);
+  const run = callersRunDirectory(process.env);
+  let status = 0;
+  for (const given of names) {
+    try {
+      const { name, spec, cgroup } = await findSandbox(run, given);
+      // Limits that contradict one another, or the rest of it.
+      validate({ ...spec, linux: { ...spec.linux, resources } });
+      const what = `update ${name}`;
+      if (cgroup === undefined) {
+        fail(what, "it has no control group", "Start it with a limit, or --cgroup-manager=auto");
+      }
+      updateLimits(
+        cgroup,
+        limitWrites(resources, facts),
+        neededControllers(resources, facts),
+        what,
+      );
+      print(`${name}\n`);
+    } catch (error) {
+      if (!(error instanceof SbxError)) throw error;
+      writeSync(2, `${error.message}\n`);
+      status = 1;
+    }
+  }
+  return status;
+}
