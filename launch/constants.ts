@@ -98,18 +98,33 @@ const numbers = {
   // linux/socket.h, asm-generic/socket.h
   AF_UNIX: 1,
   AF_INET: 2,
+  AF_INET6: 10,
   AF_NETLINK: 16,
   SOCK_STREAM: 1,
   SOCK_DGRAM: 2,
   SOCK_RAW: 3,
   SOCK_SEQPACKET: 5,
+  SOCK_NONBLOCK: 0o4000,
   SOCK_CLOEXEC: 0o2000000,
   SOL_SOCKET: 1,
+  SO_REUSEADDR: 2,
+  SO_RCVLOWAT: 18,
+  SO_RCVTIMEO: 20,
   SO_SNDTIMEO: 21,
   SCM_RIGHTS: 1,
+  MSG_PEEK: 2,
+  MSG_TRUNC: 0x20,
   MSG_DONTWAIT: 0x40,
   MSG_NOSIGNAL: 0x4000,
   MSG_CMSG_CLOEXEC: 0x40000000,
+  // linux/in.h, linux/in6.h
+  SOL_IP: 0,
+  IP_PKTINFO: 8,
+  IP_PKTOPTIONS: 9,
+  SOL_IPV6: 41,
+  IPV6_2292PKTOPTIONS: 6,
+  IPV6_V6ONLY: 26,
+  IPV6_RECVPKTINFO: 49,
   // linux/wait.h
   WNOHANG: 1,
   WUNTRACED: 2,
@@ -146,6 +161,7 @@ const numbers = {
   // linux/keyctl.h
   KEYCTL_JOIN_SESSION_KEYRING: 1,
   CLOCK_REALTIME: 0,
+  CLOCK_MONOTONIC: 1,
 } as const;
 
 export type ConstantName = keyof typeof numbers;
