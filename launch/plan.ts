@@ -3,6 +3,7 @@
  */
 
 import { planLoopback } from "../netns/loopback.js";
+import { planUplink } from "../netns/uplink.js";
 import { planEtc } from "../rootfs/etc.js";
 import { planMasks } from "../rootfs/masks.js";
 import { planMounts } from "../rootfs/mounts.js";
@@ -74,6 +75,7 @@ export function plan(spec: Spec, host: Host): Plan {
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
   const filter = planFilter(spec, host, sets.bounding, onlyIds(maps));
+  const uplink = planUplink(spec, host, maps);
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
 
   const becomeUser = [
@@ -103,6 +105,7 @@ export function plan(spec: Spec, host: Host): Plan {
     ),
     // Before the clone, so that who holds it is the monitor as well, and in the end nobody.
     ...volumeSteps(spec),
+    ...uplink.reserve,
     // The rootfs is found as the caller, with the caller's rights and the caller's view.
     ...root.prepare,
 
@@ -115,6 +118,8 @@ export function plan(spec: Spec, host: Host): Plan {
     ),
     // From outside, since only the caller's own uid may be mapped from within.
     step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+    // While it starts, the init puts the sandbox together.
+    ...uplink.start,
     ...root.serve,
     // What tells others of the sandbox comes when nothing outside can fail any more.
     ...recordSteps(spec, host, recordMembers(spec, maps)),
@@ -150,7 +155,7 @@ export function plan(spec: Spec, host: Host): Plan {
     ...mounts.staged,
     ...etc.staged,
     // Writes below /proc/sys come before it is made read-only.
-    ...sysctlSteps(spec, stagedAt),
+    ...sysctlSteps({ ...(stagedAt("/proc/sys") && uplink.sysctl), ...spec.linux.sysctl }, stagedAt),
     ...oomSteps(spec),
     ...masks.staged,
     ...terminalSteps(spec, user, mounts.stageOf),
@@ -159,6 +164,7 @@ export function plan(spec: Spec, host: Host): Plan {
     ...etc.attach,
     // Over the mounts that they may lie in.
     ...masks.others,
+    ...uplink.wait,
     // Last use of the host's mounts: its paths end here.
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
 
@@ -201,15 +207,17 @@ export function plan(spec: Spec, host: Host): Plan {
       ...maps.notes,
       ...userNotes,
       ...root.warnings,
+      ...uplink.warnings,
       ...root.notes,
       ...mounts.notes,
       ...etc.notes,
+      ...uplink.notes,
       ...sharingNotes(own),
       ...(host.run.path === null ? [`other commands will not find it: ${host.run.why}`] : []),
       ...adminNotes(sets),
       ...filter.notes,
     ],
-    warnings: root.warnings,
+    warnings: [...root.warnings, ...uplink.warnings],
     init: spec.sbx.init,
     statusFd,
   };

@@ -23,6 +23,7 @@ import { readLimitFacts } from "./limit-facts.js";
 import { parseMountinfo } from "./mountinfo.js";
 import { networkStore, readNetworks } from "./networks.js";
 import { runDirectory } from "./run-directory.js";
+import { readUplinks } from "./uplink-facts.js";
 
 export { type Blocker, userNamespaceBlocker } from "./blocker.js";
 
@@ -89,6 +90,7 @@ export function probe(
     },
     limits: resources === undefined ? null : readLimitFacts(resources, user.uid),
     networks: readNetworks(keys.network, networkStore(environment, user.home)),
+    uplinks: readUplinks(environment, files),
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
     run: runDirectory(
       environment,

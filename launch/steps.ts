@@ -42,8 +42,11 @@ export function nameSteps({ hostname, domainname }: Spec): Step[] {
 }
 
 /** `stagedAt` tells where a file below /proc lies on the stage. */
-export function sysctlSteps({ linux }: Spec, stagedAt: (path: string) => string | null): Step[] {
-  return Object.entries(linux.sysctl ?? {}).map(([key, text]) => {
+export function sysctlSteps(
+  sysctl: Readonly<Record<string, string>>,
+  stagedAt: (path: string) => string | null,
+): Step[] {
+  return Object.entries(sysctl).map(([key, text]) => {
     const path = `/proc/sys/${key.replaceAll(".", "/")}`;
     const staged = stagedAt(path);
     if (staged === null) fail(`set the sysctl ${key}`, "the sandbox has no /proc");

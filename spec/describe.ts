@@ -1,5 +1,5 @@
 /** What a step does, in words: printed by `explain`, and named by errors when the step fails. */
-import { type Action, assertNever, type MountFlag } from "./step.js";
+import { type Action, assertNever, type MountFlag, type PortRange } from "./step.js";
 
 export function describe(action: Action): string {
   switch (action.kind) {
@@ -75,6 +75,12 @@ export function describe(action: Action): string {
       return `set the domain name ${action.name}`;
     case "loopbackUp":
       return "bring up the loopback interface";
+    case "reservePorts":
+      return `publish ${describePorts(action.ports)}`;
+    case "startUplink":
+      return `start ${action.helper}`;
+    case "awaitUplink":
+      return `wait for ${action.helper}`;
     case "writeProc":
       return `write ${JSON.stringify(action.text)} to ${action.path}`;
     case "openTerminal":
@@ -114,6 +120,14 @@ function describeTidyFds({ preserved, statusFd }: Extract<Action, { kind: "tidyF
   if (preserved === 0 && statusFd === null) return "close all file descriptors but 0 to 2";
   const status = statusFd === null ? "" : ` and ${statusFd}`;
   return `keep file descriptors 0 to ${2 + preserved}${status}, close all others`;
+}
+
+/** `127.0.0.1:8080-8081/tcp`, the side of the host. */
+export function describePorts({ hostIp, hostPort, count, protocol }: PortRange): string {
+  if (hostPort === null) return `a free port${hostIp === null ? "" : ` of ${hostIp}`}, ${protocol}`;
+  const address = hostIp === null ? "" : hostIp.includes(":") ? `[${hostIp}]:` : `${hostIp}:`;
+  const last = count === 1 ? "" : `-${hostPort + count - 1}`;
+  return `port ${address}${hostPort}${last}/${protocol}`;
 }
 
 function describeMount({

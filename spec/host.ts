@@ -113,6 +113,23 @@ export interface LimitFacts {
   readonly files: Readonly<Record<string, readonly string[]>>;
 }
 
+/** What connects a network namespace with the host's network, as far as this machine has it. */
+export interface UplinkFacts {
+  /** As found in PATH, with those of its options that not every version has. */
+  readonly pasta: { readonly path: string; readonly options: readonly PastaOption[] } | null;
+  readonly slirp4netns: { readonly path: string } | null;
+  /** /dev/net/tun may be opened for reading and writing. */
+  readonly tun: boolean;
+  /** The kernel has IPv6. */
+  readonly ipv6: boolean;
+  /** Default routes: of IPv4 by its gateway, 0.0.0.0 for one that has none. */
+  readonly routes: { readonly ipv4: string | null; readonly ipv6: boolean };
+}
+
+/** Options that passt got after the version of Debian 12 (2023-03). */
+export const pastaOptions = ["map-guest-addr", "host-lo-to-ns-lo"] as const;
+export type PastaOption = (typeof pastaOptions)[number];
+
 /** Everything a plan depends on besides the spec. */
 export interface Host {
   readonly architecture: Architecture;
@@ -183,6 +200,7 @@ export interface Host {
   readonly limits: LimitFacts | null;
   /** Those of `sbx network create` that the sandbox is to be on. */
   readonly networks: readonly Network[];
+  readonly uplinks: UplinkFacts;
   /** A private directory on disk where a throw-away upper may be made. */
   readonly upperStore: string;
   readonly run: RunDirectory;

@@ -112,6 +112,46 @@ export interface Server {
   readonly squash: boolean;
 }
 
+/** The programs that connect a network namespace with the host's network, without privileges. */
+export const uplinkHelpers = ["pasta", "slirp4netns"] as const;
+export type UplinkHelper = (typeof uplinkHelpers)[number];
+
+/** Consecutive ports of the host's, forwarded to as many of the sandbox's. */
+export interface PortRange {
+  readonly protocol: "tcp" | "udp";
+  /** Null: all addresses, of both kinds where the host has IPv6. */
+  readonly hostIp: string | null;
+  /** Null: one that is free, found at each start; `count` is 1 then. */
+  readonly hostPort: number | null;
+  readonly containerPort: number;
+  readonly count: number;
+}
+
+/** A piece of a word that is put together at run time. */
+export type UplinkPiece =
+  | string
+  /** The pid of a process in the namespaces that are to be connected, in decimal. */
+  | { readonly kind: "target" }
+  /** The pid of who starts the helper, and the fd of a pipe that ends with it. */
+  | { readonly kind: "starter" }
+  | { readonly kind: "starterFd" }
+  /** The first host port of the range with that index. */
+  | { readonly kind: "hostPort"; readonly range: number };
+
+/** What a helper is started with, and asked for once it is ready. */
+export interface Uplink {
+  readonly helper: UplinkHelper;
+  /** Absolute. */
+  readonly program: string;
+  /** Its words without the name. It says on fd 0 that it is ready. */
+  readonly words: readonly (readonly UplinkPiece[])[];
+  readonly ports: readonly PortRange[];
+  /** Requests to its socket, each a JSON object, once it is ready. */
+  readonly requests: readonly (readonly UplinkPiece[])[];
+  /** Where that socket is, followed by the pid of who starts the helper. Null where there is none. */
+  readonly socket: string | null;
+}
+
 export type Action =
   /** Makes fds 0 to 2 open and closes all others but the first `preserved` after them and `statusFd`. */
   | { readonly kind: "tidyFds"; readonly preserved: number; readonly statusFd: number | null }
@@ -281,6 +321,17 @@ export type Action =
   | { readonly kind: "sethostname"; readonly name: string }
   | { readonly kind: "setdomainname"; readonly name: string }
   | { readonly kind: "loopbackUp" }
+  /** Finds out, by binding them, that the host's ports can be had; they are held until the helper takes them. */
+  | {
+      readonly kind: "reservePorts";
+      readonly range: number;
+      readonly ports: PortRange;
+      readonly ipv6: boolean;
+    }
+  /** Starts what connects the sandbox's network namespace with the host's network. */
+  | ({ readonly kind: "startUplink" } & Uplink)
+  /** Waits until it is ready. */
+  | { readonly kind: "awaitUplink"; readonly helper: UplinkHelper }
   /** An empty session keyring, in place of the caller's with the keys in it: keyrings(7). */
   | { readonly kind: "joinKeyring" }
   /** Nobody inside can trace the process or read its memory. */

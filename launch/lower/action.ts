@@ -11,6 +11,7 @@ import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { attach, bindSource, lockVolume, openAnchors, openSource } from "./attach.js";
 import { chownTree } from "./chown.js";
+import { awaitUplink, connect } from "./connect.js";
 import { type Context, octal, regularFile, s, words32, words64 } from "./context.js";
 import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
@@ -28,6 +29,7 @@ import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
 import { openNetlink, tellKernel } from "./netlink.js";
 import { watchOwners } from "./owners.js";
+import { reservePorts } from "./ports.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { enterWorkdir } from "./resolve.js";
 import { loadFilter } from "./seccomp.js";
@@ -143,6 +145,12 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>) {
     case "sethostname":
     case "setdomainname":
       return b.must(action.kind, [b.text(action.name), Buffer.byteLength(action.name)]);
+    case "reservePorts":
+      return reservePorts(c, action);
+    case "startUplink":
+      return connect(c, action);
+    case "awaitUplink":
+      return awaitUplink(c);
     case "loopbackUp":
       return loopbackUp(c);
     case "joinKeyring":

@@ -81,6 +81,8 @@ export const s = {
   terminalFd: slot("terminalFd"),
   /** The pipe that fuse-overlayfs writes its messages to. */
   serverSaid: slot("serverSaid"),
+  /** The same of pasta or slirp4netns. */
+  uplinkSaid: slot("uplinkSaid"),
 } as const;
 
 /** Kinds of message on the control socket. */
@@ -120,6 +122,10 @@ export const pseudoErrno = {
   serverEnded: 1005,
   /** A sandbox of that name is running. */
   nameTaken: 1006,
+  /** pasta or slirp4netns ended while it was waited for. */
+  uplinkEnded: 1007,
+  /** slirp4netns would not forward a port. */
+  portRefused: 1008,
 } as const;
 
 export function context(plan: Plan): Context {

@@ -49,6 +49,7 @@ const told: readonly string[] = [
   "EUSERS",
   "EOPNOTSUPP",
   "EAFNOSUPPORT",
+  "EADDRINUSE",
   "EADDRNOTAVAIL",
   "ENOTCONN",
   "ECONNABORTED",
@@ -79,6 +80,8 @@ export function errnoSubroutine(c: Context): void {
     [pseudoErrno.notNull, "/dev/null of this machine is not the null device (1:3)"] as const,
     [pseudoErrno.otherType, "one is a directory, the other is not"] as const,
     [pseudoErrno.serverEnded, "it ended, and with it all files of the sandbox"] as const,
+    [pseudoErrno.uplinkEnded, "it ended before it was ready"] as const,
+    [pseudoErrno.portRefused, "it does not forward one of the ports"] as const,
     [pseudoErrno.nameTaken, "a sandbox of that name is running"] as const,
   ];
   b.comment("append what toldErrno stands for");

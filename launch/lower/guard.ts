@@ -7,6 +7,7 @@ import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { type Context, s } from "./context.js";
 import { leaveCaller } from "./fds.js";
+import { closePorts } from "./ports.js";
 
 const guardPid = slot("guardPid");
 const guardRead = slot("guardRead");
@@ -39,6 +40,7 @@ export function startGuard(c: Context): void {
   b.failTo("guard.end");
   b.must("close", [guardWrite]);
   leaveCaller(c);
+  closePorts(c);
   b.comment("first the pid of PID 1, as the monitor sees it; then the pipe's end");
   b.must("read", [guardRead, memory.scratch, 8], bytes);
   b.branch(bytes, "ne", 8, "guard.end");

@@ -9,6 +9,7 @@ import { leaveGuard } from "./guard.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
 import { maskSubroutines } from "./masks.js";
+import { closePorts } from "./ports.js";
 import { resolveSubroutine } from "./resolve.js";
 import { leaveServer } from "./server.js";
 import { leaveFailure } from "./shared.js";
@@ -40,6 +41,7 @@ export function lowerInit(c: Context): void {
   b.must("close", [s.releaseWrite]);
   leaveGuard(c);
   leaveServer(c);
+  closePorts(c);
   b.must("close", [s.signalFd]);
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
   b.comment("wait for the id maps; the end of the pipe means that the monitor is dead");

@@ -9,10 +9,12 @@ import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, minus, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
+import { leaveUplink } from "./connect.js";
 import { type Context, s, scratchSize } from "./context.js";
 import { takeEntry } from "./dirents.js";
 import { leaveCaller } from "./fds.js";
 import { leaveGuard } from "./guard.js";
+import { closePorts } from "./ports.js";
 import { compose } from "./text.js";
 
 const storeFd = slot("storeFd");
@@ -100,6 +102,8 @@ export function startJanitor(c: Context): void {
   b.must("setns", [namespace, k("CLONE_NEWUSER")]);
   leaveCaller(c);
   leaveGuard(c);
+  leaveUplink(c);
+  closePorts(c);
   for (const fd of [s.releaseWrite, s.controlOutside, s.signalFd]) b.must("close", [fd]);
   b.failTo("janitor.end");
   b.must("write", [readyWrite, b.text("!"), 1]);

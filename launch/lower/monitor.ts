@@ -5,12 +5,21 @@
  */
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
+import {
+  checkUplink,
+  connectState,
+  endUplink,
+  takeUplink,
+  tellOfUplink,
+  watchUplink,
+} from "./connect.js";
 import { type Context, s } from "./context.js";
 import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
 import { dismissGuard } from "./guard.js";
 import { awaitJanitor } from "./janitor.js";
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
 import { events, pollTable } from "./poll.js";
+import { portState } from "./ports.js";
 import { removeRecord } from "./record.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
 import { exitStatus, reportFailure, tellStatus } from "./report.js";
@@ -30,6 +39,8 @@ export function initialState(c: Context): void {
   b.set(initStatus, 0);
   controlState(c);
   ownersState(c);
+  connectState(c);
+  portState(c);
   if (!terminal) return;
   b.set(s.terminalFd, -1);
   b.set(t.ptyFd, -1);
@@ -50,8 +61,9 @@ export function monitorLoop(c: Context): void {
   poll.watch("signal", s.signalFd, k("POLLIN"));
   poll.watch("control", s.controlOutside, k("POLLIN"));
   watchListener(poll);
+  watchUplink(poll);
   if (relay !== null) watchRelay(c, relay, poll, timeout);
-  poll.wait(relay === null ? 3 : 6, timeout);
+  poll.wait(relay === null ? 4 : 7, timeout);
 
   const noControl = b.fresh("poll");
   poll.happened("control");
@@ -60,6 +72,7 @@ export function monitorLoop(c: Context): void {
   b.label(noControl);
   if (relay !== null) moveBytes(c, relay, poll);
   answerOwners(c, poll);
+  takeUplink(c, poll);
   poll.happened("signal");
   b.branch(events, "eq", 0, "monitor.loop");
   b.ignore("it was ready", "read", [s.signalFd, memory.signal, 128]);
@@ -96,8 +109,13 @@ function handleSignal(c: Context): void {
 
   b.label("monitor.reap");
   b.attempt("wait4", [-1, memory.status, k("WNOHANG"), 0], pid);
-  b.branch(pid, "le", 0, "monitor.loop");
+  const someone = b.fresh("reap");
+  b.branch(pid, "gt", 0, someone);
+  tellOfUplink(c);
+  b.jump("monitor.loop");
+  b.label(someone);
   checkServer(c, pid);
+  checkUplink(c, pid);
   b.branch(pid, "ne", s.initPid, "monitor.reap");
   b.load(4, initStatus, memory.status);
 }
@@ -119,6 +137,7 @@ function finish(c: Context, relay: Relay | null): void {
   }
   tellOfOwners(c);
   dismissGuard(c);
+  endUplink(c);
   awaitServer(c, true);
   awaitJanitor(c);
   removeRecord(c);
@@ -162,6 +181,7 @@ export function monitorFailure(c: Context): void {
   b.set(failure.step, s.step);
   b.set(failure.errno, s.errno);
   dismissGuard(c);
+  endUplink(c);
   awaitServer(c, false);
   awaitJanitor(c);
   removeRecord(c);

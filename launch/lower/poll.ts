@@ -3,7 +3,15 @@ import { slot } from "../builder.js";
 import type { Constant, Slot } from "../ir.js";
 import type { Context } from "./context.js";
 
-const places = { signal: 0, control: 1, owners: 2, stdin: 3, pty: 4, stdout: 5 } as const;
+const places = {
+  signal: 0,
+  control: 1,
+  owners: 2,
+  uplink: 3,
+  stdin: 4,
+  pty: 5,
+  stdout: 6,
+} as const;
 export type Place = keyof typeof places;
 
 /** What `happened` has found, a mask of POLLIN and so on; 0 where nothing has. */

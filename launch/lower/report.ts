@@ -11,7 +11,7 @@ import type { Address, Slot, Value } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { appendErrno } from "./errnos.js";
 import { found, lookup, lookupTable } from "./lookup.js";
-import { appendServerSaid } from "./said.js";
+import { appendSaid } from "./said.js";
 import { failure } from "./shared.js";
 import { append, compose, writeText } from "./text.js";
 
@@ -43,7 +43,7 @@ export function reportFailure(c: Context, to: Slot): void {
   appendCommand(c);
   append(c, [b.text(": ")]);
   appendErrno(c, failure.errno);
-  appendServerSaid(c, failure.step);
+  appendSaid(c, failure.step);
   const written = b.fresh("report");
   b.branch(hint, "eq", 0, written);
   append(c, [b.text(". "), { string: hint }]);

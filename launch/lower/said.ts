@@ -1,18 +1,28 @@
-/** The words of fuse-overlayfs, for the report of its failure. */
+/** The words of fuse-overlayfs, pasta and slirp4netns, for the report of a failure of theirs. */
+import type { Action } from "../../spec/step.js";
 import { slot } from "../builder.js";
 import type { Slot } from "../ir.js";
 import { type Context, s } from "./context.js";
 import { append } from "./text.js";
 
-/** What fuse-overlayfs said, in brackets and on one line, if a step of its own failed. */
-export function appendServerSaid(c: Context, failedStep: Slot): void {
+/** Whose words explain a step. */
+const speakers: Partial<Record<Action["kind"], Slot>> = {
+  serveOverlay: s.serverSaid,
+  mountServed: s.serverSaid,
+  startUplink: s.uplinkSaid,
+};
+
+/** What a helper said, in brackets and on one line, if a step of its own failed. */
+export function appendSaid(c: Context, failedStep: Slot): void {
   const { b, plan } = c;
-  const steps = plan.steps.flatMap(({ action: { kind } }, number) =>
-    kind === "serveOverlay" || kind === "mountServed" ? [number] : [],
-  );
+  const steps = plan.steps.flatMap(({ action }, number) => {
+    const from = speakers[action.kind];
+    return from === undefined ? [] : [{ number, from }];
+  });
   if (steps.length === 0) return;
   const size = 1024;
-  const said = b.buffer("serverSaid", size);
+  const said = b.buffer("helperSaid", size);
+  const pipe = slot("saidPipe");
   const end = b.fresh("said");
   const own = b.fresh("said");
   const next = b.fresh("said");
@@ -20,10 +30,13 @@ export function appendServerSaid(c: Context, failedStep: Slot): void {
   const length = slot("saidLength");
   const place = slot("saidPlace");
   const letter = slot("saidLetter");
-  for (const number of steps) b.branch(failedStep, "eq", number, own);
+  for (const { number, from } of steps) {
+    b.set(pipe, from);
+    b.branch(failedStep, "eq", number, own);
+  }
   b.jump(end);
   b.label(own);
-  b.attempt("read", [s.serverSaid, said, size - 1], length);
+  b.attempt("read", [pipe, said, size - 1], length);
   b.branch(length, "le", 0, end);
   b.alu("add", length, length, said);
   b.set(place, said);

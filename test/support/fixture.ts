@@ -55,6 +55,13 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     fuse: { device: true, overlayfs: "/usr/bin/fuse-overlayfs" },
     limits: null,
     networks: [],
+    uplinks: {
+      pasta: { path: "/usr/bin/pasta", options: [] },
+      slirp4netns: { path: "/usr/bin/slirp4netns" },
+      tun: true,
+      ipv6: true,
+      routes: { ipv4: "192.0.2.1", ipv6: false },
+    },
     upperStore: "/home/alice/.cache/sbx/uppers",
     run: { path: "/run/user/1000/sbx", base: "/run/user/1000" },
     ...overrides,

@@ -1,0 +1,78 @@
+/**
+ * slirp4netns (https://github.com/rootless-containers/slirp4netns): a TCP/IP stack of its own between
+ * the sandbox and sockets of the host's. Facts are from slirp4netns(1) 1.2.0, and its runs.
+ */
+import type { Host } from "../spec/host.js";
+import type { NetworkKeys } from "../spec/network.js";
+import type { PortRange, Uplink, UplinkPiece } from "../spec/step.js";
+import { ipv6Only } from "./ports.js";
+
+/** Its own forwarder of queries: slirp4netns(1), DESCRIPTION. */
+export const slirpDns = "10.0.2.3";
+
+/** What it has to know of the sandbox. */
+export interface SlirpNeeds {
+  /** Uid 0 and gid 0 exist inside. */
+  readonly rootMapped: boolean;
+  readonly ownPids: boolean;
+}
+
+/** Null where it can be started, else why not. */
+export function slirpRefusal(
+  { uplinks: { slirp4netns, tun }, run }: Host,
+  ports: readonly PortRange[],
+  { rootMapped, ownPids }: SlirpNeeds,
+): string | null {
+  if (slirp4netns === null) return "slirp4netns was not found in PATH or /usr/bin";
+  if (!tun) return "slirp4netns: /dev/net/tun cannot be opened";
+  if (!rootMapped) return "slirp4netns confines itself as root inside, and there is none";
+  // It is a process of the sandbox's user namespace, and can be traced.
+  if (!ownPids) return "slirp4netns would be seen by the command, which shares the host's pids";
+  if (ports.length > 0 && run.path === null)
+    return `slirp4netns publishes ports by a socket, for which there is no place: ${run.why}`;
+  const [unreachable] = ipv6Only(ports);
+  return unreachable === undefined
+    ? null
+    : `slirp4netns forwards no IPv6 ports, and ${unreachable} is one`;
+}
+
+export function planSlirp(keys: NetworkKeys, host: Host, ports: readonly PortRange[]): Uplink {
+  const { slirp4netns, routes } = host.uplinks;
+  const socket = ports.length === 0 ? null : `${host.run.path}/slirp4netns-`;
+  return {
+    helper: "slirp4netns",
+    program: slirp4netns?.path ?? "slirp4netns",
+    words: [
+      ["--configure"],
+      ["--mtu=65520"],
+      ["--enable-sandbox"],
+      ["--enable-seccomp"],
+      ...(keys.hostLoopback === true ? [] : [["--disable-host-loopback"]]),
+      ...(routes.ipv6 ? [["--enable-ipv6"]] : []),
+      ["--ready-fd=0"],
+      ["--exit-fd=", { kind: "starterFd" }],
+      ...(socket === null ? [] : [["--api-socket=", socket, { kind: "starter" } as const]]),
+      [{ kind: "target" }],
+      ["tap0"],
+    ],
+    ports,
+    requests: ports.flatMap((range, index) => requestsOf(range, index)),
+    socket,
+  };
+}
+
+/** One for each port: slirp4netns(1), "API SOCKET". */
+function requestsOf(range: PortRange, index: number): UplinkPiece[][] {
+  return Array.from({ length: range.count }, (_, place): UplinkPiece[] => [
+    `{"execute":"add_hostfwd","arguments":{"proto":"${range.protocol}","host_addr":"${range.hostIp ?? "0.0.0.0"}","host_port":`,
+    range.hostPort === null ? { kind: "hostPort", range: index } : `${range.hostPort + place}`,
+    `,"guest_port":${range.containerPort + place}}}`,
+  ]);
+}
+
+/** What cannot be had with it. */
+export function slirpNotes(ports: readonly PortRange[]): string[] {
+  return ports.some(({ hostIp }) => hostIp === null)
+    ? ["ports are published on IPv4 alone: slirp4netns forwards no others"]
+    : [];
+}

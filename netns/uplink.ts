@@ -1,0 +1,152 @@
+/**
+ * The sandbox's own way out: pasta, else slirp4netns, which is decided by what the machine has, so that
+ * the plan says it and a launch tries nothing in vain.
+ */
+import { fail } from "../spec/error.js";
+import type { Host } from "../spec/host.js";
+import type { NetworkKeys } from "../spec/network.js";
+import type { Mapping, Spec } from "../spec/spec.js";
+import {
+  assertNever,
+  type PortRange,
+  type Step,
+  type Uplink,
+  type UplinkHelper,
+  uplinkHelpers,
+} from "../spec/step.js";
+import { pastaNotes, pastaRefusal, planPasta } from "./pasta.js";
+import { rangesOf, reserveSteps } from "./ports.js";
+import { planSlirp, type SlirpNeeds, slirpNotes, slirpRefusal } from "./slirp4netns.js";
+
+/** What of the id maps counts here. */
+export interface UplinkIds {
+  readonly rootMapped: boolean;
+  readonly gidMappings: readonly Mapping[];
+}
+
+export interface UplinkPlan {
+  /** For the monitor before anything is cloned, for it once there are namespaces, and for the init. */
+  readonly reserve: readonly Step[];
+  readonly start: readonly Step[];
+  readonly wait: readonly Step[];
+  /** What is to be set in the sandbox's network namespace. */
+  readonly sysctl: Readonly<Record<string, string>>;
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+const none: UplinkPlan = {
+  reserve: [],
+  start: [],
+  wait: [],
+  sysctl: {},
+  notes: [],
+  warnings: [],
+};
+
+/** Throws an `SbxError` where what was asked for cannot be had. */
+export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
+  const keys = spec.sbx.network;
+  if (keys === undefined) return none;
+  const ports = rangesOf(keys.ports ?? []);
+  const needs = {
+    rootMapped: ids.rootMapped,
+    ownPids: spec.linux.namespaces.some(({ type }) => type === "pid"),
+  };
+  const { helper, reasons } = chooseHelper(keys, host, ports, needs);
+  if (helper === null) {
+    return reasons.length === 0
+      ? none
+      : { ...none, warnings: [`there is no network: ${reasons.join("; ")}. ${install}`] };
+  }
+  const uplink = planners[helper](keys, host, ports);
+  return {
+    reserve: reserveSteps(ports, host.uplinks),
+    start: [
+      ...(uplink.socket === null ? [] : [socketDirectory(host)]),
+      {
+        role: "monitor",
+        phase: "network",
+        action: { kind: "startUplink", ...uplink },
+        hints: { any: "`sbx check` tells what this machine has; --network=none does without" },
+      },
+    ],
+    wait: [{ role: "init", phase: "network", action: { kind: "awaitUplink", helper } }],
+    sysctl: { "net.ipv4.ping_group_range": pingGroups(ids.gidMappings) },
+    notes: [
+      `the network is connected by ${helper}${reasons.length === 0 ? "" : `: ${reasons.join("; ")}`}`,
+      ...(helper === "pasta" ? pastaNotes(host, ports) : slirpNotes(ports)),
+    ],
+    warnings: [],
+  };
+}
+
+/** How one is got. The name of the package is the same in Debian, Fedora, Arch, Alpine and openSUSE. */
+const install =
+  "Install passt, as root, from the package of that name; --network=none says that none is wanted";
+
+const socketDirectory = ({ run }: Host): Step => ({
+  role: "monitor",
+  phase: "network",
+  action: { kind: "mkdir", path: run.path ?? "", mode: 0o700 },
+});
+
+const planners = { pasta: planPasta, slirp4netns: planSlirp } as const satisfies Record<
+  UplinkHelper,
+  (keys: NetworkKeys, host: Host, ports: readonly PortRange[]) => Uplink
+>;
+
+/** `reasons` stand against those before the one that is taken; without any there is nothing to be connected. */
+function chooseHelper(
+  { from, ports: published = [] }: NetworkKeys,
+  host: Host,
+  ports: readonly PortRange[],
+  needs: SlirpNeeds,
+): { helper: UplinkHelper | null; reasons: readonly string[] } {
+  switch (from.mode) {
+    case "pasta":
+    case "slirp4netns":
+    case "auto": {
+      const reasons: string[] = [];
+      for (const helper of from.mode === "auto" ? uplinkHelpers : [from.mode]) {
+        const why = helper === "pasta" ? pastaRefusal(host) : slirpRefusal(host, ports, needs);
+        if (why === null) return { helper, reasons };
+        reasons.push(why);
+      }
+      if (from.mode !== "auto") {
+        fail(
+          `connect the network with ${from.mode}`,
+          reasons.join("; "),
+          host.uplinks.tun
+            ? "Leave it to --network=auto; `sbx check` tells what is missing"
+            : "Make it open to all, as root: modprobe tun; chmod 0666 /dev/net/tun",
+        );
+      }
+      if (published.length > 0) fail("publish ports", reasons.join("; "), install);
+      return { helper: null, reasons };
+    }
+    case "none":
+    case "host":
+    case "networks":
+    case "sandbox":
+    case "path":
+      return { helper: null, reasons: [] };
+    default:
+      return assertNever(from);
+  }
+}
+
+/**
+ * Who may send pings without a raw socket: icmp(7). The kernel compares the host's ids, of which it
+ * wants the lower one first, and the ids inside are to be in that order too.
+ */
+export function pingGroups(mappings: readonly Mapping[]): string {
+  const byHost = mappings.toSorted((a, b) => a.hostID - b.hostID);
+  const [lowest, highest] = [byHost[0], byHost.at(-1)];
+  if (lowest === undefined || highest === undefined) return "1 0";
+  const [from, to] = [lowest.containerID, highest.containerID + highest.size - 1];
+  if (from <= to) return `${from} ${to}`;
+  // Then those of the longest line.
+  const [{ containerID, size } = lowest] = mappings.toSorted((a, b) => b.size - a.size);
+  return `${containerID} ${containerID + size - 1}`;
+}
