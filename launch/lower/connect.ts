@@ -31,6 +31,7 @@ export function connectState(c: Context): void {
 export function connect(c: Context, action: Uplink): void {
   const leave = () => {
     leaveGuard(c);
+    closePorts(c);
     for (const fd of [s.releaseWrite, s.controlOutside, s.signalFd]) c.b.must("close", [fd]);
   };
   startUplink(c, action, s.initPid, { leave, failTo: "monitor.fail" });
