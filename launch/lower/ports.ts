@@ -10,7 +10,6 @@ import { at, slot } from "../builder.js";
 import { k, minus } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
 import { type Context, failWithResult, s } from "./context.js";
-import type { Piece } from "./text.js";
 
 type Reserve = Extract<Action, { kind: "reservePorts" }>;
 
@@ -152,18 +151,30 @@ export function closePorts(c: Context): void {
   b.label(end);
 }
 
-/** For the record of a running sandbox: `"ports":[…],`, nothing where none is published. */
-export function portPieces(c: Context): Piece[] {
-  const { b } = c;
+/** For the record of a running sandbox: its ports, each as spec/network.ts has them, with its number. */
+export function portFact(c: Context): readonly [string, ...(string | { decimal: Slot })[]] | null {
   const all = reservations(c);
-  if (all.length === 0) return [];
-  const entries = all.flatMap(({ range, ports }, index) => {
-    const number = slot(`hostPort${range}`);
-    loadHostPort(c, range, number);
-    const { protocol, hostIp, containerPort, count } = ports;
-    const rest = JSON.stringify({ containerPort, count, protocol, hostIp }).slice(1);
-    const comma = index === 0 ? "" : ",";
-    return [b.text(`${comma}{"hostPort":`), { decimal: number }, b.text(`,${rest}`)];
-  });
-  return [b.text('"ports":['), ...entries, b.text("],")];
+  if (all.length === 0) return null;
+  const entries = all.flatMap(({ range, ports }) =>
+    Array.from({ length: ports.count }, (_, place) => entryOf(c, range, ports, place)),
+  );
+  const listed = entries.flatMap((entry, index) => (index === 0 ? entry : [",", ...entry]));
+  return ["ports", "[", ...listed, "]"];
+}
+
+function entryOf(
+  c: Context,
+  range: number,
+  { protocol, hostIp, hostPort, containerPort }: PortRange,
+  place: number,
+): (string | { decimal: Slot })[] {
+  const known = {
+    protocol,
+    ...(hostIp !== null && { hostIp }),
+    containerPort: containerPort + place,
+  };
+  if (hostPort !== null) return [JSON.stringify({ ...known, hostPort: hostPort + place })];
+  const number = slot(`hostPort${range}`);
+  loadHostPort(c, range, number);
+  return [`${JSON.stringify(known).slice(0, -1)},"hostPort":`, { decimal: number }, "}"];
 }

@@ -14,6 +14,7 @@ import { k, minus, noFollow } from "../constants.js";
 import type { Address, Value } from "../ir.js";
 import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
 import { appendErrno } from "./errnos.js";
+import { portFact } from "./ports.js";
 import { append, compose, type Piece, textLength, writeText } from "./text.js";
 
 /** JSON text that is put together at run time. */
@@ -24,7 +25,9 @@ type JsonPiece = string | Exclude<Piece, Address>;
  * value; null where the plan has nothing of the kind. The parts of the program that know them are
  * listed here; each is asked once, in the monitor, after all of its steps.
  */
-const facts: readonly ((c: Context) => readonly [key: string, ...value: JsonPiece[]] | null)[] = [];
+const facts: readonly ((c: Context) => readonly [key: string, ...value: JsonPiece[]] | null)[] = [
+  portFact,
+];
 
 /** The address of the sandbox's name, which is also that of its record. */
 export const sandboxName = slot("sandboxName");
