@@ -102,8 +102,12 @@ function limit(change: Change, { file, text, otherwise }: LimitWrite): void {
     return;
   }
   if (file === "memory.max") makeRoom(change, text);
-  if (before !== null) undo.push(() => write(directory, file, earlierText(before, text)));
+  // A set of CPUs or nodes cannot be emptied again while somebody is in the group: kernel/cgroup/cpuset.c.
+  const effective = before?.trim() === "" ? readOrNull(directory, `${file}.effective`) : null;
   attempt(change, directory, file, text);
+  if (before !== null) {
+    undo.push(() => write(directory, file, effective ?? earlierText(before, text)));
+  }
   const kept = before === null ? null : keptInstead(file, text, read(directory, file));
   if (kept !== null) fail(`${what}: write ${text} to ${file}`, `the kernel made ${kept} of it`);
 }
