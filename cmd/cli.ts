@@ -1,14 +1,20 @@
 /** Every command but a plain `run`, and all help: the only file that loads yargs. */
 import { readFileSync } from "node:fs";
-import yargs from "yargs";
+import yargs, { type Argv } from "yargs";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
-import { commands, completionScript, type Shell, shells, volumeCommands } from "./completion.js";
+import {
+  commands,
+  completionScript,
+  families,
+  type Shell,
+  shells,
+  volumeCommands,
+} from "./completion.js";
 import { explainOptions, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { print } from "./print.js";
 import { limitOptions } from "./resource-options.js";
-import { seccompCommands } from "./seccomp-options.js";
 
 /** Carries the command line out, and gives the exit status. */
 export async function cli(argv: readonly string[]): Promise<number> {
@@ -141,11 +147,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
       },
     )
     .command("seccomp", commands.seccomp, (y) => {
-      for (const [name, { words, describe, options }] of Object.entries(seccompCommands)) {
-        y.command(`${name} ${words}`, describe, (each) =>
-          each.usage(`$0 seccomp ${name} [options] ${words}\n\n${describe}.`).options(options),
-        );
-      }
+      withCommands(y, "seccomp");
       y.usage(
         "$0 seccomp COMMAND\n\nProfiles in the form of podman, docker or an OCI config.json. FILE may be - for\nstandard input, or default, the profile that sbx run takes.",
       )
@@ -154,6 +156,22 @@ export async function cli(argv: readonly string[]): Promise<number> {
         .example("$0 seccomp explain clone 0x10000000", "why a call is refused")
         .example("$0 seccomp diff default profile.json", "what either allows more");
     })
+    .command("network", commands.network, (y) => {
+      withCommands(y, "network");
+      y.usage(
+        "$0 network COMMAND\n\nNetworks on which sandboxes reach one another by name: sbx run --network=NAME.",
+      )
+        .example("$0 network create lab", "with a subnet that is free")
+        .example("$0 network create --internal --ipv6 quiet", "without a way out")
+        .example("$0 network inspect lab", "its addresses, and who is on it");
+    })
+    .command("port <sandbox> [port]", commands.port, (y) =>
+      y
+        .usage(
+          "$0 port SANDBOX [PORT[/PROTOCOL]]\n\nShows at which ports of this machine those of a running sandbox are reached.",
+        )
+        .example("$0 port web 80", "as 0.0.0.0:8080"),
+    )
     .command(
       "completion <shell>",
       commands.completion,
@@ -178,6 +196,15 @@ export async function cli(argv: readonly string[]): Promise<number> {
     })
     .parseAsync(words);
   return status;
+}
+
+/** The help of the commands that a command has; each parses its own words. */
+function withCommands(y: Argv, family: keyof typeof families): void {
+  for (const [name, { words, describe, options }] of Object.entries(families[family])) {
+    y.command(`${name} ${words}`, describe, (each) =>
+      each.usage(`$0 ${family} ${name} [options] ${words}\n\n${describe}.`).options(options),
+    );
+  }
 }
 
 /**

@@ -3,11 +3,12 @@ import {
   commands,
   entries,
   explainEntries,
+  families,
+  familyEntries,
   isToggle,
   negation,
   networkWords,
   quoted,
-  seccompEntries,
   shells,
   spellings,
   unshareEntries,
@@ -53,17 +54,21 @@ export function bashScript(): string {
   const cases = valued.map(
     ([name, option]) => `    ${spellings(name, option).join("|")}) ${valueAction(option)} ;;`,
   );
-  const seccompNames = seccompEntries.map(
-    ([command, options]) =>
-      `        ${command}) names=${quoted([...namesOf(options), "--help"].join(" "))} ;;`,
+  const familyNames = familyEntries.map(
+    ({ path, options, takes }) =>
+      `        '${path}') names=${quoted([...namesOf(options), "--help"].join(" "))} takes=${takes ?? "nothing"} ;;`,
   );
-  const seccompCases = seccompEntries.flatMap(([command, options]) =>
+  const familyCases = familyEntries.flatMap(({ path, options }) =>
     options
       .filter(([, option]) => !isToggle(option))
       .map(([name, option]) => {
-        const patterns = spellings(name, option).map((each) => `${command}:${each}`);
+        const patterns = spellings(name, option).map((each) => `'${path} ${each}'`);
         return `    ${patterns.join("|")}) ${valueAction(option)} ;;`;
       }),
+  );
+  const familyCommands = Object.entries(families).map(
+    ([family, all]) =>
+      `          ${family}) COMPREPLY=($(compgen -W ${quoted(Object.keys(all).join(" "))} -- "$cur")) ;;`,
   );
   const takesValue = valued.flatMap(([name, option]) => spellings(name, option)).join("|");
   return `# bash completion for sbx; install it as ~/.local/share/bash-completion/completions/sbx
@@ -86,9 +91,9 @@ ${cases.join("\n")}
     *) return 1 ;;
   esac
 }
-_sbx_seccomp_value() {
-  case "\${words[2]}:$1" in
-${seccompCases.join("\n")}
+_sbx_family_value() {
+  case "\${words[1]} \${words[2]} $1" in
+${familyCases.join("\n")}
     *) return 1 ;;
   esac
 }
@@ -104,7 +109,7 @@ _sbx_trim() {
   if [[ \${COMPREPLY[*]} == *= ]]; then compopt -o nospace; fi
 }
 _sbx() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} line=\${COMP_LINE:0:COMP_POINT} word prev= i=1 names=${quoted(names)}
+  local cur=\${COMP_WORDS[COMP_CWORD]} line=\${COMP_LINE:0:COMP_POINT} word takes prev= i=1 names=${quoted(names)}
   local -a words=()
   # bash splits at = and :, which belong to the words here.
   read -r -a words <<<"$line"
@@ -167,24 +172,28 @@ _sbx() {
       COMPREPLY=($(compgen -W '--json --help' -- "$cur"))
       return
       ;;
-    seccomp)
+    ${Object.keys(families).join(" | ")})
       if ((last == 2)); then
-        COMPREPLY=($(compgen -W ${quoted(seccompEntries.map(([name]) => name).join(" "))} -- "$cur"))
+        case "\${words[1]}" in
+${familyCommands.join("\n")}
+        esac
         return
       fi
-      case "\${words[2]}" in
-${seccompNames.join("\n")}
+      case "\${words[1]} \${words[2]}" in
+${familyNames.join("\n")}
         *) return ;;
       esac
       if [[ $whole == --*=* ]]; then
         cur=\${whole#*=}
-        _sbx_seccomp_value "\${whole%%=*}"
+        _sbx_family_value "\${whole%%=*}"
         [[ $COMP_WORDBREAKS == *=* ]] || COMPREPLY=("\${COMPREPLY[@]/#/\${whole%%=*}=}")
-      elif _sbx_seccomp_value "\${words[last - 1]}"; then
+      elif _sbx_family_value "\${words[last - 1]}"; then
         :
       elif [[ $whole == -* ]]; then
         COMPREPLY=($(compgen -W "$names" -- "$cur"))
-      elif [[ \${words[2]} != explain ]]; then
+      elif [[ $takes == network ]]; then
+        COMPREPLY=($(compgen -W "$(_sbx_networks)" -- "$cur"))
+      elif [[ $takes == profile ]]; then
         mapfile -t COMPREPLY < <(compgen -W default -- "$cur"; compgen -f -- "$cur")
         compopt -o filenames
       fi

@@ -3,10 +3,11 @@ import {
   commands,
   entries,
   explainEntries,
+  families,
+  familyEntries,
   isToggle,
   negation,
   networkWords,
-  seccompEntries,
   shells,
   spellings,
   unshareEntries,
@@ -25,6 +26,8 @@ const fishCompletes = {
   profile: "-F -a 'default unconfined'",
   network: `-xa '${networkWords.join(" ")} (__sbx_networks)'`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
+
+const fishTakes = { profile: "-F -a default", network: "-xa '(__sbx_networks)'" } as const;
 
 /** Made for fish 3. */
 export function fishScript(): string {
@@ -52,10 +55,10 @@ export function fishScript(): string {
   const lines = [
     ...entries.flatMap(linesFor("__sbx_options")),
     ...explainEntries.flatMap(linesFor("'__sbx_options; and __sbx_is explain'")),
-    ...seccompEntries.flatMap(([name, options]) => {
-      const condition = `'__sbx_is seccomp ${name}'`;
-      const files = `complete -c sbx -n ${condition} -F -a default`;
-      return [...(name === "explain" ? [] : [files]), ...options.flatMap(linesFor(condition))];
+    ...familyEntries.flatMap(({ path, options, takes }) => {
+      const condition = `'__sbx_is ${path}'`;
+      const words = takes === null ? [] : [`complete -c sbx -n ${condition} ${fishTakes[takes]}`];
+      return [...words, ...options.flatMap(linesFor(condition))];
     }),
     ...unshareEntries.flatMap(linesFor("'__sbx_is unshare'")),
     "complete -c sbx -n '__sbx_is update' -xa '(command ls $XDG_RUNTIME_DIR/sbx/sandboxes 2>/dev/null)'",
@@ -113,7 +116,12 @@ ${Object.entries(commands)
 complete -c sbx -n '__sbx_is completion' -xa ${fishQuoted(shells.join(" "))}
 complete -c sbx -n '__sbx_is check' -l json -d 'Print JSON'
 complete -c sbx -n '__sbx_is explain; and not __sbx_words' -xa run
-complete -c sbx -n '__sbx_is seccomp; and test (count (commandline -opc)) = 2' -xa ${fishQuoted(seccompEntries.map(([name]) => name).join(" "))}
+${Object.entries(families)
+  .map(
+    ([family, all]) =>
+      `complete -c sbx -n '__sbx_is ${family}; and test (count (commandline -opc)) = 2' -xa ${fishQuoted(Object.keys(all).join(" "))}`,
+  )
+  .join("\n")}
 complete -c sbx -n '__sbx_is diff; or __sbx_is rm' -xa '(__fish_complete_directories)'
 complete -c sbx -n '__sbx_is diff' -l json -d 'Print JSON'
 complete -c sbx -n '__sbx_is diff' -l lower -xa '(__fish_complete_directories)' -d 'What lies below'

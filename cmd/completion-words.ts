@@ -1,5 +1,6 @@
 /** What completions offer, whatever the shell: commands, options and the words of their values. */
 import { capabilityNames } from "../spec/capabilities.js";
+import { networkCommands } from "./network-commands.js";
 import {
   aliasesOf,
   explainOptions,
@@ -22,6 +23,8 @@ export const commands = {
   diff: "Show what a kept upper changes",
   rm: "Remove a kept upper, whoever owns its files",
   volume: "Keep, list and remove named volumes",
+  network: "Keep, list and remove networks of sandboxes",
+  port: "Show the published ports of a running sandbox",
   check: "Show what this host offers and what it lacks",
   seccomp: "Check, compile, explain and compare seccomp profiles",
   completion: "Print a completion script",
@@ -66,9 +69,26 @@ export const explainEntries = Object.entries<RunOption>(explainOptions).filter(
 export const unshareEntries = Object.entries<RunOption>(unshareOptions);
 /** The options of `update`, all of which `run` has too. */
 export const updateEntries = Object.entries<RunOption>(limitOptions);
-/** The options of each command of `sbx seccomp`. */
-export const seccompEntries = Object.entries(seccompCommands).map(
-  ([name, { options }]) => [name, Object.entries<RunOption>(options)] as const,
+/** Commands that have commands of their own. */
+export const families = { seccomp: seccompCommands, network: networkCommands } as const;
+
+export interface FamilyEntry {
+  /** As `network rm`. */
+  readonly path: string;
+  readonly options: typeof entries;
+  /** What its words are. */
+  readonly takes: "profile" | "network" | null;
+}
+export const familyEntries = Object.entries(families).flatMap(([family, each]) =>
+  Object.entries(each).map(([name, { options, words }]): FamilyEntry => {
+    const isNetwork = family === "network" && words === "NAME…";
+    const isProfile = family === "seccomp" && name !== "explain";
+    return {
+      path: `${family} ${name}`,
+      options: Object.entries<RunOption>(options),
+      takes: isNetwork ? "network" : isProfile ? "profile" : null,
+    };
+  }),
 );
 export const isToggle = (option: RunOption) => option.type === "boolean";
 

@@ -3,11 +3,12 @@ import {
   commands,
   entries,
   explainEntries,
+  families,
+  familyEntries,
   isToggle,
   negation,
   networkWords,
   quoted,
-  seccompEntries,
   shells,
   spellings,
   unshareEntries,
@@ -29,8 +30,10 @@ const zshCompletes = {
   variable: "_parameters -g '*export*'",
   capability: "",
   profile: "{compadd default unconfined; _files}",
-  network: `{compadd ${networkWords.join(" ")} \${XDG_DATA_HOME:-$HOME/.local/share}/sbx/networks/*.json(N:t:r)}`,
+  network: `{compadd ${networkWords.join(" ")} $(_sbx_networks)}`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
+
+const zshTakes = { profile: "_files", network: "{compadd $(_sbx_networks)}" } as const;
 
 /** Made for zsh 5. */
 export function zshScript(): string {
@@ -60,13 +63,19 @@ export function zshScript(): string {
     });
   };
   const described = Object.entries(commands).map(([name, text]) => quoted(`${name}:${text}`));
-  const seccompCases = seccompEntries.map(([name, options]) => {
-    const rest = name === "explain" ? "'*:argument: '" : "'*:profile:_files'";
-    const all = [...options.flatMap(specs), "'--help[Show help]'", rest];
-    return `        ${name}) _arguments -s -S ${all.join(" \\\n          ")} ;;`;
+  const familyCases = familyEntries.map(({ path, options, takes }) => {
+    const rest = `*:argument:${takes === null ? " " : zshTakes[takes]}`;
+    const all = [...options.flatMap(specs), "'--help[Show help]'", quoted(rest)];
+    return `        ${quoted(path)}) _arguments -s -S ${all.join(" \\\n          ")} ;;`;
   });
+  const familyCommands = Object.entries(families).map(
+    ([family, all]) => `        ${family}) compadd ${Object.keys(all).join(" ")} ;;`,
+  );
   return `#compdef sbx
 # zsh completion for sbx; install it as _sbx in a directory of $fpath
+_sbx_networks() {
+  print -rl -- \${XDG_DATA_HOME:-$HOME/.local/share}/sbx/networks/*.json(N:t:r)
+}
 _sbx_run() {
   _arguments -s -S -A '-*' \\
     "$@" \\
@@ -114,16 +123,18 @@ _sbx() {
     completion) compadd ${shells.join(" ")} ;;
     volume) compadd -- ${volumeCommands.join(" ")} --json --quiet --all --force --help ;;
     check) compadd -- --json --help ;;
-    seccomp)
+    ${Object.keys(families).join(" | ")})
       if ((CURRENT == 2)); then
-        compadd ${seccompEntries.map(([name]) => name).join(" ")}
+        case $command in
+${familyCommands.join("\n")}
+        esac
         return
       fi
-      command=$words[2]
+      command="$command $words[2]"
       shift words
       ((CURRENT--))
       case $command in
-${seccompCases.join("\n")}
+${familyCases.join("\n")}
       esac
       ;;
     help) _describe command commands ;;

@@ -5,7 +5,7 @@ import { fishScript } from "./completion-fish.js";
 import type { Shell } from "./completion-words.js";
 import { zshScript } from "./completion-zsh.js";
 
-export { commands, type Shell, shells, volumeCommands } from "./completion-words.js";
+export { commands, families, type Shell, shells, volumeCommands } from "./completion-words.js";
 
 /** The script for one shell; each says in its first lines where to put it. */
 export function completionScript(shell: Shell): string {

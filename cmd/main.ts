@@ -12,13 +12,23 @@ const compiled = new Map<string | undefined, OptionTable>([
   ["unshare", unshareOptions],
 ]);
 
+/** The commands that parse their own words. */
+const selfParsed = {
+  seccomp: async () => (await import("./seccomp.js")).seccomp,
+  network: async () => (await import("./network.js")).network,
+  port: async () => (await import("./port.js")).port,
+};
+const isSelfParsed = (command: string | undefined): command is keyof typeof selfParsed =>
+  command !== undefined && Object.hasOwn(selfParsed, command);
+
 try {
   const [command, ...words] = argv;
   const table = compiled.get(command);
   if (command === "--memfd") await runFromMemory(argv);
   else if (table !== undefined && !asksForHelp(words, table)) await run(argv);
-  else if (command === "seccomp" && !argv.includes("--help")) {
-    process.exitCode = await (await import("./seccomp.js")).seccomp(argv.slice(1));
+  else if (isSelfParsed(command) && !argv.includes("--help")) {
+    const carryOut = await selfParsed[command]();
+    process.exitCode = await carryOut(words);
   } else process.exitCode = await (await import("./cli.js")).cli(argv);
 } catch (error) {
   if (!(error instanceof SbxError)) throw error;

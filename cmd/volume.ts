@@ -1,8 +1,6 @@
 /** `sbx volume`: the named volumes that `-v NAME:PATH` uses. */
 import { randomBytes } from "node:crypto";
 import { writeFileSync, writeSync } from "node:fs";
-import { createInterface } from "node:readline/promises";
-import { isatty } from "node:tty";
 import {
   createVolume,
   findVolume,
@@ -13,6 +11,7 @@ import {
 } from "../launch/volumes.js";
 import { fail } from "../spec/error.js";
 import type { volumeCommands } from "./completion-words.js";
+import { confirm } from "./confirm.js";
 import { requireVolumeName } from "./mounts.js";
 
 export interface VolumeFlags {
@@ -112,13 +111,9 @@ async function remove(store: string, { names, all, force }: VolumeFlags): Promis
 
 async function prune(store: string, { force }: VolumeFlags): Promise<number> {
   const volumes = listVolumes(store);
-  if (!force) {
-    if (!isatty(0)) fail("volume prune", "nobody is there to be asked", "Give --force");
-    writeSync(2, "All volumes that no sandbox uses now will be removed with what they hold:\n");
-    for (const { name } of volumes) writeSync(2, `  ${name}\n`);
-    const answer = await ask("Go on? [y/N] ");
-    if (!/^y(es)?$/i.test(answer.trim())) return 0;
-  }
+  const what = "All volumes that no sandbox uses now will be removed with what they hold:\n";
+  const names = volumes.map(({ name }) => `  ${name}\n`).join("");
+  if (!force && !(await confirm("volume prune", what + names))) return 0;
   let status = 0;
   for (const { name } of volumes) {
     const failed = await removeVolume(store, name, process.env);
@@ -129,13 +124,4 @@ async function prune(store: string, { force }: VolumeFlags): Promise<number> {
     }
   }
   return status;
-}
-
-async function ask(question: string): Promise<string> {
-  const reader = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await reader.question(question);
-  } finally {
-    reader.close();
-  }
 }

@@ -10,6 +10,16 @@ import type { RunDirectory } from "../spec/host.js";
 import type { Mapping, Spec } from "../spec/spec.js";
 import { isSystemError } from "./in-root.js";
 
+/** Consecutive ports of the host's that are forwarded to consecutive ones of a sandbox. */
+export interface RunningPort {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly count: number;
+  readonly protocol: "tcp" | "udp";
+  /** Null for all of the host's addresses. */
+  readonly hostIp: string | null;
+}
+
 /** What a record says. */
 export interface Sandbox {
   /** Of this format. */
@@ -25,6 +35,7 @@ export interface Sandbox {
   readonly gidMappings: readonly Mapping[];
   /** The directory of its control group; absent where it has none. */
   readonly cgroup?: string;
+  readonly ports?: readonly RunningPort[];
   readonly spec: Spec;
 }
 

@@ -81,6 +81,21 @@ test.needs("bash", "bash completes what update takes", () => {
   assert.equal(bash("sbx update a --cgroup-conf memory.o"), ["memory.oom.group=1"]);
 });
 
+test("networks are completed by the files of the store", () => {
+  const store = join(directory, ".local/share/sbx/networks");
+  mkdirSync(store, { recursive: true });
+  for (const name of ["lab", "lake"]) writeFileSync(join(store, `${name}.json`), "");
+  assert.equal(bash("sbx run --network=la"), ["lab", "lake"]);
+  assert.equal(bash("sbx run --network p"), ["private", "pasta"]);
+  assert.equal(bash("sbx network r"), ["rm"]);
+  assert.equal(bash("sbx network rm "), ["lab", "lake"]);
+  assert.equal(bash("sbx network create --int"), ["--internal"]);
+  assert.equal(fish("sbx run --network=lak"), ["--network=lake"]);
+  assert.equal(fish("sbx network inspect lab la"), ["lab", "lake"]);
+  rmSync(join(directory, ".local"), { recursive: true });
+  assert.equal(bash("sbx network rm "), []);
+});
+
 test.needs("bash", "bash completes values, attached or not", () => {
   assert.equal(bash("sbx run --pid "), ["private", "host"]);
   assert.equal(bash("sbx run --pid=h"), ["host"]);

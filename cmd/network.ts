@@ -1,0 +1,186 @@
+/** `sbx network`: the networks that `--network=NAME` joins. */
+import { createHash } from "node:crypto";
+import { writeSync } from "node:fs";
+import {
+  findNetwork,
+  listNetworks,
+  networkStore,
+  removeNetwork,
+  requireNetwork,
+} from "../launch/networks.js";
+import { listSandboxes, type Sandbox } from "../launch/records.js";
+import { callersRunDirectory } from "../launch/run-directory.js";
+import { fail, SbxError } from "../spec/error.js";
+import { didYouMean } from "../spec/nearest.js";
+import type { Network } from "../spec/network.js";
+import { confirm } from "./confirm.js";
+import { type NetworkCommand, networkCommands } from "./network-commands.js";
+import { create } from "./network-create.js";
+import type { FlagsOf } from "./options.js";
+import { parseWords } from "./parse.js";
+import { print } from "./print.js";
+
+/** `argv` is what follows `network`. Gives 0, or 1 where some of several networks could not be had. */
+export async function network([name, ...argv]: readonly string[]): Promise<number> {
+  const names = Object.keys(networkCommands);
+  const all = `There are ${names.join(", ")}`;
+  if (name === undefined) fail("network", "no command is given", all);
+  if (!Object.hasOwn(networkCommands, name)) {
+    fail(`network ${name}`, "no such command", didYouMean(name, names) ?? all);
+  }
+  return commands[name as NetworkCommand](argv, networkStore(process.env, process.env.HOME ?? "/"));
+}
+
+const commands = {
+  create: async (argv, store) => {
+    const { flags, words } = parse("create", argv, 1);
+    await create(store, words[0] ?? "", flags);
+    return 0;
+  },
+  ls: list,
+  inspect,
+  rm: remove,
+  prune,
+} satisfies Record<NetworkCommand, (argv: readonly string[], store: string) => Promise<number>>;
+
+/** The flags and exactly `count` words, or at least one where it is null. */
+function parse<C extends NetworkCommand>(
+  command: C,
+  argv: readonly string[],
+  count: number | null,
+) {
+  const { options, words: form } = networkCommands[command];
+  const { flags, words } = parseWords(argv, options);
+  if (count === null ? words.length === 0 : words.length !== count) {
+    const what = ["network", command, ...words].join(" ");
+    fail(what, `the form is sbx network ${command} ${form}`.trimEnd());
+  }
+  return { flags: flags as FlagsOf<(typeof networkCommands)[C]["options"]>, words };
+}
+
+async function list(argv: readonly string[], store: string): Promise<number> {
+  const { flags } = parse("ls", argv, 0);
+  const networks = listNetworks(store);
+  if (flags.quiet === true) print(networks.map(({ name }) => `${name}\n`).join(""));
+  else if (flags.json === true)
+    print(json(networks, await listSandboxes(callersRunDirectory(process.env))));
+  else print(table(networks, await listSandboxes(callersRunDirectory(process.env))));
+  return 0;
+}
+
+function table(networks: readonly Network[], sandboxes: readonly Sandbox[]): string {
+  const rows = networks.map(({ name, subnet, subnet6, internal }) => [
+    name,
+    [subnet, ...(subnet6 ? [subnet6] : [])].join(", "),
+    internal ? "no" : "yes",
+    `${sandboxes.filter((each) => isOn(each, name)).length}`,
+  ]);
+  const all = [["NAME", "SUBNETS", "WAY OUT", "SANDBOXES"], ...rows];
+  const width = (column: number) => Math.max(...all.map((row) => row[column]?.length ?? 0));
+  return all
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(width(column)))
+          .join("  ")
+          .trimEnd()}\n`,
+    )
+    .join("");
+}
+
+/** What its spec says, until it is known what it joined while it ran. */
+function isOn({ spec }: Sandbox, name: string): boolean {
+  const from = spec.sbx.network?.from;
+  return from?.mode === "networks" && from.networks.some((each) => each.name === name);
+}
+
+async function inspect(argv: readonly string[], store: string): Promise<number> {
+  const { words } = parse("inspect", argv, null);
+  const { done, status } = tryAll(words, (name) => requireNetwork(store, name));
+  print(json(done, await listSandboxes(callersRunDirectory(process.env))));
+  return status;
+}
+
+/** In podman's words: podman-network-inspect(1). */
+function json(networks: readonly Network[], sandboxes: readonly Sandbox[]): string {
+  const described = networks.map((network) => ({
+    name: network.name,
+    id: createHash("sha256").update(network.name).digest("hex"),
+    driver: "bridge",
+    network_interface: network.bridge,
+    created: new Date(network.createdMs).toISOString(),
+    subnets: [
+      {
+        subnet: network.subnet,
+        gateway: network.gateway,
+        ...(network.ipRange && { ip_range: network.ipRange }),
+      },
+      ...(network.subnet6 ? [{ subnet: network.subnet6, gateway: network.gateway6 }] : []),
+    ],
+    ipv6_enabled: network.subnet6 !== undefined,
+    internal: network.internal,
+    dns_enabled: network.dns !== false,
+    labels: network.labels ?? {},
+    containers: Object.fromEntries(
+      sandboxes.filter((each) => isOn(each, network.name)).map(({ name }) => [name, { name }]),
+    ),
+  }));
+  return `${JSON.stringify(described, null, 2)}\n`;
+}
+
+/** Each of the names, whatever becomes of the others; what fails is told at once. */
+function tryAll<T>(
+  names: readonly string[],
+  work: (name: string) => T,
+): { done: T[]; status: number } {
+  let status = 0;
+  const done = names.flatMap((name) => {
+    try {
+      return [work(name)];
+    } catch (error) {
+      if (!(error instanceof SbxError)) throw error;
+      writeSync(2, `${error.message}\n`);
+      status = 1;
+      return [];
+    }
+  });
+  return { done, status };
+}
+
+async function remove(argv: readonly string[], store: string): Promise<number> {
+  const { flags, words } = parse("rm", argv, null);
+  const sandboxes = await listSandboxes(callersRunDirectory(process.env));
+  const { done, status } = tryAll(words, (name) => {
+    // As with podman, --force is content where there is nothing to remove.
+    if (flags.force === true && findNetwork(store, name) === null) return null;
+    requireNetwork(store, name);
+    const users = sandboxes.filter((each) => isOn(each, name)).map((each) => each.name);
+    if (users.length > 0) {
+      fail(
+        `network rm ${name}`,
+        `${users.join(", ")} ${users.length === 1 ? "is" : "are"} on it`,
+        "End what runs there first",
+      );
+    }
+    return name;
+  });
+  for (const name of done) {
+    if (name !== null && (await removeNetwork(store, name))) print(`${name}\n`);
+  }
+  return status;
+}
+
+async function prune(argv: readonly string[], store: string): Promise<number> {
+  const { flags } = parse("prune", argv, 0);
+  const sandboxes = await listSandboxes(callersRunDirectory(process.env));
+  const unused = listNetworks(store).filter(
+    ({ name }) => !sandboxes.some((each) => isOn(each, name)),
+  );
+  const what = "All networks that no sandbox is on will be removed:\n";
+  const names = unused.map(({ name }) => `  ${name}\n`).join("");
+  if (flags.force !== true && !(await confirm("network prune", what + names))) return 0;
+  for (const { name } of unused) {
+    if (await removeNetwork(store, name)) print(`${name}\n`);
+  }
+  return 0;
+}
