@@ -9,7 +9,9 @@ import type { Constant } from "./ir.js";
 const numbers = {
   // linux/sched.h
   CLONE_NEWTIME: 0x80,
+  CLONE_VM: 0x100,
   CLONE_FILES: 0x400,
+  CLONE_VFORK: 0x4000,
   CLONE_PARENT: 0x8000,
   CLONE_NEWNS: 0x20000,
   CLONE_NEWCGROUP: 0x2000000,
@@ -64,6 +66,7 @@ const numbers = {
   LOCK_SH: 1,
   LOCK_EX: 2,
   LOCK_NB: 4,
+  LOCK_UN: 8,
   // linux/prctl.h
   PR_SET_PDEATHSIG: 1,
   PR_SET_DUMPABLE: 4,
@@ -106,6 +109,7 @@ const numbers = {
   SOCK_SEQPACKET: 5,
   SOCK_NONBLOCK: 0o4000,
   SOCK_CLOEXEC: 0o2000000,
+  SOCK_NONBLOCK: 0o4000,
   SOL_SOCKET: 1,
   SO_REUSEADDR: 2,
   SO_RCVLOWAT: 18,

@@ -3,6 +3,7 @@
  */
 
 import { planLoopback } from "../netns/loopback.js";
+import { planNetworks } from "../netns/networks.js";
 import { planUplink } from "../netns/uplink.js";
 import { planEtc } from "../rootfs/etc.js";
 import { planMasks } from "../rootfs/masks.js";
@@ -18,6 +19,7 @@ import type { CapabilitySets, NamespaceFlag, Plan, Step } from "../spec/step.js"
 import { capabilitySets } from "../userns/capabilities.js";
 import { hostIdOf, type IdMaps, planIdMaps } from "../userns/idmap.js";
 import { requireMapped } from "../userns/mapped.js";
+import { nestMappings } from "../userns/nested.js";
 import { resolveUser } from "../userns/passwd.js";
 import { userNamespaceBlocker } from "./blocker.js";
 import {
@@ -76,6 +78,8 @@ export function plan(spec: Spec, host: Host): Plan {
   const masks = planMasks(spec, stagedAt);
   const filter = planFilter(spec, host, sets.bounding, onlyIds(maps));
   const uplink = planUplink(spec, host, maps);
+  const networks = planNetworks(spec, host, () => planIdMaps(allIds(spec), host));
+  const cloner = networks === null ? "monitor" : "stepper";
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
 
   const becomeUser = [
@@ -103,21 +107,36 @@ export function plan(spec: Spec, host: Host): Plan {
           "That file descriptor is not open: open it for sbx (N<file), or correct --preserve-fds or --status-fd",
       },
     ),
+    // While nothing is open or locked that the holder, which outlives us, must not have.
+    ...(networks?.open ?? []),
     // Before the clone, so that who holds it is the monitor as well, and in the end nobody.
     ...volumeSteps(spec),
     ...uplink.reserve,
     // The rootfs is found as the caller, with the caller's rights and the caller's view.
     ...root.prepare,
 
+    // From within the user namespace that owns what it shares, where there is such.
+    ...(networks === null ? [] : [step("monitor", "clone", { kind: "startStepper" })]),
+    ...(networks?.enter ?? []),
     // All at once, so that the user namespace owns the others.
     step(
-      "monitor",
+      cloner,
       "clone",
       { kind: "clone", namespaces: namespaceFlags(own) },
       cloneHints(blocker, host),
     ),
     // From outside, since only the caller's own uid may be mapped from within.
-    step("monitor", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+    step(
+      cloner,
+      "idmap",
+      {
+        kind: "mapIds",
+        ...maps,
+        ...(networks === null ? {} : { nested: nested(maps, networks.maps) }),
+      },
+      mapHints(host),
+    ),
+    ...(networks?.join ?? []),
     // While it starts, the init puts the sandbox together.
     ...uplink.start,
     ...root.serve,
@@ -199,6 +218,8 @@ export function plan(spec: Spec, host: Host): Plan {
           step("payload", "no_new_privs", { kind: "noNewPrivileges" }),
           ...filter.load([execute]),
         ]),
+    // By other processes, before all that comes behind `networks.open`.
+    ...(networks?.hold ?? []),
   ];
 
   return {
@@ -226,6 +247,23 @@ export function plan(spec: Spec, host: Host): Plan {
 /** What other commands are told of a sandbox: launch/records.ts has the shape. */
 function recordMembers(spec: Spec, { uidMappings, gidMappings }: IdMaps): string {
   return `"uidMappings":${JSON.stringify(uidMappings)},"gidMappings":${JSON.stringify(gidMappings)},"spec":${specToJson(spec)}`;
+}
+
+/** The maps by the ids of another namespace with maps of its own. */
+function nested(
+  { uidMappings, gidMappings }: IdMaps,
+  outer: Pick<IdMaps, "uidMappings" | "gidMappings">,
+) {
+  return {
+    uids: nestMappings(uidMappings, outer.uidMappings, "uid"),
+    gids: nestMappings(gidMappings, outer.gidMappings, "gid"),
+  };
+}
+
+/** What all sandboxes on networks have ids from, whatever this one wants. */
+function allIds({ linux, sbx, ...spec }: Spec): Spec {
+  const { uidMappings: _u, gidMappings: _g, ...rest } = linux;
+  return { ...spec, linux: rest, sbx: { ...sbx, userns: { mode: "auto" } } };
 }
 
 /** By name or number as `--user` has it; who keeps its ids is that user inside, as with podman. */

@@ -79,16 +79,18 @@ function linkHeader(index: Part, flags: number): Part[] {
   return [u32(0), index, u32(flags), u32(flags)];
 }
 
-/** What a link is called, is sent by, and sends at most in one piece, in bytes; 15 letters at most. */
+/** What a link is called, in 15 letters at most, its address, and what it sends at once, in bytes. */
 export interface Link {
   readonly name: Part;
-  readonly mac: Part;
-  readonly mtu: Part;
+  /** One at random where absent. */
+  readonly mac?: Part;
+  /** What is usual for its kind where absent. */
+  readonly mtu?: Part;
 }
 
 const linkKeys = ({ name, mac, mtu }: Link): Part[] => [
-  ...attribute(1, mac),
-  ...attribute(4, mtu),
+  ...(mac === undefined ? [] : attribute(1, mac)),
+  ...(mtu === undefined ? [] : attribute(4, mtu)),
   ...attribute(3, name),
 ];
 
@@ -104,12 +106,13 @@ export function addBridge(link: Link): Message {
 
 /**
  * Two links, what goes into one coming out of the other: veth(4). The first is a port of the link
- * `master`, the second is in the network namespace that the fd `namespace` stands for. Both are up.
+ * `master`, the second is in the network namespace that the fd `namespace` stands for. The
+ * kernel lets only the first be up from the start (ENOTCONN).
  */
 export function addVeth(port: Link & { master: Part }, peer: Link & { namespace: Part }): Message {
   const other = attribute(
     1,
-    ...linkHeader(u32(0), isUp),
+    ...linkHeader(u32(0), 0),
     ...linkKeys(peer),
     ...attribute(28, peer.namespace),
   );

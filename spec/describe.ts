@@ -13,10 +13,22 @@ export function describe(action: Action): string {
       return `mount the directory for throw-away writes on ${action.target}`;
     case "clone":
       return `create namespaces (${action.namespaces.map(namespaceName).join(", ")})`;
+    case "startStepper":
+      return "start the stepper";
     case "mapIds":
       return `map ids${action.helpers === null ? "" : ` with ${action.helpers.newuidmap} and newgidmap`}`;
     case "keepRecord":
       return `write the record ${action.directory}/${action.name ?? "ID"}`;
+    case "openHolder":
+      return `connect to the holder of networks at ${action.directory}/networks.sock`;
+    case "holdNetworks":
+      return "create namespaces for networks (user, net)";
+    case "enterHolder":
+      return "enter the namespaces that hold the networks";
+    case "joinNetwork":
+      return `connect ${action.interface} to the network ${action.network}${action.ip === null ? "" : ` as ${dotted(action.ip)}`}`;
+    case "loadRules":
+      return "load the rules of networks (nf_tables)";
     case "setIds":
       return `become uid ${action.uid}, gid ${action.gid}`;
     case "dieWithMonitor":
@@ -154,6 +166,10 @@ function flagNames(flags: readonly MountFlag[]): string {
   return flags
     .map((flag) => (flag === "MS_RDONLY" ? "read-only" : flag.replace("MS_", "").toLowerCase()))
     .join(", ");
+}
+
+function dotted(address: number): string {
+  return [24, 16, 8, 0].map((bits) => (address >>> bits) & 255).join(".");
 }
 
 function octal(mode: number): string {

@@ -5,8 +5,12 @@
 import type { Capability } from "./capabilities.js";
 import type { Mapping, RlimitName, TimeOffset } from "./spec.js";
 
-/** Who runs a step: the monitor outside, the init (PID 1) inside, or the payload before execve. */
-export type Role = "monitor" | "init" | "payload";
+/**
+ * Who runs a step: the monitor outside, the init (PID 1) inside, or the payload before execve. The
+ * stepper is a process of the monitor's that makes the init from within another user namespace. And of the
+ * holder of the networks, where it has to be started, the keeper outside and the answerer inside.
+ */
+export type Role = "monitor" | "stepper" | "init" | "payload" | "keeper" | "answerer";
 
 /** Which part of the set-up a step belongs to. The order of steps is that of launch/plan.ts. */
 export type Phase =
@@ -93,6 +97,37 @@ export interface Upper {
   readonly volatile: boolean;
 }
 
+/** A link of a sandbox's to a network. IPv4 addresses are numbers, those of IPv6 16 bytes. */
+export interface Attachment {
+  readonly network: string;
+  /** The first is 0. */
+  readonly number: number;
+  /** What it is called inside. */
+  readonly interface: string;
+  readonly bridge: string;
+  readonly gateway: number;
+  readonly prefixBits: number;
+  /** The first and the last address that a sandbox may have. */
+  readonly first: number;
+  readonly last: number;
+  /** The one that was asked for. */
+  readonly ip: number | null;
+  readonly six: {
+    readonly gateway: Uint8Array;
+    readonly prefixBits: number;
+    /** What the last four bytes of an address are added to, and the number of the subnet's own IPv4 address. */
+    readonly base: Uint8Array;
+    readonly subnet: number;
+    readonly ip: Uint8Array | null;
+  } | null;
+  /** Null: made of the IPv4 address. */
+  readonly mac: Uint8Array | null;
+  /** By which the sandbox is known on this network. */
+  readonly names: readonly string[];
+  /** All that is not for a network goes this way. */
+  readonly isDefault: boolean;
+}
+
 /** What fuse-overlayfs is started with. */
 export interface Server {
   /** fuse-overlayfs, absolute. */
@@ -166,6 +201,8 @@ export type Action =
   | { readonly kind: "makeUpperStore"; readonly parent: string; readonly mode: number }
   /** Shows that directory at `target`. */
   | { readonly kind: "bindUpperStore"; readonly target: string }
+  /** Lets the stepper do its steps, which make the init. */
+  | { readonly kind: "startStepper" }
   | { readonly kind: "clone"; readonly namespaces: readonly NamespaceFlag[] }
   /** Writes /proc/PID/{uid,gid}_map of the init; `helpers` are run to do it where given. */
   | {
@@ -173,6 +210,8 @@ export type Action =
       readonly uidMappings: readonly Mapping[];
       readonly gidMappings: readonly Mapping[];
       readonly helpers: { readonly newuidmap: string; readonly newgidmap: string } | null;
+      /** The same by the ids of the user namespace that the stepper is in. */
+      readonly nested?: { readonly uids: readonly Mapping[]; readonly gids: readonly Mapping[] };
       /** Written before the gid map where setgroups(2) must be given up for it. */
       readonly denySetgroups: boolean;
     }
@@ -190,6 +229,19 @@ export type Action =
       /** The members of the JSON object that are known before it runs, without the braces. */
       readonly known: string;
     }
+  /**
+   * Gets the namespaces that hold the caller's networks from who keeps them, and starts that where nobody
+   * does. `base` is there, the rest of the path of the run directory is made.
+   */
+  | { readonly kind: "openHolder"; readonly directory: string; readonly base: string }
+  /** Makes these namespaces, and the process in them. */
+  | { readonly kind: "holdNetworks" }
+  /** setns(2) into both namespaces of the holder. */
+  | { readonly kind: "enterHolder" }
+  /** Puts the sandbox on a network, whose bridge is made where it is missing. */
+  | ({ readonly kind: "joinNetwork" } & Attachment)
+  /** Loads the rules of netns/filter.ts. */
+  | { readonly kind: "loadRules" }
   /** Real, effective and saved ids at once: setresgid(2), setresuid(2). */
   | { readonly kind: "setIds"; readonly uid: number; readonly gid: number }
   /** The kernel kills the process when its parent dies; anew after each change of ids. */

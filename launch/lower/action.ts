@@ -2,6 +2,7 @@
  * One step as ops. A failure goes to the label that the role's `failTo` set, with the step's number
  * and the errno in slots.
  */
+import { networkRules } from "../../netns/filter.js";
 import { linkUp, u32 } from "../../netns/netlink.js";
 import { capabilityMask } from "../../spec/capabilities.js";
 import { describe } from "../../spec/describe.js";
@@ -23,17 +24,20 @@ import {
   unlessThere,
   writeProc,
 } from "./filesystem.js";
-import { cloneInit, mapIds } from "./handshake.js";
+import { cloneInit, mapIds, mapNested } from "./handshake.js";
+import { holdNetworks, openHolder } from "./holder.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
 import { openNetlink, tellKernel } from "./netlink.js";
+import { enterHolder, joinNetwork } from "./network.js";
 import { watchOwners } from "./owners.js";
 import { reservePorts } from "./ports.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { enterWorkdir } from "./resolve.js";
 import { loadFilter } from "./seccomp.js";
 import { mountServed, serveOverlay } from "./server.js";
+import { startStepper, stepInit } from "./stepper.js";
 import { openTerminal } from "./terminal.js";
 
 const fd = slot("fd");
@@ -45,7 +49,7 @@ export function lowerSteps(c: Context, role: Role): void {
     if (step.role !== role || isDoneElsewhere(action)) continue;
     c.b.comment(`${role}, step ${number}: ${describe(action)}`);
     c.b.set(s.step, number);
-    lowerAction(c, action);
+    lowerAction(c, action, role);
   }
 }
 
@@ -59,7 +63,7 @@ function isDoneElsewhere(action: Action): action is DoneElsewhere {
   return action.kind === "handListener" || action.kind === "keepRecord";
 }
 
-function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>) {
+function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: Role) {
   const { b } = c;
   switch (action.kind) {
     case "tidyFds":
@@ -71,9 +75,23 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>) {
     case "bindUpperStore":
       return bindUpperStore(c, action.target);
     case "clone":
-      return cloneInit(c, action.namespaces);
+      return role === "stepper" ? stepInit(c, action.namespaces) : cloneInit(c, action.namespaces);
+    case "startStepper":
+      return startStepper(c);
     case "mapIds":
-      return mapIds(c, action, s.initPid);
+      return role === "stepper" ? mapNested(c, action) : mapIds(c, action, s.initPid);
+    case "openHolder":
+      return openHolder(c, action);
+    case "holdNetworks":
+      return holdNetworks(c);
+    case "enterHolder":
+      return enterHolder(c);
+    case "joinNetwork":
+      return joinNetwork(c, action);
+    case "loadRules":
+      openNetlink(c, "netfilter", fd);
+      tellKernel(c, fd, networkRules());
+      return b.must("close", [fd]);
     case "setIds":
       b.must("setresgid", [action.gid, action.gid, action.gid]);
       return b.must("setresuid", [action.uid, action.uid, action.uid]);

@@ -7,6 +7,8 @@ import { type Builder, builder, constant, slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Address, Value } from "../ir.js";
 
+type Optional = "netlink.copy" | "netlink.ask" | "network.hex";
+
 export interface Context {
   readonly b: Builder;
   readonly plan: Plan;
@@ -18,7 +20,7 @@ export interface Context {
   /** Directories that are there, by what was lowered so far. */
   readonly known: Set<string>;
   /** Subroutines that not every program has, by what was lowered so far. */
-  readonly called: Set<string>;
+  readonly called: Set<Optional>;
 }
 
 /** Buffers; sizes in bytes. */
@@ -126,6 +128,10 @@ export const pseudoErrno = {
   uplinkEnded: 1007,
   /** slirp4netns would not forward a port. */
   portRefused: 1008,
+  /** A sandbox on the network has that address. */
+  addressTaken: 1009,
+  /** Every address of the network is a sandbox's. */
+  networkFull: 1010,
 } as const;
 
 export function context(plan: Plan): Context {
@@ -174,6 +180,12 @@ export function tell({ b, memory }: Context, kind: keyof typeof message, value: 
 export function preservedFds({ plan }: Context): number {
   const tidy = plan.steps.find(({ action }) => action.kind === "tidyFds")?.action;
   return tidy?.kind === "tidyFds" ? tidy.preserved : 0;
+}
+
+/** Calls a subroutine of those that are only there where something calls them. */
+export function call({ b, called }: Context, name: Optional): void {
+  called.add(name);
+  b.call(name);
 }
 
 /** Fails as the call whose negative errno is in `result` did. */

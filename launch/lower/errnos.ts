@@ -83,6 +83,8 @@ export function errnoSubroutine(c: Context): void {
     [pseudoErrno.uplinkEnded, "it ended before it was ready"] as const,
     [pseudoErrno.portRefused, "it does not forward one of the ports"] as const,
     [pseudoErrno.nameTaken, "a sandbox of that name is running"] as const,
+    [pseudoErrno.addressTaken, "another sandbox has that address"] as const,
+    [pseudoErrno.networkFull, "every address is taken"] as const,
   ];
   b.comment("append what toldErrno stands for");
   b.label("text.errno");

@@ -11,16 +11,28 @@ import { type Context, pseudoErrno, s } from "./context.js";
 import { writeProc } from "./filesystem.js";
 import { startGuard, tellGuard } from "./guard.js";
 import { openServerSocket } from "./server.js";
-import { shareMemory } from "./shared.js";
 import { compose } from "./text.js";
 
 const pid = slot("helperPid");
 const otherPid = slot("otherHelperPid");
 
-/** What both sides share comes first, so that the init inherits its ends. */
+/** In the monitor, the step. */
 export function cloneInit(c: Context, namespaces: readonly NamespaceFlag[]): void {
+  const { b } = c;
+  openInitEnds(c);
+  const flags = k(...namespaces);
+  b.must(
+    "clone",
+    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
+    s.initPid,
+  );
+  b.branch(s.initPid, "eq", 0, "init");
+  closeInitEnds(c);
+}
+
+/** What both sides share comes first, so that the init inherits its ends. */
+export function openInitEnds(c: Context): void {
   const { b, memory } = c;
-  shareMemory(c);
   startGuard(c);
   openServerSocket(c);
   b.must("socketpair", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0, memory.pair]);
@@ -30,16 +42,20 @@ export function cloneInit(c: Context, namespaces: readonly NamespaceFlag[]): voi
   b.load(4, s.releaseRead, memory.pair);
   b.load(4, s.releaseWrite, memory.pair, 4);
   b.must("signalfd4", [-1, memory.allSignals, 8, k("SFD_CLOEXEC", "SFD_NONBLOCK")], s.signalFd);
-  const flags = k(...namespaces);
-  b.must(
-    "clone",
-    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
-    s.initPid,
-  );
-  b.branch(s.initPid, "eq", 0, "init");
-  b.must("close", [s.controlInside]);
-  b.must("close", [s.releaseRead]);
+}
+
+/** Once there is the init. */
+export function closeInitEnds(c: Context): void {
+  c.b.must("close", [s.controlInside]);
+  c.b.must("close", [s.releaseRead]);
   tellGuard(c);
+}
+
+/** In the stepper, who has all rights over the ids of the namespace that it is in. */
+export function mapNested(c: Context, { nested }: Extract<Action, { kind: "mapIds" }>): void {
+  if (nested === undefined) throw new Error("the stepper has no maps");
+  writeOf(c, s.initPid, "/uid_map", mapText(nested.uids));
+  writeOf(c, s.initPid, "/gid_map", mapText(nested.gids));
 }
 
 /** newuidmap and newgidmap run at the same time: they take most of a launch's time. */

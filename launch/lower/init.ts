@@ -9,7 +9,9 @@ import { leaveGuard } from "./guard.js";
 import { unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
 import { maskSubroutines } from "./masks.js";
+import { leaveNetworks } from "./network.js";
 import { closePorts } from "./ports.js";
+import { rename } from "./rename.js";
 import { resolveSubroutine } from "./resolve.js";
 import { leaveServer } from "./server.js";
 import { leaveFailure } from "./shared.js";
@@ -42,6 +44,7 @@ export function lowerInit(c: Context): void {
   leaveGuard(c);
   leaveServer(c);
   closePorts(c);
+  leaveNetworks(c);
   b.must("close", [s.signalFd]);
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
   b.comment("wait for the id maps; the end of the pipe means that the monitor is dead");
@@ -79,7 +82,8 @@ function initLoop(c: Context): void {
   const { b, memory } = c;
   b.must("close", [startedWrite]);
   b.must("close", [s.rootFd]);
-  renameInit(c);
+  // PID 1 is seen inside: its name and arguments shall not tell where the program lies outside.
+  rename(c, "sbx-init");
   for (let preserved = 3; preserved < 3 + preservedFds(c); preserved++) {
     b.ignore("it was checked to be open", "close", [preserved]);
   }
@@ -125,35 +129,6 @@ function initLoop(c: Context): void {
   b.label("init.continued");
   tell(c, "continued", 0);
   b.jump("init.reap");
-}
-
-/** PID 1 is seen inside: its name and arguments shall not tell where the program lies outside. */
-function renameInit({ b }: Context): void {
-  const name = b.text("sbx-init");
-  const argument = slot("argument");
-  const place = slot("place");
-  const letter = slot("letter");
-  const written = slot("written");
-  const next = b.fresh("rename");
-  const overwrite = b.fresh("overwrite");
-  const done = b.fresh("renamed");
-  b.ignore("a name is a courtesy", "prctl", [k("PR_SET_NAME"), name, 0, 0, 0]);
-  b.set(written, name);
-  b.set(argument, s.argv);
-  b.label(next);
-  b.load(8, place, argument);
-  b.branch(place, "eq", 0, done);
-  b.alu("add", argument, argument, 8);
-  b.label(overwrite);
-  b.load(1, letter, place);
-  b.branch(letter, "eq", 0, next);
-  b.load(1, letter, written);
-  b.store(1, place, 0, letter);
-  b.alu("add", place, place, 1);
-  b.branch(letter, "eq", 0, overwrite);
-  b.alu("add", written, written, 1);
-  b.jump(overwrite);
-  b.label(done);
 }
 
 /** From the clone, or in the init itself where there is to be none, to execve. */

@@ -11,7 +11,7 @@ import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { type Context, message, recordSize, s } from "./context.js";
-import { attachFd, messageHeader, sendFd } from "./rights.js";
+import { attachFds, messageHeader, sendFd } from "./rights.js";
 import { getShared, leaveFailure, putShared } from "./shared.js";
 import { compose, textLength } from "./text.js";
 
@@ -103,7 +103,7 @@ export function handListener(c: Context, listener: Slot): void {
     [memory.text, textLength],
     [b.bytes("containerState", rest), rest.length],
   ]);
-  attachFd(c, listener);
+  attachFds(c, [listener]);
   b.must("sendmsg", [socket, header, k("MSG_NOSIGNAL")], sent);
   // Time may have been up with a part of it.
   b.alu("sub", sent, sent, textLength);

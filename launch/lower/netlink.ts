@@ -3,7 +3,7 @@ import type { Message } from "../../netns/netlink.js";
 import { at, slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
-import { type Context, failWithResult, requestSize, s } from "./context.js";
+import { type Context, call, failWithResult, requestSize, s } from "./context.js";
 
 const socket = slot("netlinkSocket");
 const start = slot("netlinkMessage");
@@ -46,13 +46,6 @@ export function ask(
     }
   }
   call(c, "netlink.ask");
-}
-
-type Subroutine = "netlink.copy" | "netlink.ask";
-
-function call({ b, called }: Context, name: Subroutine): void {
-  called.add(name);
-  b.call(name);
 }
 
 /** The same; a refusal fails the step at hand. */

@@ -14,6 +14,7 @@ import { k, minus, noFollow } from "../constants.js";
 import type { Address, Value } from "../ir.js";
 import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
 import { appendErrno } from "./errnos.js";
+import { networksFact } from "./network.js";
 import { portFact } from "./ports.js";
 import { append, compose, type Piece, textLength, writeText } from "./text.js";
 
@@ -27,6 +28,7 @@ type JsonPiece = string | Exclude<Piece, Address>;
  */
 const facts: readonly ((c: Context) => readonly [key: string, ...value: JsonPiece[]] | null)[] = [
   portFact,
+  networksFact,
 ];
 
 /** The address of the sandbox's name, which is also that of its record. */

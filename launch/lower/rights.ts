@@ -7,12 +7,12 @@ import { type Context, message, recordSize, s } from "./context.js";
 /** Places in `scratch`, behind the header itself. */
 const iovecOffset = 64;
 const controlOffset = 128;
-const controlSize = 24;
 
-/** A header at the start of `scratch`, for these pieces of memory and one fd. */
+/** A header at the start of `scratch`, for these pieces of memory and so many fds. */
 export function messageHeader(
   { b, memory }: Context,
   pieces: readonly (readonly [start: Address, size: Value])[] = [[memory.record, recordSize]],
+  fds = 1,
 ): Address {
   const iovec = at(memory.scratch, iovecOffset);
   for (const [index, [start, size]] of pieces.entries()) {
@@ -25,7 +25,7 @@ export function messageHeader(
     [16, iovec],
     [24, pieces.length],
     [32, at(memory.scratch, controlOffset)],
-    [40, controlSize],
+    [40, Math.ceil((16 + 4 * fds) / 8) * 8],
     [48, 0],
   ] as const) {
     b.store(8, memory.scratch, offset, value);
@@ -33,18 +33,18 @@ export function messageHeader(
   return memory.scratch;
 }
 
-/** Where the fd lies that came with a received message. */
-export function receivedFd({ memory }: Context): Address {
-  return at(memory.scratch, controlOffset + 16);
+/** Where the fd lies that came with a received message, or the one of several. */
+export function receivedFd({ memory }: Context, index = 0): Address {
+  return at(memory.scratch, controlOffset + 16 + 4 * index);
 }
 
-/** Puts the fd into the header that was made last. */
-export function attachFd({ b, memory }: Context, fd: Slot): void {
+/** Puts the fds, as many as it was made for, into the header that was made last. */
+export function attachFds({ b, memory }: Context, fds: readonly Slot[]): void {
   const control = at(memory.scratch, controlOffset);
-  b.store(8, control, 0, 20);
+  b.store(8, control, 0, 16 + 4 * fds.length);
   b.store(4, control, 8, k("SOL_SOCKET"));
   b.store(4, control, 12, k("SCM_RIGHTS"));
-  b.store(8, control, 16, fd);
+  for (const [index, fd] of fds.entries()) b.store(4, control, 16 + 4 * index, fd);
 }
 
 /** Sends a message with a fd from inside to the monitor. */
@@ -53,6 +53,6 @@ export function sendFd(c: Context, kind: keyof typeof message, fd: Slot): void {
   b.store(8, memory.record, 0, message[kind]);
   b.store(8, memory.record, 8, 0);
   const header = messageHeader(c);
-  attachFd(c, fd);
+  attachFds(c, [fd]);
   b.must("sendmsg", [s.controlInside, header, k("MSG_NOSIGNAL")]);
 }

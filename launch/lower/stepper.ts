@@ -1,0 +1,56 @@
+/**
+ * The stepper: a process of the monitor's that shares its memory and its fds, and enters another user
+ * namespace to make the init there, as one of that namespace's children. The monitor waits meanwhile.
+ * The init is the monitor's child all the same, and the stepper ends before it is released.
+ */
+import type { NamespaceFlag } from "../../spec/step.js";
+import { constant, slot } from "../builder.js";
+import { k, signo } from "../constants.js";
+import { lowerSteps } from "./action.js";
+import { type Context, s } from "./context.js";
+import { closeInitEnds, openInitEnds } from "./handshake.js";
+import { closeNetworks } from "./network.js";
+
+const stepper = slot("stepperPid");
+
+/** In the monitor, the step: all of the stepper's own. */
+export function startStepper(c: Context): void {
+  const { b, memory } = c;
+  const [monitor, done] = [b.fresh("stepper"), b.fresh("stepper")];
+  openInitEnds(c);
+  b.set(s.errno, 0);
+  const flags = k("CLONE_VM", "CLONE_VFORK", "CLONE_FILES");
+  b.must(
+    "clone",
+    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
+    stepper,
+  );
+  b.branch(stepper, "ne", 0, monitor);
+  b.failTo("stepper.fail");
+  lowerSteps(c, "stepper");
+  b.exit(0);
+  b.label("stepper.fail");
+  b.exit(125);
+
+  b.label(monitor);
+  b.failTo("monitor.fail");
+  b.ignore("it is our child", "wait4", [stepper, memory.status, 0, 0]);
+  b.load(4, s.result, memory.status);
+  b.branch(s.result, "eq", 0, done);
+  b.comment("it has left the step that failed and the errno in the slots");
+  b.fail();
+  b.label(done);
+  closeInitEnds(c);
+  closeNetworks(c);
+}
+
+/** In the stepper, the step: the init, which is the monitor's child. */
+export function stepInit({ b }: Context, namespaces: readonly NamespaceFlag[]): void {
+  const flags = k("CLONE_PARENT", ...namespaces);
+  b.must(
+    "clone",
+    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
+    s.initPid,
+  );
+  b.branch(s.initPid, "eq", 0, "init");
+}

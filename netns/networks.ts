@@ -1,0 +1,208 @@
+/** Networks of siblings, `sbx network create`: what a sandbox on them does, and what their holder does. */
+import { addressBytes } from "../spec/address.js";
+import { fail } from "../spec/error.js";
+import type { Host } from "../spec/host.js";
+import type { Network, NetworkAttachment } from "../spec/network.js";
+import type { Spec } from "../spec/spec.js";
+import type { Action, Attachment, Step } from "../spec/step.js";
+
+type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
+
+import {
+  addressNumber,
+  addressText,
+  isHostAddress,
+  readSubnet,
+  type Subnet,
+  sizeOf,
+} from "./subnet.js";
+
+export interface NetworksPlan {
+  /** The holder's. */
+  readonly maps: Maps;
+  /** First of all, while nothing is open that the holder must not have. */
+  readonly open: readonly Step[];
+  /** In the stepper, before the init is cloned and after its ids are mapped. */
+  readonly enter: readonly Step[];
+  readonly join: readonly Step[];
+  /** What the holder does where it has to be started. */
+  readonly hold: readonly Step[];
+}
+
+/** `planMaps` gives how the holder's user namespace maps the caller's ids. */
+export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): NetworksPlan | null {
+  const { network } = spec.sbx;
+  if (network?.from.mode !== "networks") return null;
+  const { run } = host;
+  if (run.path === null) {
+    fail(
+      "connect the sandbox to a network",
+      `there is no directory for what runs: ${run.why}`,
+      "Set XDG_RUNTIME_DIR or XDG_STATE_HOME to a directory of your own, which nobody else may write to",
+    );
+  }
+  const links = attachments(network.from.networks, host.networks, namesOf(spec));
+  const hasSix = links.some(({ six }) => six !== null);
+  const maps = planMaps();
+  return {
+    maps,
+    open: [step("monitor", "network", { kind: "openHolder", directory: run.path, base: run.base })],
+    enter: [
+      step("stepper", "network", { kind: "enterHolder" }),
+      // Not by the holder, which is as well on a host without IPv6.
+      ...(hasSix ? [forward("stepper", "ipv6/conf/all/forwarding")] : []),
+    ],
+    join: links.map((link) =>
+      step("stepper", "network", { kind: "joinNetwork", ...link }, joinHints(link)),
+    ),
+    hold: [
+      step("keeper", "clone", { kind: "holdNetworks" }),
+      step("keeper", "idmap", { kind: "mapIds", ...maps }),
+      step("answerer", "network", { kind: "loopbackUp" }),
+      step("answerer", "network", { kind: "loadRules" }, rulesHints),
+      forward("answerer", "ipv4/ip_forward"),
+    ],
+  };
+}
+
+/** By which a sandbox is known on all of its networks. */
+function namesOf({ sbx, hostname }: Spec): string[] {
+  return [sbx.name, hostname].filter((name) => name !== undefined);
+}
+
+/** Throws an `SbxError` where one cannot be had. `networks` has all that are wanted. */
+export function attachments(
+  wanted: readonly NetworkAttachment[],
+  networks: readonly Network[],
+  names: readonly string[],
+): Attachment[] {
+  const found = wanted.map((each) => {
+    const network = networks.find(({ name }) => name === each.name);
+    if (network === undefined) throw new Error(`the network ${each.name} was not read`);
+    return network;
+  });
+  const first = found.findIndex(({ internal }) => !internal);
+  return wanted.map((each, number) => {
+    const network = found[number] as Network;
+    const what = `connect to the network ${network.name}`;
+    const known = [...new Set([...names, ...(each.aliases ?? [])])];
+    if (known.join(" ").length > namesSize) {
+      fail(
+        what,
+        `all names together have more than ${namesSize} letters`,
+        "Give fewer, or shorter ones",
+      );
+    }
+    return {
+      network: network.name,
+      number,
+      interface: `eth${number}`,
+      bridge: network.bridge,
+      ...fourOf(each, network, what),
+      six: sixOf(each, network, what),
+      mac: each.mac === undefined ? null : Uint8Array.from(each.mac.split(":"), hexByte),
+      names: known,
+      isDefault: number === first,
+    };
+  });
+}
+
+/** The kernel takes 255 bytes of text about a link, of which the addresses take up to 56. */
+const namesSize = 199;
+const hexByte = (text: string) => Number.parseInt(text, 16);
+
+type Four = Pick<Attachment, "gateway" | "prefixBits" | "first" | "last" | "ip">;
+
+function fourOf({ ip }: NetworkAttachment, network: Network, what: string): Four {
+  const { subnet, gateway, ipRange = subnet } = network;
+  requireInside(what, ip, "--ip", { subnet, gateway });
+  const [whole, range] = [subnetOf(subnet), subnetOf(ipRange)];
+  const end = (block: Subnet) => Number(block.first + sizeOf(block)) - 1;
+  return {
+    gateway: Number(addressNumber(gateway)),
+    prefixBits: whole.prefix,
+    first: Math.max(Number(range.first), Number(whole.first) + 1),
+    last: Math.min(end(range), end(whole) - 1),
+    ip: ip === undefined ? null : Number(addressNumber(ip)),
+  };
+}
+
+function sixOf(
+  { ip6 }: NetworkAttachment,
+  { name, subnet, subnet6, gateway6 }: Network,
+  what: string,
+): Attachment["six"] {
+  if (subnet6 === undefined || gateway6 === undefined) {
+    if (ip6 === undefined) return null;
+    const mend = "Make one that has: sbx network create --ipv6, or leave --ip6 out";
+    return fail(`${what} as ${ip6}`, "the network has no IPv6 addresses", mend);
+  }
+  requireInside(what, ip6, "--ip6", { subnet: subnet6, gateway: gateway6 });
+  const [four, six] = [subnetOf(subnet), subnetOf(subnet6)];
+  if (sizeOf(six) < sizeOf(four)) {
+    const mend = `Make ${name} anew with a larger IPv6 subnet`;
+    fail(what, `${subnet6} has fewer addresses than ${subnet}`, mend);
+  }
+  return {
+    gateway: addressBytes(gateway6),
+    prefixBits: six.prefix,
+    base: addressBytes(addressText(six.first, 6)),
+    subnet: Number(four.first),
+    ip: ip6 === undefined ? null : addressBytes(ip6),
+  };
+}
+
+function subnetOf(text: string): Subnet {
+  return readSubnet(text) ?? fail("read a network", `${text} is no subnet`, "Make it anew");
+}
+
+function requireInside(
+  what: string,
+  ip: string | undefined,
+  option: string,
+  { subnet, gateway }: { subnet: string; gateway: string },
+): void {
+  if (ip === undefined) return;
+  const isGateway = addressNumber(ip) === addressNumber(gateway);
+  if (!isGateway && isHostAddress(subnetOf(subnet), ip)) return;
+  fail(
+    `${what} as ${ip}`,
+    isGateway ? "it is the address of the gateway" : `it is none for a sandbox in ${subnet}`,
+    `Choose another, or leave ${option} out`,
+  );
+}
+
+const rulesHints = {
+  EPROTONOSUPPORT: "The kernel has no packet filter: load the module nf_tables, as root",
+  EOPNOTSUPP: "The kernel has no packet filter: load the module nf_tables, as root",
+  ENOENT:
+    "The kernel lacks a part of nf_tables: load the modules nft_ct, nft_fib_inet, nft_masq and nft_chain_nat, as root",
+};
+
+const joinHints = ({ network, six }: Attachment) => ({
+  EOPNOTSUPP: `The kernel lacks a kind of link: load the modules bridge and veth, as root${six === null ? "" : ", and see that it has IPv6 and is Linux 5.5 or later"}`,
+  addressTaken: `Choose another with --ip or --ip6: \`sbx network inspect ${network}\` tells who has it`,
+  networkFull: `End some of its sandboxes, or make a network with a larger --subnet: \`sbx network inspect ${network}\` tells who is on it`,
+  EXFULL: "A bridge takes 1023 sandboxes: make a second network",
+});
+
+function forward(role: Step["role"], file: string): Step {
+  return step(
+    role,
+    "network",
+    { kind: "writeProc", path: `/proc/sys/net/${file}`, staged: null, text: "1" },
+    {
+      EROFS: "/proc/sys is read-only here, as in a container: networks cannot be had",
+      ENOENT: "The kernel has no IPv6: make a network without it",
+    },
+  );
+}
+
+function step(
+  role: Step["role"],
+  phase: Step["phase"],
+  action: Action,
+  hints?: Step["hints"],
+): Step {
+  return hints === undefined ? { role, phase, action } : { role, phase, action, hints };
+}

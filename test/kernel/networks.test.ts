@@ -1,0 +1,123 @@
+/** Sandboxes on networks: who reaches whom, by which addresses, and what is left of it all. */
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { attempt } from "../support/inside.js";
+import { keeper, sibling, useNetworks } from "../support/networks.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("networks");
+const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
+
+useNetworks("networks", [
+  { name: "one" },
+  { name: "two", subnet6: "fd00:5b:2::/64", gateway6: "fd00:5b:2::1" },
+  { name: "tiny", internal: true, subnet: "10.89.9.0/29", gateway: "10.89.9.1" },
+]);
+
+const addresses = "ip -o addr show scope global | awk '{print $2, $4}'";
+const pings = (address: string) => `ping -c1 -W2 ${address} >/dev/null && echo yes || echo no`;
+
+/** Nothing holds networks that nobody is on. */
+async function nothingIsLeft(): Promise<void> {
+  for (let tries = 0; keeper() !== null; tries++) {
+    assert.ok(tries < 100, `the keeper ${keeper()} has not ended`);
+    await sleep(20);
+  }
+}
+
+test.needs(needs, "siblings reach one another, and nobody of another network", async () => {
+  const first = await sibling(["--network=one"], addresses);
+  assert.is(first.said, "eth0 10.89.0.2/24\n");
+  const other = await sibling(["--network=two"], addresses);
+  assert.is(other.said, "eth0 10.89.1.2/24\neth0 fd00:5b:2::2/64\n");
+  const { stdout, stderr } = await attempt(
+    ["--network=one"],
+    [addresses, ...["10.89.0.2", "10.89.0.1", "10.89.1.2", "10.89.1.1"].map(pings)].join("\n"),
+  );
+  assert.equal([stdout, stderr], ["eth0 10.89.0.3/24\nyes\nyes\nno\nno\n", ""]);
+  const six = await attempt(
+    ["--network=two"],
+    `${pings("fd00:5b:2::2")}\n${pings("fd00:5b:2::1")}`,
+  );
+  assert.is(six.stdout, "yes\nyes\n");
+  assert.is.not(keeper(), null);
+  await Promise.all([first.end(), other.end()]);
+  await nothingIsLeft();
+});
+
+test.needs(
+  needs,
+  "several networks are several interfaces; the first with a way out has the route",
+  async () => {
+    const { stdout } = await attempt(
+      ["--network=tiny", "--network=two"],
+      `${addresses}\nip route | grep default\nip -6 route | grep -c default`,
+    );
+    assert.is(
+      stdout,
+      "eth0 10.89.9.2/29\neth1 10.89.1.2/24\neth1 fd00:5b:2::2/64\ndefault via 10.89.1.1 dev eth1 \n1\n",
+    );
+    await nothingIsLeft();
+  },
+);
+
+test.needs(needs, "addresses that are asked for are had, or it is an error", async () => {
+  const options = ["--network=two:ip=10.89.1.9,ip6=fd00:5b:2::99,mac=02:00:00:00:00:09"];
+  const first = await sibling(options, `${addresses}; cat /sys/class/net/eth0/address`);
+  assert.is(first.said, "eth0 10.89.1.9/24\neth0 fd00:5b:2::99/64\n02:00:00:00:00:09\n");
+  const taken = async (option: string) => {
+    const { code, stderr } = await attempt([option], "true");
+    return [code, stderr];
+  };
+  assert.equal(await taken("--network=two:ip=10.89.1.9"), [
+    125,
+    "sbx: connect eth0 to the network two as 10.89.1.9: another sandbox has that address. Choose another with --ip or --ip6: `sbx network inspect two` tells who has it\n",
+  ]);
+  assert.is((await taken("--network=two:ip6=fd00:5b:2::99"))[0], 125);
+  assert.match(`${await taken("--network=two:ip=10.89.1.1")}`, "it is the address of the gateway");
+  assert.match(
+    `${await taken("--network=two:ip=10.89.2.1")}`,
+    "it is none for a sandbox in 10.89.1.0/24",
+  );
+  await first.end();
+  await nothingIsLeft();
+});
+
+test.needs(
+  needs,
+  "a full network is an error; an address is free when its sandbox is gone",
+  async () => {
+    const all = [];
+    for (const _ of [2, 3, 4, 5, 6]) all.push(await sibling(["--network=tiny"], addresses));
+    assert.equal(
+      all.map(({ said }) => said),
+      [2, 3, 4, 5, 6].map((last) => `eth0 10.89.9.${last}/29\n`),
+    );
+    const { code, stderr } = await attempt(["--network=tiny"], "true");
+    assert.equal(
+      [code, stderr.split(". ")[0]],
+      [125, "sbx: connect eth0 to the network tiny: every address is taken"],
+    );
+    await all[1]?.end();
+    const { stdout } = await attempt(["--network=tiny"], addresses);
+    assert.is(stdout, "eth0 10.89.9.3/29\n");
+    await Promise.all(all.map(({ end }) => end()));
+    await nothingIsLeft();
+  },
+);
+
+test.needs(needs, "fifty at once get fifty addresses", async () => {
+  const all = await Promise.all(
+    Array.from({ length: 50 }, () => sibling(["--network=one"], addresses)),
+  );
+  const got = new Set(all.map(({ said }) => said));
+  assert.is(got.size, 50);
+  assert.ok(
+    [...got].every((said) => /^eth0 10\.89\.0\.\d+\/24\n$/.test(said)),
+    [...got].join(""),
+  );
+  await Promise.all(all.map(({ end }) => end()));
+  await nothingIsLeft();
+});
+
+test.run();
