@@ -64,7 +64,6 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     },
     upperStore: "/home/alice/.cache/sbx/uppers",
     run: { path: "/run/user/1000/sbx", base: "/run/user/1000" },
-    networks: [],
     ...overrides,
   };
 }
