@@ -229,6 +229,7 @@ export function plan(spec: Spec, host: Host): Plan {
       ...userNotes,
       ...root.warnings,
       ...uplink.warnings,
+      ...(networks?.warnings ?? []),
       ...root.notes,
       ...mounts.notes,
       ...etc.notes,
@@ -238,7 +239,7 @@ export function plan(spec: Spec, host: Host): Plan {
       ...adminNotes(sets),
       ...filter.notes,
     ],
-    warnings: [...root.warnings, ...uplink.warnings],
+    warnings: [...root.warnings, ...uplink.warnings, ...(networks?.warnings ?? [])],
     init: spec.sbx.init,
     statusFd,
   };

@@ -9,9 +9,9 @@ import {
   accept,
   established,
   isForItsLink,
+  isRoutedBack,
   masquerade,
   meta,
-  sourceIsThere,
   table,
   transport,
 } from "./nftables.js";
@@ -60,7 +60,10 @@ export function networkRules(): Message {
       hook: "forward",
       rules: [
         [...established(), accept()],
-        [...fromBridge("external"), ...notToBridge(), ...sourceIsThere(), accept()],
+        // From one sandbox to another of its network, should that be asked about here.
+        [...fromBridge("any"), ...isRoutedBack("destination"), accept()],
+        // By none of another network's addresses, whose sandboxes would get the answers.
+        [...fromBridge("external"), ...notToBridge(), ...isRoutedBack("source"), accept()],
       ],
     },
     {

@@ -8,6 +8,8 @@ import type { Action, Attachment, Step } from "../spec/step.js";
 
 type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
 
+import { pastaDns } from "./pasta.js";
+import { slirpDns } from "./slirp4netns.js";
 import {
   addressNumber,
   addressText,
@@ -16,6 +18,7 @@ import {
   type Subnet,
   sizeOf,
 } from "./subnet.js";
+import { install, planSharedUplink } from "./uplink.js";
 
 export interface NetworksPlan {
   /** The holder's. */
@@ -27,6 +30,7 @@ export interface NetworksPlan {
   readonly join: readonly Step[];
   /** What the holder does where it has to be started. */
   readonly hold: readonly Step[];
+  readonly warnings: readonly string[];
 }
 
 /** `planMaps` gives how the holder's user namespace maps the caller's ids. */
@@ -44,6 +48,8 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
   const links = attachments(network.from.networks, host.networks, namesOf(spec));
   const hasSix = links.some(({ six }) => six !== null);
   const maps = planMaps();
+  const { uplink, reasons } = planSharedUplink(host);
+  const wantsOut = links.some(({ isDefault }) => isDefault);
   return {
     maps,
     open: [step("monitor", "network", { kind: "openHolder", directory: run.path, base: run.base })],
@@ -58,10 +64,35 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
     hold: [
       step("keeper", "clone", { kind: "holdNetworks" }),
       step("keeper", "idmap", { kind: "mapIds", ...maps }),
+      ...(uplink === null
+        ? []
+        : [step("keeper", "network", { kind: "startSharedUplink", ...uplink })]),
       step("answerer", "network", { kind: "loopbackUp" }),
       step("answerer", "network", { kind: "loadRules" }, rulesHints),
       forward("answerer", "ipv4/ip_forward"),
+      // The module br_netfilter would have the rules for what is routed decide among siblings as well.
+      ...["iptables", "ip6tables"].map((rules) => {
+        const path = `/proc/sys/net/bridge/bridge-nf-call-${rules}`;
+        const action = {
+          kind: "writeProc",
+          path,
+          staged: null,
+          text: "0",
+          isOptional: true,
+        } as const;
+        return step("answerer", "network", action);
+      }),
+      // It gives all rights up, so that it comes last.
+      step("answerer", "network", {
+        kind: "answerNames",
+        architecture: host.architecture,
+        upstreams: uplink === null ? [] : [resolvers[uplink.helper]],
+      }),
     ],
+    warnings:
+      wantsOut && uplink === null
+        ? [`the networks have no way out: ${reasons.join("; ")}. ${install}`]
+        : [],
   };
 }
 
@@ -171,6 +202,9 @@ function requireInside(
     `Choose another, or leave ${option} out`,
   );
 }
+
+/** Where the helpers take queries for the host's own resolvers. */
+const resolvers = { pasta: pastaDns, slirp4netns: slirpDns } as const;
 
 const rulesHints = {
   EPROTONOSUPPORT: "The kernel has no packet filter: load the module nf_tables, as root",

@@ -103,10 +103,11 @@ export function established(): Expression[] {
   ];
 }
 
-/** The routes lead to the packet's source where it has come from: it is not of another network. */
-export function sourceIsThere(): Expression[] {
-  const [saddr, iif, present] = [1, 8, 32];
-  return [fib(1, saddr | iif | present), compare("eq", u8(1, 0, 0, 0))];
+/** The routes lead to the packet's source, or to where it goes, by the link that it has come in by. */
+export function isRoutedBack(end: "source" | "destination"): Expression[] {
+  const [saddr, daddr, iif, present] = [1, 2, 8, 32];
+  const address = end === "source" ? saddr : daddr;
+  return [fib(1, address | iif | present), compare("eq", u8(1, 0, 0, 0))];
 }
 
 /** The packet is for an address of the link that it has come in by, and not of another. */

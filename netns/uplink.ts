@@ -81,8 +81,18 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
   };
 }
 
+/** The same for namespaces that several sandboxes share, which publish no ports; null and why without one. */
+export function planSharedUplink(host: Host): {
+  uplink: Uplink | null;
+  reasons: readonly string[];
+} {
+  const keys: NetworkKeys = { from: { mode: "auto" } };
+  const { helper, reasons } = chooseHelper(keys, host, [], { rootMapped: true, ownPids: true });
+  return { uplink: helper === null ? null : planners[helper](keys, host, []), reasons };
+}
+
 /** How one is got. The name of the package is the same in Debian, Fedora, Arch, Alpine and openSUSE. */
-const install =
+export const install =
   "Install passt, as root, from the package of that name; --network=none says that none is wanted";
 
 const socketDirectory = ({ run }: Host): Step => ({

@@ -27,6 +27,10 @@ export function describe(action: Action): string {
       return "enter the namespaces that hold the networks";
     case "joinNetwork":
       return `connect ${action.interface} to the network ${action.network}${action.ip === null ? "" : ` as ${dotted(action.ip)}`}`;
+    case "startSharedUplink":
+      return `start ${action.helper} for the networks`;
+    case "answerNames":
+      return "answer for names";
     case "loadRules":
       return "load the rules of networks (nf_tables)";
     case "setIds":

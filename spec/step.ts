@@ -3,6 +3,7 @@
  * the words of the field; `describeStep` gives the text that `explain` prints and errors name.
  */
 import type { Capability } from "./capabilities.js";
+import type { Architecture } from "./host.js";
 import type { Mapping, RlimitName, TimeOffset } from "./spec.js";
 
 /**
@@ -240,6 +241,14 @@ export type Action =
   | { readonly kind: "enterHolder" }
   /** Puts the sandbox on a network, whose bridge is made where it is missing. */
   | ({ readonly kind: "joinNetwork" } & Attachment)
+  /** Starts the way out that all networks share. */
+  | ({ readonly kind: "startSharedUplink" } & Uplink)
+  /** Becomes the answerer for names, which asks these IP addresses what it does not know. */
+  | {
+      readonly kind: "answerNames";
+      readonly architecture: Architecture;
+      readonly upstreams: readonly string[];
+    }
   /** Loads the rules of netns/filter.ts. */
   | { readonly kind: "loadRules" }
   /** Real, effective and saved ids at once: setresgid(2), setresuid(2). */
@@ -394,6 +403,8 @@ export type Action =
       readonly path: string;
       readonly staged: string | null;
       readonly text: string;
+      /** Where there is no such file, there is nothing to be set. */
+      readonly isOptional?: true;
     }
   /**
    * A pty from the sandbox's devpts at `pts`, owned by `uid`, shown as the file `console` too;

@@ -25,7 +25,7 @@ import {
   writeProc,
 } from "./filesystem.js";
 import { cloneInit, mapIds, mapNested } from "./handshake.js";
-import { holdNetworks, openHolder } from "./holder.js";
+import { answerNames, holdNetworks, openHolder, startSharedUplink } from "./holder.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
@@ -88,6 +88,10 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return enterHolder(c);
     case "joinNetwork":
       return joinNetwork(c, action);
+    case "startSharedUplink":
+      return startSharedUplink(c, action);
+    case "answerNames":
+      return answerNames(c, action);
     case "loadRules":
       openNetlink(c, "netfilter", fd);
       tellKernel(c, fd, networkRules());
@@ -176,7 +180,7 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
     case "nonDumpable":
       return b.must("prctl", [k("PR_SET_DUMPABLE"), 0, 0, 0, 0]);
     case "writeProc":
-      return writeProc(c, b.text(action.staged ?? action.path), action.text);
+      return writeProc(c, b.text(action.staged ?? action.path), action.text, action.isOptional);
     case "openTerminal":
       return openTerminal(c, action);
     case "setrlimit":

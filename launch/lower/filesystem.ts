@@ -70,12 +70,24 @@ export function pivotRoot({ b }: Context, newRoot: string): void {
   b.must("chdir", [b.text("/")]);
 }
 
-export function writeProc(c: Context, path: Value, text: string): void {
+export function writeProc(c: Context, path: Value, text: string, isOptional = false): void {
   const { b } = c;
-  b.must("openat", [k("AT_FDCWD"), path, k("O_WRONLY", "O_CLOEXEC"), 0], fd);
+  const args = [k("AT_FDCWD"), path, k("O_WRONLY", "O_CLOEXEC"), 0];
+  const [open, done] = [b.fresh("proc"), b.fresh("proc")];
+  if (isOptional) {
+    b.attempt("openat", args, fd);
+    b.branch(fd, "eq", minus("ENOENT"), done);
+    b.branch(fd, "ge", 0, open);
+    b.set(s.result, fd);
+    failWithResult(b);
+    b.label(open);
+  } else {
+    b.must("openat", args, fd);
+  }
   requireProc(c, fd);
   b.must("write", [fd, b.text(text), Buffer.byteLength(text)]);
   b.must("close", [fd]);
+  if (isOptional) b.label(done);
 }
 
 /** f_type of statfs(2), linux/magic.h. */

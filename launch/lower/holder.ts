@@ -8,14 +8,18 @@
  * the socket itself, so that all others wait at it until the holder is ready or has failed.
  */
 import { dirname } from "node:path";
-import type { Action } from "../../spec/step.js";
+import type { Action, Uplink } from "../../spec/step.js";
 import { at, constant, slot } from "../builder.js";
 import { k, minus, noFollow, signo } from "../constants.js";
 import type { Address } from "../ir.js";
-import { type Context, failWithResult, octal, s } from "./context.js";
+import { answererChannel, lowerAnswerer } from "./answerer/answerer.js";
+import { type Context, failWithResult, octal, pseudoErrno, s, scratchSize } from "./context.js";
+import { leaveCaller } from "./fds.js";
+import { rename } from "./rename.js";
 import { messageHeader, receivedFd } from "./rights.js";
 import { getShared } from "./shared.js";
 import { compose } from "./text.js";
+import { dismissAnchor, startUplink, uplink } from "./uplink.js";
 
 type Open = Extract<Action, { kind: "openHolder" }>;
 
@@ -179,9 +183,7 @@ function startKeeper(c: Context, address: Address): void {
 export function holdNetworks(c: Context): void {
   const { b, memory } = c;
   const flags = k("CLONE_NEWUSER", "CLONE_NEWNET");
-  b.must("socketpair", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0, memory.pair]);
-  b.load(4, h.outside, memory.pair);
-  b.load(4, h.inside, memory.pair, 4);
+  openAnswererSocket(c);
   // In the keeper, the steps that are about the init are about its child.
   b.must(
     "clone",
@@ -213,4 +215,56 @@ function blameKeeper(c: Context): void {
   getShared(c, "errno", s.errno);
   b.fail();
   b.label(other);
+}
+
+export function openAnswererSocket({ b, memory }: Context): void {
+  b.must("socketpair", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0, memory.pair]);
+  b.load(4, h.outside, memory.pair);
+  b.load(4, h.inside, memory.pair, 4);
+}
+
+/** 1 once the keeper has told who started it that all is well. */
+export const isServing = slot("keeperIsServing");
+
+export const sharesUplink = ({ plan }: Context): boolean =>
+  plan.steps.some(({ action }) => action.kind === "startSharedUplink");
+
+/** In the keeper, the step; and again where it has ended. What it says of its failure is for the caller. */
+export function startSharedUplink(c: Context, action: Uplink): void {
+  const { b, memory } = c;
+  const [ready, failed] = [b.fresh("uplink"), "keeper.uplinkFailed"];
+  b.label("keeper.uplink");
+  startUplink(c, action, s.initPid, { leave: () => {}, failTo: failed });
+  b.attempt("read", [uplink.ready, memory.scratch, 64], s.result);
+  b.ignore("it is ours", "close", [uplink.ready]);
+  b.branch(s.result, "gt", 0, ready);
+  b.attempt("read", [uplink.said, memory.scratch, scratchSize], s.result);
+  b.ignore("nobody may be there any more", "write", [2, memory.scratch, s.result]);
+  b.set(s.errno, pseudoErrno.uplinkEnded);
+  b.label(failed);
+  // Its end is noticed, and it is tried again.
+  b.branch(isServing, "ne", 0, "keeper.next");
+  b.failTo("keeper.fail");
+  b.fail();
+  b.label(ready);
+  b.failTo("keeper.fail");
+  dismissAnchor(c);
+  b.branch(isServing, "ne", 0, "keeper.next");
+}
+
+/** In the answerer, the step, which is the rest of its life. */
+export function answerNames(c: Context, action: Extract<Action, { kind: "answerNames" }>): void {
+  const { b } = c;
+  leaveCaller(c);
+  b.jump("answerer.serve");
+  b.comment("one that takes the place of another is in no namespace yet");
+  b.label("answerer.again");
+  b.failTo("keeper.end");
+  b.must("prctl", [k("PR_SET_PDEATHSIG"), signo("SIGKILL"), 0, 0, 0]);
+  b.must("setns", [h.user, k("CLONE_NEWUSER")]);
+  b.must("setns", [h.net, k("CLONE_NEWNET")]);
+  b.label("answerer.serve");
+  rename(c, "sbx-names");
+  b.set(answererChannel, h.inside);
+  lowerAnswerer(c, action);
 }

@@ -3,16 +3,19 @@
  * out to sandboxes; launch/lower/holder.ts tells when it starts and ends. The answerer is in them: it
  * sets them up, and then answers for names. The kernel ends it, and the uplink, with the keeper.
  */
+
+import { errnoNumbers } from "../../spec/linux.js";
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { type Context, s } from "./context.js";
-import { closeFrom, leaveCaller } from "./fds.js";
-import { h, opensHolder, sentFds } from "./holder.js";
+import { leaveCaller } from "./fds.js";
+import { h, isServing, openAnswererSocket, opensHolder, sentFds, sharesUplink } from "./holder.js";
 import { rename } from "./rename.js";
 import { attachFds, messageHeader } from "./rights.js";
-import { leaveFailure } from "./shared.js";
+import { getShared, leaveFailure } from "./shared.js";
 import { compose } from "./text.js";
+import { uplink } from "./uplink.js";
 
 const client = slot("clientFd");
 const life = slot("clientLife");
@@ -28,29 +31,28 @@ export function lowerKeeper(c: Context): void {
   b.label("keeper");
   b.failTo("keeper.fail");
   b.must("close", [h.lock]);
-  b.must("chdir", [b.text("/")]);
   b.ignore("it tells the sandbox's life, not ours", "close", [h.firstLife]);
+  b.must("chdir", [b.text("/")]);
+  for (const number of [isServing, uplink.pid, uplink.anchor, uplink.starter]) b.set(number, 0);
+  b.set(own, -1);
   lowerSteps(c, "keeper");
   b.comment("let the answerer set the namespaces up");
   b.must("sendto", [h.outside, b.text("!"), 1, k("MSG_NOSIGNAL"), 0, 0]);
-  b.must("read", [h.outside, memory.scratch, 1], s.result);
-  b.branch(s.result, "ne", 1, "keeper.end");
+  const answering = b.fresh("keeper");
+  awaitAnswerer(c, answering);
+  b.jump("keeper.fail");
+  b.label(answering);
   leaveCaller(c);
   // It outlives the command that its arguments are about.
   rename(c, "sbx-networks");
   b.must("signalfd4", [-1, memory.allSignals, 8, k("SFD_CLOEXEC", "SFD_NONBLOCK")], own);
+  b.set(isServing, 1);
   keepOn(c);
-  lowerAnswering(c);
 
   b.label("keeper.fail");
   leaveFailure(c);
-  b.label("keeper.end");
   b.exit(125);
-}
 
-/** Where the step `holdNetworks` has cloned it. */
-function lowerAnswering(c: Context): void {
-  const { b, memory } = c;
   b.comment("answerer");
   b.label("answerer");
   b.must("close", [h.outside]);
@@ -59,14 +61,60 @@ function lowerAnswering(c: Context): void {
   b.must("read", [h.inside, memory.scratch, 1], s.result);
   b.branch(s.result, "ne", 1, "keeper.end");
   lowerSteps(c, "answerer");
-  leaveCaller(c);
-  rename(c, "sbx-names");
-  b.must("sendto", [h.inside, b.text("!"), 1, k("MSG_NOSIGNAL"), 0, 0]);
-  closeFrom(c, 3, 0xffffffff);
-  const answering = b.fresh("answering");
-  b.label(answering);
-  b.must("ppoll", [0, 0, 0, 0, 8]);
-  b.jump(answering);
+  b.label("keeper.end");
+  b.exit(125);
+}
+
+/** Goes to `answering` once it does; else the errno is set, and the step where it told none itself. */
+function awaitAnswerer(c: Context, answering: string): void {
+  const { b, memory } = c;
+  const told = b.fresh("keeper");
+  b.attempt("read", [h.outside, memory.scratch, 8], s.result);
+  b.branch(s.result, "eq", 8, told);
+  // It has left its failure itself, or was killed.
+  getShared(c, "failed", s.result);
+  b.branch(s.result, "ne", 0, "keeper.end");
+  b.store(8, memory.scratch, 0, Number(errnoNumbers.ESRCH));
+  b.label(told);
+  b.load(8, s.errno, memory.scratch);
+  b.branch(s.errno, "eq", 0, answering);
+  b.set(
+    s.step,
+    c.plan.steps.findIndex(({ action }) => action.kind === "answerNames"),
+  );
+}
+
+/** In the keeper, for a child that has ended: another takes its place. */
+function replace(c: Context): void {
+  const { b } = c;
+  const [notAnchor, notUplink, other] = [
+    b.fresh("replace"),
+    b.fresh("replace"),
+    b.fresh("replace"),
+  ];
+  const pause = b.words("replacePause", [0, 200_000_000], false);
+  const wait = () =>
+    b.ignore("all signals are blocked, so nothing cuts it short", "nanosleep", [pause, 0]);
+  b.branch(pid, "ne", uplink.anchor, notAnchor);
+  b.set(uplink.anchor, 0);
+  b.label(notAnchor);
+  if (sharesUplink(c)) {
+    b.branch(pid, "ne", uplink.pid, notUplink);
+    b.set(uplink.pid, 0);
+    wait();
+    for (const fd of [uplink.said, uplink.aliveWrite]) b.ignore("it is ours", "close", [fd]);
+    b.jump("keeper.uplink");
+  }
+  b.label(notUplink);
+  b.branch(pid, "ne", s.initPid, other);
+  wait();
+  b.ignore("it is ours", "close", [h.outside]);
+  openAnswererSocket(c);
+  b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], s.initPid);
+  b.branch(s.initPid, "eq", 0, "answerer.again");
+  b.ignore("it is ours", "close", [h.inside]);
+  awaitAnswerer(c, other);
+  b.label(other);
 }
 
 /** Sandboxes are served as long as there are any. */
@@ -92,7 +140,9 @@ function keepOn(c: Context): void {
   b.ignore("it was ready", "read", [own, memory.signal, 128]);
   b.label("keeper.reap");
   b.attempt("wait4", [-1, memory.status, k("WNOHANG"), 0], pid);
-  b.branch(pid, "gt", 0, "keeper.reap");
+  b.branch(pid, "le", 0, noSignal);
+  replace(c);
+  b.jump("keeper.reap");
   b.label(noSignal);
   happened(1, noClient);
   serve(c, noClient);

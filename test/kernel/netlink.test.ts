@@ -68,6 +68,7 @@ test.needs(["user namespaces", "nft"], "nft reads the rules of the networks", ()
   chain forward {
     type filter hook forward priority filter; policy drop;
     ct state established,related accept
+    iifname "sbx*" fib daddr . iif oif exists accept
     iifname "sbxe*" oifname != "sbx*" fib saddr . iif oif exists accept
   }
 

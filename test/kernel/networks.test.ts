@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { attempt } from "../support/inside.js";
-import { keeper, sibling, useNetworks } from "../support/networks.js";
+import { endSiblings, keeper, sibling, useNetworks } from "../support/networks.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("networks");
@@ -15,7 +15,9 @@ useNetworks("networks", [
 ]);
 
 const addresses = "ip -o addr show scope global | awk '{print $2, $4}'";
-const pings = (address: string) => `ping -c1 -W2 ${address} >/dev/null && echo yes || echo no`;
+const pings = (address: string) => `ping -c1 -W1 ${address} >/dev/null && echo yes || echo no`;
+
+test.after.each(endSiblings);
 
 /** Nothing holds networks that nobody is on. */
 async function nothingIsLeft(): Promise<void> {

@@ -39,13 +39,26 @@ export interface Sibling {
   end(): Promise<void>;
 }
 
+const running = new Set<ChildProcess>();
+
+/** Kills what a test that failed has left. */
+export function endSiblings(): void {
+  for (const child of running) child.kill("SIGKILL");
+}
+
 /** Starts a sandbox of the busybox rootfs, and waits until its script has come to its end. */
 export async function sibling(options: readonly string[], script: string): Promise<Sibling> {
   const words = ["run", ...options, busyboxRootfs(), "sh", "-c", `${script}\necho ready; exec cat`];
   const child = spawn(command, words, { stdio: ["pipe", "pipe", "pipe"] });
+  running.add(child);
   let out = "";
   let err = "";
-  const ended = new Promise<void>((done) => child.on("close", () => done()));
+  const ended = new Promise<void>((done) =>
+    child.on("close", () => {
+      running.delete(child);
+      done();
+    }),
+  );
   child.stderr.on("data", (chunk) => {
     err += chunk;
   });
@@ -88,6 +101,7 @@ function opens(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
   } catch {
+    // Likewise.
     return [];
   }
 }
