@@ -20,7 +20,6 @@ export async function port(argv: readonly string[]): Promise<number> {
 /** One line for each: `80/tcp -> 0.0.0.0:8080`. */
 export function allPorts(ports: readonly RunningPort[]): string {
   return ports
-    .flatMap(single)
     .map((each) => `${each.containerPort}/${each.protocol} -> ${placeOf(each)}\n`)
     .join("");
 }
@@ -30,12 +29,10 @@ export function onePort(ports: readonly RunningPort[], name: string, wanted: str
   const at = `port ${name} ${wanted}`;
   const [sought, ...others] = readExpose(wanted, at);
   if (others.length > 0) fail(at, "asks for a range", "Without a port, all are told");
-  const found = ports
-    .flatMap(single)
-    .filter(
-      ({ containerPort, protocol }) =>
-        containerPort === sought?.containerPort && protocol === sought.protocol,
-    );
+  const found = ports.filter(
+    ({ containerPort, protocol }) =>
+      containerPort === sought?.containerPort && protocol === sought.protocol,
+  );
   if (found.length === 0) {
     const all = allPorts(ports).trimEnd().replaceAll("\n", ", ");
     fail(
@@ -45,16 +42,6 @@ export function onePort(ports: readonly RunningPort[], name: string, wanted: str
     );
   }
   return found.map((each) => `${placeOf(each)}\n`).join("");
-}
-
-/** A range as the ports that it is. */
-function single(range: RunningPort): RunningPort[] {
-  return Array.from({ length: range.count }, (_, index) => ({
-    ...range,
-    hostPort: range.hostPort + index,
-    containerPort: range.containerPort + index,
-    count: 1,
-  }));
 }
 
 const placeOf = ({ hostIp, hostPort }: RunningPort) =>

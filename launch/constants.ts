@@ -50,6 +50,7 @@ const numbers = {
   O_EXCL: 0o200,
   O_TRUNC: 0o1000,
   O_NOCTTY: 0o400,
+  O_APPEND: 0o2000,
   O_NONBLOCK: 0o4000,
   O_ASYNC: 0o20000,
   O_CLOEXEC: 0o2000000,

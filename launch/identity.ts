@@ -11,6 +11,8 @@ import { isSystemError } from "./in-root.js";
 export interface MachineFiles {
   readonly etc: string;
   readonly proc: string;
+  /** The servers that systemd-resolved asks. */
+  readonly resolved: string;
   /** Searched for helpers after PATH. */
   readonly bin: readonly string[];
 }

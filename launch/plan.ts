@@ -3,6 +3,7 @@
  */
 
 import { planLoopback } from "../netns/loopback.js";
+import { planNames } from "../netns/names.js";
 import { planNetworks } from "../netns/networks.js";
 import { planUplink } from "../netns/uplink.js";
 import { planEtc } from "../rootfs/etc.js";
@@ -73,11 +74,11 @@ export function plan(spec: Spec, host: Host): Plan {
     gid: user.gid,
     gidMapped: (gid) => hostIdOf(maps.gidMappings, gid) !== null,
   });
-  const etc = planEtc(spec, host, hasId);
+  const uplink = planUplink(spec, host, maps);
+  const etc = planEtc(spec, host, planNames(spec, host, uplink.helper), hasId);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
   const filter = planFilter(spec, host, sets.bounding, onlyIds(maps));
-  const uplink = planUplink(spec, host, maps);
   const networks = planNetworks(spec, host, () => planIdMaps(allIds(spec), host));
   const cloner = networks === null ? "monitor" : "stepper";
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
@@ -184,6 +185,7 @@ export function plan(spec: Spec, host: Host): Plan {
     // Over the mounts that they may lie in.
     ...masks.others,
     ...uplink.wait,
+    ...etc.named,
     // Last use of the host's mounts: its paths end here.
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
 

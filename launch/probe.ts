@@ -30,6 +30,7 @@ export { type Blocker, userNamespaceBlocker } from "./blocker.js";
 const machineFiles: MachineFiles = {
   etc: "/etc",
   proc: "/proc",
+  resolved: "/run/systemd/resolve/resolv.conf",
   bin: ["/usr/bin", "/bin", "/usr/local/bin"],
 };
 
@@ -80,6 +81,7 @@ export function probe(
       hostname: hostname(),
       hosts: readOptional(join(files.etc, "hosts")) ?? "",
       resolvConf: readOptional(join(files.etc, "resolv.conf")) ?? "",
+      resolvConfBehindStub: readOptional(files.resolved) ?? "",
       machineId: readOptional(join(files.etc, "machine-id")) ?? "",
       localtime: realPath(join(files.etc, "localtime")),
     },

@@ -7,18 +7,12 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { fail } from "../spec/error.js";
 import type { RunDirectory } from "../spec/host.js";
+import type { PublishedPort } from "../spec/network.js";
 import type { Mapping, Spec } from "../spec/spec.js";
 import { isSystemError } from "./in-root.js";
 
-/** Consecutive ports of the host's that are forwarded to consecutive ones of a sandbox. */
-export interface RunningPort {
-  readonly hostPort: number;
-  readonly containerPort: number;
-  readonly count: number;
-  readonly protocol: "tcp" | "udp";
-  /** Null for all of the host's addresses. */
-  readonly hostIp: string | null;
-}
+/** A port of the host's that leads to one of a sandbox, which has it by now. */
+export type RunningPort = PublishedPort & { readonly hostPort: number };
 
 /** What a record says. */
 export interface Sandbox {

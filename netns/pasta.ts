@@ -6,9 +6,7 @@ import type { Host } from "../spec/host.js";
 import type { NetworkKeys } from "../spec/network.js";
 import type { PortRange, Uplink, UplinkPiece } from "../spec/step.js";
 import { hostPorts } from "./ports.js";
-
-/** Where queries are taken that pasta hands to the host's own resolver. */
-export const pastaDns = "169.254.1.1";
+import { needsForwarder, pastaDns } from "./resolvers.js";
 
 /** At which versions since 2024-08 show the host: its own address, or with `hostLoopback` its loopback. */
 export const pastaHost = "169.254.1.2";
@@ -26,16 +24,12 @@ export function pastaRefusal({ uplinks: { pasta, tun, routes } }: Host): string 
     : null;
 }
 
-export function planPasta(
-  keys: NetworkKeys,
-  { uplinks, user }: Host,
-  ports: readonly PortRange[],
-): Uplink {
-  const { pasta } = uplinks;
+export function planPasta(keys: NetworkKeys, host: Host, ports: readonly PortRange[]): Uplink {
+  const { pasta } = host.uplinks;
   const knows = (option: string) => (pasta?.options ?? []).some((known) => known === option);
   const open = keys.hostLoopback === true;
   // Where nothing is said, the gateway's address leads to the host's loopback.
-  const host = knows("map-guest-addr")
+  const toHost = knows("map-guest-addr")
     ? words(
         ...["--map-host-loopback", open ? pastaHost : "none"],
         ...["--map-guest-addr", open ? "none" : pastaHost],
@@ -50,9 +44,10 @@ export function planPasta(
       // Open when it is ready: newer versions close all fds above 2, and this is 0.
       ...words("--pid", "/proc/self/fd/0"),
       // As root it would become nobody, who may not enter the sandbox.
-      ...(user.uid === 0 ? words("--runas", "0:0") : []),
-      ...words("--config-net", "--mtu", "65520", "--dns-forward", pastaDns),
-      ...host,
+      ...(host.user.uid === 0 ? words("--runas", "0:0") : []),
+      ...words("--config-net", "--mtu", "65520"),
+      ...(needsForwarder(keys, host) ? words("--dns-forward", pastaDns) : []),
+      ...toHost,
       ...forwards("--tcp-ports", "tcp", ports),
       ...forwards("--udp-ports", "udp", ports),
       // Nor do ports of the sandbox's loopback lead to the host's.

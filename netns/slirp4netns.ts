@@ -7,8 +7,8 @@ import type { NetworkKeys } from "../spec/network.js";
 import type { PortRange, Uplink, UplinkPiece } from "../spec/step.js";
 import { ipv6Only } from "./ports.js";
 
-/** Its own forwarder of queries: slirp4netns(1), DESCRIPTION. */
-export const slirpDns = "10.0.2.3";
+/** Where the host's loopback is, unless it is disabled: slirp4netns(1), DESCRIPTION. */
+export const slirpHost = "10.0.2.2";
 
 /** What it has to know of the sandbox. */
 export interface SlirpNeeds {

@@ -25,6 +25,8 @@ export interface UplinkIds {
 }
 
 export interface UplinkPlan {
+  /** What connects the sandbox, if anything does. */
+  readonly helper: UplinkHelper | null;
   /** For the monitor before anything is cloned, for it once there are namespaces, and for the init. */
   readonly reserve: readonly Step[];
   readonly start: readonly Step[];
@@ -36,6 +38,7 @@ export interface UplinkPlan {
 }
 
 const none: UplinkPlan = {
+  helper: null,
   reserve: [],
   start: [],
   wait: [],
@@ -61,6 +64,7 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
   }
   const uplink = planners[helper](keys, host, ports);
   return {
+    helper,
     reserve: reserveSteps(ports, host.uplinks),
     start: [
       ...(uplink.socket === null ? [] : [socketDirectory(host)]),

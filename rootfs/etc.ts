@@ -2,11 +2,11 @@
  * The init layer: files of /etc that tell of the machine a process is on, and so are the sandbox's own.
  * They lie in its memory, and are mounted over those of the rootfs, so that they are part of no layer.
  *
- * What is in them is what podman 5 and docker 28 put there, as far as there is a network.
+ * What is in them is what podman 5 and docker 28 put there.
  */
 import { createHash } from "node:crypto";
 import { type EtcFileName, etcFileNames, type Host, type Place } from "../spec/host.js";
-import type { EtcFiles, Spec } from "../spec/spec.js";
+import type { Spec } from "../spec/spec.js";
 import type { Action, RestrictingFlag, Step } from "../spec/step.js";
 import { chooseRung, hasInitLayer, needsOverlay } from "./ladder.js";
 import { contains } from "./paths.js";
@@ -16,9 +16,21 @@ import { base } from "./root.js";
 const directory = `${base}/etc`;
 const restrict = restrictMount("filesystems");
 
+/** What files of /etc say of the network: netns/names.ts. */
+export interface Names {
+  /** The text of resolv.conf(5). */
+  readonly resolvConf: string;
+  /** Lines of hosts(5) before the sandbox's own names. */
+  readonly hosts: readonly string[];
+  /** Addresses on the way to which the sandbox's own are found; none where it has but a loopback. */
+  readonly towards: readonly string[];
+}
+
 export interface EtcPlan {
   /** Out of the rootfs's reach: the files, each a mount. */
   readonly staged: readonly Step[];
+  /** Once there is a network. */
+  readonly named: readonly Step[];
   readonly attach: readonly Step[];
   readonly notes: readonly string[];
 }
@@ -32,12 +44,17 @@ interface EtcMount {
 }
 
 /** `hasId`: whether an id of the host's users has one inside. */
-export function planEtc(spec: Spec, host: Host, hasId: (uid: number) => boolean): EtcPlan {
+export function planEtc(
+  spec: Spec,
+  host: Host,
+  names: Names,
+  hasId: (uid: number) => boolean,
+): EtcPlan {
   const { etcFiles } = spec.sbx;
-  if (etcFiles === undefined) return { staged: [], attach: [], notes: [] };
+  if (etcFiles === undefined) return { staged: [], named: [], attach: [], notes: [] };
   const notes: string[] = [];
   const mounts = etcFileNames.flatMap((name): EtcMount[] => {
-    const source = sourceOf(name, spec, host, etcFiles);
+    const source = sourceOf(name, spec, host, names);
     const found = host.rootfs.etc[name];
     const isOptional = name === "machine-id" || name === "localtime";
     if (source === null || (isOptional && found !== null && found.type !== "absent")) return [];
@@ -51,6 +68,7 @@ export function planEtc(spec: Spec, host: Host, hasId: (uid: number) => boolean)
       step({ kind: "mkdir", path: directory, mode: 0o755 }),
       ...mounts.flatMap((mount) => stagedSteps(mount, spec, host)),
     ],
+    named: mounts.some(({ name }) => name === "hosts") ? nameSteps(spec, host, names) : [],
     attach: mounts.map(({ name, path }) =>
       step({ kind: "attach", staged: `${directory}/${name}`, path, what: `its own ${name}` }),
     ),
@@ -100,19 +118,15 @@ function sourceOf(
   name: EtcFileName,
   spec: Spec,
   host: Host,
-  etcFiles: EtcFiles,
+  names: Names,
 ): EtcMount["source"] | null {
-  const ownNetwork = spec.linux.namespaces.some(({ type }) => type === "network");
-  const own = spec.hostname ?? host.etc.hostname;
   switch (name) {
     case "hostname":
-      return { text: `${own}\n` };
+      return { text: `${spec.hostname ?? host.etc.hostname}\n` };
     case "hosts":
-      return etcFiles.hosts ? { text: hosts(own, ownNetwork, etcFiles, host) } : null;
+      return spec.sbx.etcFiles?.hosts === false ? null : { text: hosts(spec, host, names) };
     case "resolv.conf":
-      return {
-        text: ownNetwork ? "# There is no network, and so no name server.\n" : host.etc.resolvConf,
-      };
+      return { text: names.resolvConf };
     case "machine-id":
       return { text: machineId(host) };
     case "localtime":
@@ -120,18 +134,28 @@ function sourceOf(
   }
 }
 
-/** What is one word of a line; the kernel takes any bytes for a host name. */
-const isName = (text: string) => /^[^\s#]+$/.test(text);
+/** By which the sandbox knows itself, and nobody else is known. */
+function ownNames({ linux, hostname, sbx }: Spec, { etc }: Host): string {
+  const isShared = !linux.namespaces.some(({ type }) => type === "network");
+  const names = [hostname ?? etc.hostname, ...(sbx.name === undefined ? [] : [sbx.name])];
+  // What is one word of a line; the kernel takes any bytes for a host name.
+  const isOwn = (name: string) => /^[^\s#]+$/.test(name) && !(isShared && name === etc.hostname);
+  return [...new Set(names)].filter(isOwn).join(" ");
+}
 
-/** hosts(5). The names of the host's network are of use only where that is shared. */
-function hosts(own: string, ownNetwork: boolean, { addHosts }: EtcFiles, host: Host): string {
-  const usual = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"];
-  return [
-    ...(ownNetwork ? usual : host.etc.hosts.split("\n").filter((line) => line !== "")),
-    ...(isName(own) && (ownNetwork || own !== host.etc.hostname) ? [`127.0.0.1\t${own}`] : []),
-    ...addHosts.map(({ address, name }) => `${address}\t${name}`),
-    "",
-  ].join("\n");
+/** hosts(5). A line that was asked for comes before that of the sandbox's own names, and so counts. */
+function hosts(spec: Spec, host: Host, { hosts, towards }: Names): string {
+  const own = ownNames(spec, host);
+  const isLocal = towards.length === 0 && own !== "";
+  return [...hosts, ...(isLocal ? [`127.0.0.1\t${own}`] : []), ""].join("\n");
+}
+
+/** Which address that is, only the machine knows, when it has it. */
+function nameSteps(spec: Spec, host: Host, { towards }: Names): Step[] {
+  const names = ownNames(spec, host);
+  if (towards.length === 0 || names === "") return [];
+  const action = { kind: "nameOwnAddress", path: `${directory}/hosts`, towards, names } as const;
+  return [{ role: "init", phase: "network", action }];
 }
 
 /**

@@ -63,6 +63,8 @@ export function describe(action: Action): string {
       return `make the file ${action.path}`;
     case "makeFile":
       return `write ${JSON.stringify(action.text)} to ${action.path}`;
+    case "nameOwnAddress":
+      return `add the sandbox's own addresses, as ${action.names}, to ${action.path}`;
     case "symlink":
       return `link ${action.path} to ${action.target}`;
     case "pivotRoot":

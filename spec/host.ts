@@ -181,6 +181,8 @@ export interface Host {
     readonly hostname: string;
     readonly hosts: string;
     readonly resolvConf: string;
+    /** What systemd-resolved asks itself, where resolvConf names its stub: systemd-resolved.service(8). */
+    readonly resolvConfBehindStub: string;
     readonly machineId: string;
     /** The file that /etc/localtime leads to, absolute; null where there is none. */
     readonly localtime: string | null;

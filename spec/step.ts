@@ -326,6 +326,16 @@ export type Action =
       readonly mode: number;
       readonly text: string;
     }
+  /**
+   * Adds a line of hosts(5) to the file for each address that packets `towards` these would come from, with
+   * `names`, separated by blanks; that of the loopback where there is none.
+   */
+  | {
+      readonly kind: "nameOwnAddress";
+      readonly path: string;
+      readonly towards: readonly string[];
+      readonly names: string;
+    }
   | { readonly kind: "symlink"; readonly target: string; readonly path: string }
   /** Opens what later steps start from: the new root, the host's /dev/null, verified, and a verified procfs. */
   | { readonly kind: "openAnchors"; readonly newRoot: string }

@@ -31,6 +31,7 @@ import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
 import { openNetlink, tellKernel } from "./netlink.js";
 import { enterHolder, joinNetwork } from "./network.js";
+import { nameOwnAddress } from "./own-address.js";
 import { watchOwners } from "./owners.js";
 import { reservePorts } from "./ports.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
@@ -142,6 +143,8 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return unlessThere(c, "mknodat", action.path, regularFile(action.mode), [0]);
     case "makeFile":
       return makeFile(c, action);
+    case "nameOwnAddress":
+      return nameOwnAddress(c, action);
     case "symlink":
       return b.must("symlinkat", [b.text(action.target), k("AT_FDCWD"), b.text(action.path)]);
     case "pivotRoot":

@@ -154,8 +154,9 @@ test("what differs by protocol, kind of address or address does not collide", ()
 
 test("sbx port tells where ports are reached", () => {
   const running = [
-    { hostPort: 8080, containerPort: 80, count: 2, protocol: "tcp", hostIp: null },
-    { hostPort: 53, containerPort: 80, count: 1, protocol: "udp", hostIp: "::1" },
+    { hostPort: 8080, containerPort: 80, protocol: "tcp" },
+    { hostPort: 8081, containerPort: 81, protocol: "tcp" },
+    { hostPort: 53, containerPort: 80, protocol: "udp", hostIp: "::1" },
   ] as const;
   assert.is(
     allPorts(running),

@@ -56,6 +56,7 @@ function program(name: string, text: string, mode = 0o755): string {
 const machine = (): MachineFiles => ({
   etc: join(top, "etc"),
   proc: join(top, "proc"),
+  resolved: join(top, "run/resolv.conf"),
   bin: [join(top, "bin")],
 });
 
@@ -105,6 +106,7 @@ test("a host from the files of a machine", () => {
       hostname: "",
       hosts: "::1 me\n",
       resolvConf: "",
+      resolvConfBehindStub: "",
       machineId: "",
       localtime: join(top, "etc/zone"),
     },

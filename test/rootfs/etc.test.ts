@@ -1,5 +1,6 @@
 /** The init layer as a plan: what is in the files, where they go, and where none is mounted. */
 import * as assert from "uvu/assert";
+import { planNames } from "../../netns/names.js";
 import { planEtc } from "../../rootfs/etc.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { EtcFileName, Host, Place } from "../../spec/host.js";
@@ -18,15 +19,18 @@ function hostWith(etc: Partial<Record<EtcFileName, Place | null>>, path = "/srv/
 
 const everyone = () => true;
 
+const plan = (spec: Spec, host: Host, hasId: (id: number) => boolean) =>
+  planEtc(spec, host, planNames(spec, host, null), hasId);
+
 /** What is mounted, `NAME on PATH`. */
 function mounts(spec: Spec, host: Host): string[] {
-  return planEtc(spec, host, everyone).attach.flatMap(({ action }) =>
+  return plan(spec, host, everyone).attach.flatMap(({ action }) =>
     action.kind === "attach" ? [`${action.staged.replace("/tmp/etc/", "")} on ${action.path}`] : [],
   );
 }
 
 function textOf(spec: Spec, host: Host, name: string): string | undefined {
-  const texts = planEtc(spec, host, everyone).staged.flatMap(({ action }) =>
+  const texts = plan(spec, host, everyone).staged.flatMap(({ action }) =>
     action.kind === "makeFile" && action.path === `/tmp/etc/${name}` ? [action.text] : [],
   );
   return texts[0];
@@ -50,8 +54,9 @@ test("three files go over those of the rootfs, two only where it has none", () =
 
 test("without the key, as a bundle has it, there is none", () => {
   const { etcFiles: _, ...sbx } = base.sbx;
-  assert.equal(planEtc({ ...base, sbx }, hostOf(), everyone), {
+  assert.equal(plan({ ...base, sbx }, hostOf(), everyone), {
     staged: [],
+    named: [],
     attach: [],
     notes: [],
   });
@@ -65,7 +70,7 @@ test("without a network there are the loopback's names, and no name server", () 
   const named: Spec = { ...base, hostname: "box", sbx };
   assert.is(
     textOf(named, hostOf(), "hosts"),
-    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\tbox\n10.0.0.7\tdb\n",
+    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.7\tdb\n127.0.0.1\tbox\n",
   );
   assert.is(textOf(named, hostOf(), "hostname"), "box\n");
   assert.not.match(textOf(named, hostOf(), "resolv.conf") ?? "", /^nameserver/m);
@@ -107,7 +112,7 @@ test("a link's end is mounted on, and made only in a layer that is thrown away",
     { ...base, root: { ...base.root, readonly: true } },
     { ...base, sbx: { ...base.sbx, writes: "in-place" as const } },
   ]) {
-    assert.equal(planEtc(kept, host, everyone).notes, [
+    assert.equal(plan(kept, host, everyone).notes, [
       "no /etc/resolv.conf of the sandbox's own: the rootfs has no /run/systemd/resolve/stub-resolv.conf to mount it on",
     ]);
     assert.equal(mounts(kept, host), ["hosts on /etc/hosts", "hostname on /etc/hostname"]);
@@ -129,7 +134,7 @@ test("what cannot be mounted on is left, and said", () => {
     "resolv.conf": { path: "/proc/sys/kernel/core_pattern", type: "absent" },
   });
   assert.equal(mounts(base, host), []);
-  assert.equal(planEtc(base, host, everyone).notes, [
+  assert.equal(plan(base, host, everyone).notes, [
     "no /etc/hosts of the sandbox's own: its path leads nowhere",
     "no /etc/resolv.conf of the sandbox's own: /proc is mounted there",
     "no /etc/hostname of the sandbox's own: /etc/hostname of the rootfs is a directory",
@@ -140,7 +145,7 @@ test("nothing is made in a directory whose owner has no id inside, but below all
   const missing: Place = { path: "/etc/hosts", type: "absent", owner: 1000 };
   const notes = (path: string, uid: number, overlay: "kernel" | "fuse") => {
     const spec = { ...base, sbx: { ...base.sbx, overlay } };
-    return planEtc(spec, hostWith({ hosts: missing }, path), (id) => id === uid).notes;
+    return plan(spec, hostWith({ hosts: missing }, path), (id) => id === uid).notes;
   };
   assert.equal(notes("/srv/debian", 1000, "fuse"), []);
   assert.equal(notes("/", 1001, "kernel"), []);
@@ -152,7 +157,7 @@ test("nothing is made in a directory whose owner has no id inside, but below all
 
 test("a read-only rootfs has read-only files, the host's zone always is", () => {
   const flags = (spec: Spec, host: Host, target: string) =>
-    planEtc(spec, host, everyone).staged.flatMap(({ action }) =>
+    plan(spec, host, everyone).staged.flatMap(({ action }) =>
       action.kind === "addMountFlags" && action.target === `/tmp${target}` ? action.flags : [],
     );
   const readonly = { ...base, root: { ...base.root, readonly: true } };

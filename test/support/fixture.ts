@@ -37,6 +37,7 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
       hostname: "laptop",
       hosts: "127.0.0.1 localhost laptop\n",
       resolvConf: "nameserver 192.0.2.53\n",
+      resolvConfBehindStub: "",
       machineId: "0123456789abcdef0123456789abcdef\n",
       localtime: "/usr/share/zoneinfo/Etc/UTC",
     },
