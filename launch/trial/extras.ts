@@ -1,17 +1,68 @@
 /** Findings on what sandboxes can do without: networks, limits, filters. */
 import { missingControllers, wantedControllers } from "../../cgroup/mode.js";
+import { pastaRefusal } from "../../netns/pasta.js";
+import { slirpRefusal } from "../../netns/slirp4netns.js";
 import { missingActions } from "../../seccomp/support.js";
+import { hostIdOf } from "../../userns/idmap.js";
 import type { Facts } from "./facts.js";
 import { describeFailure, type Finding, judgeTrial, withFlag } from "./finding.js";
+import { install } from "./mend.js";
 import { deviceFinding, toolFinding } from "./storage.js";
 
 export function networkFindings(facts: Facts): Finding[] {
   const { devices, isContainer } = facts;
   return [
+    wayOut(facts),
     deviceFinding("tun", "/dev/net/tun", "tun", { errno: devices.tun, isContainer }),
-    toolFinding("pasta", facts),
-    toolFinding("slirp4netns", facts),
+    pasta(facts),
+    slirp4netns(facts),
   ];
+}
+
+/** What `--network=auto` takes. */
+function wayOut({ host, maps, osRelease }: Facts): Finding {
+  const id = "way-out";
+  const rootMapped =
+    hostIdOf(maps.uidMappings, 0) !== null && hostIdOf(maps.gidMappings, 0) !== null;
+  const first = pastaRefusal(host);
+  if (first === null) return { id, state: "ok", found: "--network=auto takes pasta" };
+  const mend = !host.uplinks.tun
+    ? "See tun"
+    : host.uplinks.pasta === null
+      ? install("pasta", osRelease)
+      : "Give this machine a default route, or install passt of 2024-10 or later";
+  const second = slirpRefusal(host, [], { rootMapped, ownPids: true });
+  return second === null
+    ? { id, state: "limited", found: `--network=auto takes slirp4netns: ${first}`, mend }
+    : { id, state: "missing", found: `--network=auto has none: ${first}; ${second}`, mend };
+}
+
+/** What versions lack, by an option that those have that do not. */
+function pasta(facts: Facts): Finding {
+  const found = toolFinding("pasta", facts);
+  const options = facts.host.uplinks.pasta?.options ?? [];
+  const lacking = [
+    ...(options.includes("map-guest-addr")
+      ? []
+      : ["the host is reached only with --host-loopback"]),
+    ...(options.includes("host-lo-to-ns-lo")
+      ? []
+      : ["clients on this machine's own loopback are seen as the sandbox's own"]),
+  ];
+  if (found.state !== "ok" || lacking.length === 0) return found;
+  return {
+    ...found,
+    state: "limited",
+    found: `${found.found}; ${lacking.join(", and ")}`,
+    mend: "Install passt of 2024-10 or later",
+  };
+}
+
+function slirp4netns(facts: Facts): Finding {
+  const finding = toolFinding("slirp4netns", facts);
+  if (finding.state !== "ok") return finding;
+  const lacks = "clients of published ports are not seen by their own addresses, and not over IPv6";
+  return { ...finding, found: `${finding.found}; ${lacks}` };
 }
 
 const dropIn = `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${wantedControllers.join(" ")}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, then log in anew`;

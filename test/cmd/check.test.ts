@@ -162,7 +162,8 @@ test("an ssh session without a user manager", () => {
 });
 
 test("an HPC login node: old kernel, no subids, no helpers, home on NFS", () => {
-  const host = { ...poorHost, newuidmap: null, newgidmap: null };
+  const uplinks = { ...poorHost.uplinks, pasta: null, slirp4netns: null, tun: false };
+  const host = { ...poorHost, newuidmap: null, newgidmap: null, uplinks };
   const facts = laptop({
     host: { ...host, kernel: { release: "5.14.0-427.el9", major: 5, minor: 14 } },
     osRelease: `ID="rocky"\nID_LIKE="rhel centos fedora"\n`,
@@ -188,6 +189,7 @@ test("an HPC login node: old kernel, no subids, no helpers, home on NFS", () => 
       "overlay",
       "fuse",
       "fuse-overlayfs",
+      "way-out",
       "tun",
       "pasta",
       "slirp4netns",
@@ -356,6 +358,25 @@ test("real root needs neither subids nor helpers", () => {
   const maps = { ...fullMaps, uidMappings: [line(0, 0, 4294967295)], helpers: null };
   const host = { ...rootHost(), newuidmap: null, newgidmap: null };
   assert.equal(states(judge(laptop({ host, maps }))), { missing: [], limited: [] });
+});
+
+test("what a sandbox has of the network, and what it has not", () => {
+  const { uplinks } = hostOf();
+  const judged = (changes: Partial<typeof uplinks>) => {
+    const host = hostOf({ uplinks: { ...uplinks, ...changes } });
+    return judge(laptop({ host }));
+  };
+  assert.is(judged({}).item("way-out").found, "--network=auto takes pasta");
+  assert.match(judged({}).item("slirp4netns").found, /not seen by their own addresses/);
+  const old = judged({ pasta: { path: "/usr/bin/pasta", options: [] } });
+  assert.equal(old.limited, ["pasta"]);
+  assert.match(old.item("pasta").found, /the host is reached only with --host-loopback, and /);
+  assert.match(old.item("pasta").mend ?? "", "passt of 2024-10");
+  const second = judged({ pasta: null });
+  assert.match(second.item("way-out").found, /takes slirp4netns: pasta was not found/);
+  assert.is(second.item("way-out").mend, "sudo apt install passt");
+  const closed = judged({ tun: false }).item("way-out");
+  assert.equal([closed.state, closed.mend], ["missing", "See tun"]);
 });
 
 test("where programs can be executed", () => {

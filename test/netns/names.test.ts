@@ -130,19 +130,20 @@ test("on networks the answerer is asked, first where there is a way out", () => 
 });
 
 const asked = [{ address: "host-gateway", name: "me" }];
-const modern = {
-  uplinks: { ...uplinks, pasta: { path: "/usr/bin/pasta", options: ["map-guest-addr"] } },
-} as Partial<Host>;
+/** pasta as Debian 12 has it. */
+const old = {
+  uplinks: { ...uplinks, pasta: { path: "/usr/bin/pasta", options: [] } },
+};
 
 test("the host is where its helper has it", () => {
   const lines = (...given: Parameters<typeof names>) => names(...given).hosts.slice(2);
-  assert.equal(lines("pasta", "pasta", modern, asked), [
+  assert.equal(lines("pasta", "pasta", {}, asked), [
     "169.254.1.2\tme",
     "169.254.1.2\thost.containers.internal host.docker.internal",
   ]);
   const open = { hostLoopback: true };
   assert.is(lines(open, "slirp4netns", {}, asked)[0], "10.0.2.2\tme");
-  assert.is(lines(open, "pasta", routes("192.0.2.1"), asked)[0], "192.0.2.1\tme");
+  assert.is(lines(open, "pasta", old, asked)[0], "192.0.2.1\tme");
   assert.is(names("host", null, {}, asked).hosts.at(-1), "127.0.0.1\tme");
 });
 
@@ -153,8 +154,8 @@ test("where nothing reaches the host, asking for it is an error, and nothing els
     ["auto", "pasta", /before 2024-08.*--host-loopback/],
   ];
   for (const [keys, helper, pattern] of refusals) {
-    assert.throws(() => names(keys, helper, routes("192.0.2.1"), asked), pattern);
-    assert.equal(names(keys, helper, routes("192.0.2.1")).hosts.length, 2);
+    assert.throws(() => names(keys, helper, old, asked), pattern);
+    assert.equal(names(keys, helper, old).hosts.length, 2);
   }
 });
 

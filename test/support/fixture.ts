@@ -1,6 +1,12 @@
 /** Machines and sandboxes for the tests of the planners. */
 import { defaultSpec } from "../../spec/default.js";
-import { etcFileNames, type Host, type Place, type RootfsFacts } from "../../spec/host.js";
+import {
+  etcFileNames,
+  type Host,
+  type Place,
+  pastaOptions,
+  type RootfsFacts,
+} from "../../spec/host.js";
 import type { Mapping, Spec, UsernsMode } from "../../spec/spec.js";
 
 const everyId = [{ start: 0, size: 4294967295 }];
@@ -57,7 +63,7 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     limits: null,
     networks: [],
     uplinks: {
-      pasta: { path: "/usr/bin/pasta", options: [] },
+      pasta: { path: "/usr/bin/pasta", options: [...pastaOptions] },
       slirp4netns: { path: "/usr/bin/slirp4netns" },
       tun: true,
       ipv6: true,
