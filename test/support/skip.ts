@@ -17,6 +17,8 @@ const checks = {
   fuse: () => openable("/dev/fuse"),
   "fuse-overlayfs": () => openable("/dev/fuse") ?? inPath("fuse-overlayfs"),
   tun: () => openable("/dev/net/tun"),
+  pasta: () => openable("/dev/net/tun") ?? inPath("pasta"),
+  slirp4netns: () => openable("/dev/net/tun") ?? inPath("slirp4netns"),
   unprivileged: () => (process.getuid?.() === 0 ? "runs as root" : null),
   tmux: () => inPath("tmux"),
   strace: () => inPath("strace"),
