@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { dirname, join, relative } from "node:path";
 import * as assert from "uvu/assert";
+import { type NetworkCommand, networkCommands } from "../cmd/network-commands.js";
 import {
   aliasesOf,
   explainOptions,
@@ -33,6 +34,8 @@ const seccompOptions = new Map(
   Object.values(seccompCommands).flatMap((each) => Object.entries<RunOption>(each.options)),
 );
 
+const createOptions = Object.entries<RunOption>(networkCommands.create.options);
+
 /** Options of the other commands, and what yargs adds. */
 const otherFlags = [
   "stage",
@@ -44,6 +47,7 @@ const otherFlags = [
   "help",
   "version",
   ...seccompOptions.keys(),
+  ...createOptions.map(([name]) => name),
 ];
 
 /** The heads of the reference's entries: `- **…** (default: …; since v…)`. */
@@ -53,17 +57,17 @@ function entries(page: string): string[] {
 
 /** All long flags that a page names, without their values. */
 function longFlags(page: string): string[] {
-  return [...page.matchAll(/(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])/g)].map(
+  return [...page.matchAll(/(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])(?![\w-])/g)].map(
     ([, name = ""]) => name,
   );
 }
 
 const spelling = (name: string) => (name.length > 1 ? `--${name}` : `-${name}`);
-const names = (entry: string) => [...entry.matchAll(/`(--?[a-zA-Z-]+)/g)].map(([, name]) => name);
+const names = (entry: string) => [...entry.matchAll(/`(--?[a-zA-Z0-9-]+)/g)].map(([, name]) => name);
 
 test("every option has an entry with its names, its default and a version", () => {
   const heads = entries(read(reference));
-  for (const [name, option] of [...options, ...seccompOptions]) {
+  for (const [name, option] of [...options, ...seccompOptions, ...createOptions]) {
     const isSeccomp = seccompOptions.get(name) === option;
     const head = heads.find(
       (line) => names(line)[0] === spelling(name) && line.includes("`sbx seccomp") === isSeccomp,
@@ -134,12 +138,15 @@ test("every command line in a document can be parsed", () => {
         assert.not.throws(() => parseCommand(rest, unshareOptions), undefined, line);
       } else if (command === "update") {
         assert.not.throws(() => parseWords(rest, limitOptions), undefined, line);
+      } else if (command === "network") {
+        const { options } = networkCommands[rest[0] as NetworkCommand];
+        assert.not.throws(() => parseWords(rest.slice(1), options), undefined, line);
       } else if (command === "seccomp") {
         const { options } = seccompCommands[rest[0] as SeccompCommand];
         assert.not.throws(() => parseWords(rest.slice(1), options), undefined, line);
       } else {
         assert.ok(
-          /^(run|diff|rm|volume|check|completion|help|--help|--version)$/.test(command),
+          /^(run|diff|rm|volume|port|check|completion|help|--help|--version)$/.test(command),
           line,
         );
       }
