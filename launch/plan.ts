@@ -75,11 +75,12 @@ export function plan(spec: Spec, host: Host): Plan {
     gidMapped: (gid) => hostIdOf(maps.gidMappings, gid) !== null,
   });
   const uplink = planUplink(spec, host, maps);
-  const etc = planEtc(spec, host, planNames(spec, host, uplink.helper), hasId);
+  const networks = planNetworks(spec, host, () => planIdMaps(allIds(spec), host));
+  const names = planNames(spec, host, networks === null ? uplink.helper : networks.helper);
+  const etc = planEtc(spec, host, names, hasId);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
   const filter = planFilter(spec, host, sets.bounding, onlyIds(maps));
-  const networks = planNetworks(spec, host, () => planIdMaps(allIds(spec), host));
   const cloner = networks === null ? "monitor" : "stepper";
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
 

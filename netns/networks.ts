@@ -4,12 +4,11 @@ import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, Attachment, Step } from "../spec/step.js";
+import type { Action, Attachment, Step, UplinkHelper } from "../spec/step.js";
 
 type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
 
-import { pastaDns } from "./pasta.js";
-import { slirpDns } from "./slirp4netns.js";
+import { forwarders } from "./resolvers.js";
 import {
   addressNumber,
   addressText,
@@ -21,6 +20,8 @@ import {
 import { install, planSharedUplink } from "./uplink.js";
 
 export interface NetworksPlan {
+  /** What connects the networks with the host, if anything does. */
+  readonly helper: UplinkHelper | null;
   /** The holder's. */
   readonly maps: Maps;
   /** First of all, while nothing is open that the holder must not have. */
@@ -51,6 +52,7 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
   const { uplink, reasons } = planSharedUplink(host);
   const wantsOut = links.some(({ isDefault }) => isDefault);
   return {
+    helper: uplink?.helper ?? null,
     maps,
     open: [step("monitor", "network", { kind: "openHolder", directory: run.path, base: run.base })],
     enter: [
@@ -86,7 +88,7 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
       step("answerer", "network", {
         kind: "answerNames",
         architecture: host.architecture,
-        upstreams: uplink === null ? [] : [resolvers[uplink.helper]],
+        upstreams: uplink === null ? [] : forwarders(uplink.helper, host),
       }),
     ],
     warnings:
@@ -202,9 +204,6 @@ function requireInside(
     `Choose another, or leave ${option} out`,
   );
 }
-
-/** Where the helpers take queries for the host's own resolvers. */
-const resolvers = { pasta: pastaDns, slirp4netns: slirpDns } as const;
 
 const rulesHints = {
   EPROTONOSUPPORT: "The kernel has no packet filter: load the module nf_tables, as root",

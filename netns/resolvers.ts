@@ -30,7 +30,7 @@ export function resolvConf(keys: NetworkKeys, host: Host, helper: UplinkHelper |
 }
 
 function nameServers(keys: NetworkKeys, host: Host, helper: UplinkHelper | null): string[] {
-  const { networks, uplinks } = host;
+  const { networks } = host;
   const { mode } = keys.from;
   if (mode === "host") return allWords(host.etc.resolvConf, "nameserver");
   if (mode === "path") return realServers(host);
@@ -40,10 +40,15 @@ function nameServers(keys: NetworkKeys, host: Host, helper: UplinkHelper | null)
     if (networks.every(({ internal }) => internal)) return [];
   }
   if (helper === null) return [];
+  if (helper === "slirp4netns" || needsForwarder(keys, host)) return forwarders(helper, host);
+  return allWords(host.etc.resolvConf, "nameserver");
+}
+
+/** Where a helper takes queries for the host's own resolver. */
+export function forwarders(helper: UplinkHelper, host: Host): string[] {
   if (helper === "slirp4netns") return [slirpDns];
-  if (!needsForwarder(keys, host)) return allWords(host.etc.resolvConf, "nameserver");
-  // The forwarder has an IPv4 address.
-  return uplinks.routes.ipv4 === null ? realServers(host) : [pastaDns];
+  // It has an IPv4 address.
+  return host.uplinks.routes.ipv4 === null ? realServers(host) : [pastaDns];
 }
 
 /**

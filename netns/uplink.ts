@@ -90,8 +90,9 @@ export function planSharedUplink(host: Host): {
   uplink: Uplink | null;
   reasons: readonly string[];
 } {
-  const keys: NetworkKeys = { from: { mode: "auto" } };
-  const { helper, reasons } = chooseHelper(keys, host, [], { rootMapped: true, ownPids: true });
+  const needs = { rootMapped: true, ownPids: true };
+  const { helper, reasons } = chooseHelper({ from: { mode: "auto" } }, host, [], needs);
+  const keys: NetworkKeys = { from: { mode: "networks", networks: [] } };
   return { uplink: helper === null ? null : planners[helper](keys, host, []), reasons };
 }
 

@@ -63,7 +63,8 @@ function longFlags(page: string): string[] {
 }
 
 const spelling = (name: string) => (name.length > 1 ? `--${name}` : `-${name}`);
-const names = (entry: string) => [...entry.matchAll(/`(--?[a-zA-Z0-9-]+)/g)].map(([, name]) => name);
+const names = (entry: string) =>
+  [...entry.matchAll(/`(--?[a-zA-Z0-9-]+)/g)].map(([, name]) => name);
 
 test("every option has an entry with its names, its default and a version", () => {
   const heads = entries(read(reference));
