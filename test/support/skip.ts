@@ -19,6 +19,8 @@ const checks = {
   tun: () => openable("/dev/net/tun"),
   pasta: () => openable("/dev/net/tun") ?? inPath("pasta"),
   slirp4netns: () => openable("/dev/net/tun") ?? inPath("slirp4netns"),
+  "a network world": () =>
+    inPath("ip") ?? works("unshare", ["-Urn", "ip", "link", "add", "type", "veth"]),
   unprivileged: () => (process.getuid?.() === 0 ? "runs as root" : null),
   tmux: () => inPath("tmux"),
   strace: () => inPath("strace"),

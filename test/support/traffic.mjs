@@ -1,0 +1,94 @@
+/**
+ * Traffic for tests of networks, run by a bare Node on both sides, whatever namespaces these are in.
+ *
+ * - `serve PORT`: TCP and UDP, IPv4 and IPv6. Says `serving` once it does. A TCP client that sends
+ *   `who` and every UDP client gets its own address back; any other TCP client as many bytes as it
+ *   has announced, once they are there.
+ * - `who tcp|udp ADDRESS PORT`: prints what the server says, or the error's code, or `ETIMEDOUT`.
+ * - `echo ADDRESS PORT BYTES`: sends random bytes and takes as many back; prints `same` if they are the same.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { connect, createServer, isIPv6 } from "node:net";
+
+const patienceMs = 3000;
+/** How many bytes are to come is said in as many digits. */
+const sizeDigits = 12;
+const [what, ...words] = process.argv.slice(2);
+const print = (text) => process.stdout.write(`${text}\n`);
+
+function serve(port) {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.once("data", (first) => {
+      if (`${first}` === "who") {
+        socket.end(plain(socket.remoteAddress));
+        return;
+      }
+      const size = Number(first.subarray(0, sizeDigits));
+      const all = [];
+      let length = 0;
+      const take = (bytes) => {
+        all.push(bytes);
+        length += bytes.length;
+        if (length === size) socket.end(Buffer.concat(all));
+      };
+      take(first.subarray(sizeDigits));
+      socket.on("data", take);
+    });
+  });
+  server.listen(port, "::", () => {
+    const kinds = ["udp4", "udp6"].map((type) => {
+      const socket = createSocket({ type, ipv6Only: type === "udp6" });
+      socket.on("message", (_, from) => socket.send(plain(from.address), from.port, from.address));
+      return new Promise((done) => socket.bind(port, done));
+    });
+    Promise.all(kinds).then(() => print("serving"));
+  });
+}
+
+const plain = (address) => address.replace(/^::ffff:/, "").replace(/%.*/, "");
+
+function who(protocol, address, port) {
+  const end = (text) => {
+    print(text);
+    process.exit();
+  };
+  setTimeout(() => end("ETIMEDOUT"), patienceMs);
+  if (protocol === "tcp") {
+    const socket = connect(port, address, () => socket.write("who"));
+    socket.on("data", (text) => end(text));
+    socket.on("error", ({ code }) => end(code));
+    return;
+  }
+  const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
+  socket.on("message", (text) => end(text));
+  socket.on("error", ({ code }) => end(code));
+  socket.connect(port, address, () => socket.send("who"));
+}
+
+function echo(address, port, size) {
+  const sent = createHash("sha256");
+  const received = createHash("sha256");
+  const socket = connect(port, address);
+  let left = size;
+  const fill = () => {
+    while (left > 0) {
+      const bytes = randomBytes(Math.min(left, 1 << 16));
+      left -= bytes.length;
+      sent.update(bytes);
+      if (!socket.write(bytes)) return;
+    }
+  };
+  socket.write(`${size}`.padStart(sizeDigits));
+  socket.on("drain", () => left > 0 && fill());
+  socket.on("data", (bytes) => received.update(bytes));
+  socket.on("error", ({ code }) => print(code));
+  socket.on("end", () => print(sent.digest("hex") === received.digest("hex") ? "same" : "differ"));
+  fill();
+}
+
+if (what === "serve") serve(Number(words[0]));
+else if (what === "who") who(words[0], words[1], Number(words[2]));
+else if (what === "echo") echo(words[0], Number(words[1]), Number(words[2]));
+else throw new Error(`no such traffic: ${what}`);
