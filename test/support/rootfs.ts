@@ -94,7 +94,7 @@ function put(fresh: string, path: string): string {
  * half a minute the first time.
  */
 export function debianRootfs(): Promise<string> {
-  return madeOnce(`${suite()}-minbase`, async (work) => {
+  return madeOnce(`${debianSuite()}-minbase`, async (work) => {
     const archive = join(work, "rootfs.tar");
     const fresh = join(work, "rootfs");
     await mmdebstrap(archive, ["--format=tar"]);
@@ -109,7 +109,7 @@ export function debianRootfs(): Promise<string> {
  * first time takes a minute.
  */
 export function debianPackages(): Promise<string> {
-  return madeOnce(`${suite()}-packages`, async (work) => {
+  return madeOnce(`${debianSuite()}-packages`, async (work) => {
     const include = "--include=git,gcc,libc6-dev";
     const keep = `--customize-hook=copy-out /var/cache/apt/archives '${work}'`;
     await mmdebstrap("/dev/null", ["--format=null", include, keep]);
@@ -118,7 +118,7 @@ export function debianPackages(): Promise<string> {
 }
 
 /** The code name of this machine's release. */
-function suite(): string {
+export function debianSuite(): string {
   const release = fs.readFileSync("/etc/os-release", "utf8");
   const name = /^VERSION_CODENAME=(.+)$/m.exec(release)?.[1];
   if (name === undefined) throw new Error("/etc/os-release names no release of Debian or Ubuntu");
@@ -128,11 +128,11 @@ function suite(): string {
 function mmdebstrap(target: string, options: readonly string[]): Promise<void> {
   const mode = process.getuid?.() === 0 ? "--mode=root" : "--mode=unshare";
   const own = ["--quiet", "--variant=minbase", mode, ...options];
-  return run("mmdebstrap", [...own, suite(), target, aptSources(suite())]);
+  return run("mmdebstrap", [...own, debianSuite(), target, aptSources(debianSuite())]);
 }
 
 /** The file of sources.list(5) that the distribution came with, in one style or the other. */
-function aptSources(suite: string): string {
+export function aptSources(suite: string): string {
   const places = ["sources.list.d/debian.sources", "sources.list.d/ubuntu.sources", "sources.list"];
   const found = places
     .map((name) => join("/etc/apt", name))

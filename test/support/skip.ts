@@ -1,6 +1,7 @@
 /** What a test may need of the machine it runs on, and whether it is there. */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
+import { release } from "node:os";
 import { delimiter, join } from "node:path";
 
 /** Why something is missing, in one phrase, or null where it is there. */
@@ -12,8 +13,7 @@ const checks = {
   subids: () => subids(),
   busybox: () => staticBusybox(),
   debian: () => inPath("mmdebstrap") ?? subids(),
-  overlay: () =>
-    /\boverlay\b/.test(read("/proc/filesystems")) ? null : "the kernel has no overlay",
+  overlay: () => overlay(),
   fuse: () => openable("/dev/fuse"),
   "fuse-overlayfs": () => openable("/dev/fuse") ?? inPath("fuse-overlayfs"),
   tun: () => openable("/dev/net/tun"),
@@ -39,6 +39,9 @@ const checks = {
   "x86-64 calls": () => x86Calls(),
   "i386 calls": () => x86Calls() ?? i386Calls(),
   "arm64 guest": () => inPath("qemu-system-aarch64") ?? debianPackages(),
+  machines: () => machines(),
+  "laptop guest": () => machine("laptop"),
+  "old guest": () => machine("old"),
   "arm64 compiler": () => inPath("aarch64-linux-gnu-gcc"),
   "arm compiler": () => inPath("arm-linux-gnueabihf-gcc"),
 } satisfies Record<string, Check>;
@@ -109,6 +112,13 @@ function subids(): string | null {
   return owns("/etc/subuid") && owns("/etc/subgid") ? null : `${name} has no subordinate ids`;
 }
 
+/** The kernel loads the module when the first is mounted. */
+function overlay(): string | null {
+  const known = /\boverlay\b/.test(read("/proc/filesystems"));
+  const loadable = read(`/lib/modules/${release()}/modules.dep`).includes("/overlay.ko");
+  return known || loadable ? null : "the kernel has no overlay";
+}
+
 function staticBusybox(): string | null {
   const path = findInPath("busybox");
   if (path === null) return "busybox is not installed";
@@ -130,4 +140,16 @@ function i386Calls(): string | null {
 function debianPackages(): string | null {
   const isDebian = /^ID=debian$/m.test(read("/etc/os-release"));
   return isDebian ? (inPath("apt-get") ?? inPath("dpkg-deb")) : "the apt sources are not Debian's";
+}
+
+/** What test/guest/machine.ts needs to make a machine. */
+function machines(): string | null {
+  const absent = inPath("qemu-system-x86_64") ?? inPath("mmdebstrap") ?? subids();
+  return absent ?? debianPackages();
+}
+
+/** The machines of test/guest/machine.ts say which they are. */
+function machine(name: string): string | null {
+  if (read("/run/sbx-guest").trim() === name) return null;
+  return machines() ?? "this is another machine: npm run test:guest";
 }
