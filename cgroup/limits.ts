@@ -8,17 +8,7 @@
  */
 import type { LimitFacts } from "../spec/host.js";
 import type { DeviceNumber, Resources, Throttle } from "../spec/resources.js";
-
-/** One write(2) to a file of the group. */
-export interface LimitWrite {
-  readonly file: string;
-  readonly text: string;
-  /**
-   * What is written instead where there is no such file; null where nothing has to be, since nothing
-   * would be limited. Absent: that there is no such file is an error.
-   */
-  readonly otherwise?: LimitWrite | null;
-}
+import type { LimitWrite } from "../spec/step.js";
 
 /** In the order in which they are made: what each needs is there, and no state between kills anything. */
 export function limitWrites(

@@ -1,10 +1,8 @@
 /**
  * Which control groups there are, and what of them is the caller's to divide: from the texts of
- * /proc/self/cgroup, /proc/self/mountinfo and cgroup.controllers, see cgroups(7).
+ * /proc/self/cgroup and /proc/self/mountinfo, see cgroups(7).
  */
-
-/** `hybrid`: version 1 with the controllers, and version 2 beside it without them. */
-export type CgroupMode = "v2" | "hybrid" | "v1" | "none";
+import type { CgroupFacts, CgroupMode } from "../spec/host.js";
 
 export interface CgroupSetup {
   readonly mode: CgroupMode;
@@ -14,15 +12,8 @@ export interface CgroupSetup {
   readonly directory: string | null;
   /** The controllers that version 1 holds, so that version 2 lacks them. */
   readonly v1Controllers: readonly string[];
-}
-
-/** What was read of one group of version 2. */
-export interface CgroupDirectory {
-  readonly path: string;
-  /** The caller may write to it, to its cgroup.procs and to its cgroup.subtree_control. */
-  readonly writable: boolean;
-  /** The text of its cgroup.controllers; null where there is none. */
-  readonly controllers: string | null;
+  /** The mount option `nsdelegate`. */
+  readonly guardsLimits: boolean;
 }
 
 /** A subtree that the caller may divide. */
@@ -35,6 +26,7 @@ export interface Delegation {
 
 /** What limits need, as `Delegate=` of systemd.resource-control(5) names it. */
 export const wantedControllers = ["cpu", "cpuset", "io", "memory", "pids"] as const;
+export type Controller = (typeof wantedControllers)[number];
 
 export function parseCgroups(cgroup: string, mountinfo: string): CgroupSetup {
   const mounts = parseMounts(mountinfo);
@@ -51,6 +43,7 @@ export function parseCgroups(cgroup: string, mountinfo: string): CgroupSetup {
         ? null
         : join(seen.mountPoint, relativeTo(seen.root, own) ?? ""),
     v1Controllers: parseV1Controllers(cgroup),
+    guardsLimits: mount?.options.includes("nsdelegate") ?? false,
   };
 }
 
@@ -59,6 +52,8 @@ interface CgroupMount {
   readonly root: string;
   readonly mountPoint: string;
   readonly type: string;
+  /** Of the filesystem. */
+  readonly options: readonly string[];
 }
 
 /** `35 25 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw`: proc_pid_mountinfo(5). */
@@ -66,9 +61,10 @@ function parseMounts(mountinfo: string): CgroupMount[] {
   return mountinfo.split("\n").flatMap((line) => {
     const fields = line.split(" ");
     const [root, mountPoint] = [fields[3], fields[4]];
-    const type = fields[fields.indexOf("-", 6) + 1];
+    const [type, , options = ""] = fields.slice(fields.indexOf("-", 6) + 1);
     if (root === undefined || mountPoint === undefined) return [];
-    return type === "cgroup" || type === "cgroup2" ? [{ root, mountPoint, type }] : [];
+    if (type !== "cgroup" && type !== "cgroup2") return [];
+    return [{ root, mountPoint, type, options: options.split(",") }];
   });
 }
 
@@ -90,46 +86,41 @@ function parseV1Controllers(cgroup: string): string[] {
   });
 }
 
-export interface DelegationCandidates {
-  /** The caller's group and those above it, from the top. */
-  readonly own: readonly string[];
-  /** The group of the user's systemd, whether or not there is one. */
-  readonly manager: string;
-}
-
-/** The groups that are worth reading; null where version 2 cannot be used at all. */
-export function delegationCandidates(
-  { mountPoint, directory }: CgroupSetup,
-  uid: number,
-): DelegationCandidates | null {
-  if (mountPoint === null) return null;
-  const names = directory?.slice(mountPoint.length).split("/").slice(1) ?? [];
-  const own = [
-    mountPoint,
-    ...names.map((_, i) => [mountPoint, ...names.slice(0, i + 1)].join("/")),
-  ];
-  return {
-    own: directory === null ? [] : own,
-    // systemd's user@.service(5).
-    manager: `${mountPoint}/user.slice/user-${uid}.slice/user@${uid}.service`,
-  };
-}
-
 /**
- * The subtree that is delegated: the topmost group around the caller that is the caller's to write,
- * else that of the user's systemd. Null where there is neither.
+ * The caller's group and those above it, nearest first, up to the last slice: a slice's controllers
+ * are systemd's to turn on and off, which would take limits of groups in it away unnoticed.
  */
-export function findDelegation(
-  own: readonly CgroupDirectory[],
-  manager: CgroupDirectory,
-): Delegation | null {
-  const top = own.find(({ writable }) => writable) ?? (manager.writable ? manager : null);
-  if (top === null) return null;
-  const controllers = (top.controllers ?? "").split(/\s+/).filter((name) => name !== "");
-  return { path: top.path, controllers, through: own.includes(top) ? "own" : "manager" };
+export function ownGroups({ mountPoint, directory }: CgroupSetup): string[] {
+  if (mountPoint === null || directory === null) return [];
+  const names = directory.slice(mountPoint.length).split("/").slice(1);
+  const slice = names.findLastIndex((name) => name.endsWith(".slice"));
+  const all = names.map((_, i) => [mountPoint, ...names.slice(0, i + 1)].join("/"));
+  return (slice === -1 ? [mountPoint, ...all] : all.slice(slice + 1)).reverse();
+}
+
+/** The group of the user's systemd, whether or not there is one: user@.service(5). */
+export function managerGroup(mountPoint: string, uid: number): string {
+  return `${mountPoint}/user.slice/user-${uid}.slice/user@${uid}.service`;
+}
+
+/** `--cgroup-parent` as an absolute path, which may also begin below the mount point of version 2. */
+export function parentGroup(mountPoint: string, parent: string): string {
+  return parent === mountPoint || parent.startsWith(`${mountPoint}/`)
+    ? parent
+    : `${mountPoint}/${parent.replace(/^\/+/, "")}`;
+}
+
+/** The subtree that is delegated: through the user's systemd, else around the caller; null for neither. */
+export function findDelegation({ own, manager }: CgroupFacts): Delegation | null {
+  if (manager !== null) return { ...manager, through: "manager" };
+  const group = own.find((each) => each.writable && each.isVacant) ?? own.find((g) => g.writable);
+  return group === undefined ? null : { ...group, through: "own" };
 }
 
 /** The controllers that limits need and the subtree lacks. */
-export function missingControllers({ controllers }: Pick<Delegation, "controllers">): string[] {
+export function missingControllers({ controllers }: Pick<Delegation, "controllers">): Controller[] {
   return wantedControllers.filter((name) => !controllers.includes(name));
 }
+
+/** How root delegates all controllers to the systemd of every user: systemd.resource-control(5). */
+export const delegationDropIn = `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${wantedControllers.join(" ")}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, then log in anew`;

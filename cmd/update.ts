@@ -2,8 +2,8 @@
 import { writeSync } from "node:fs";
 import { limitWrites, neededControllers } from "../cgroup/limits.js";
 import { refuseLimits } from "../cgroup/refuse.js";
+import { callersCgroups } from "../launch/cgroup-facts.js";
 import { findDisk } from "../launch/disks.js";
-import { readUser } from "../launch/identity.js";
 import { readLimitFacts } from "../launch/limit-facts.js";
 import { findSandbox } from "../launch/records.js";
 import { callersRunDirectory } from "../launch/run-directory.js";
@@ -23,7 +23,7 @@ export async function update(argv: readonly string[]): Promise<number> {
   const resources = readResources(flags, findDisk);
   if (resources === undefined) fail("update", "no limit is given", "See sbx update --help");
   if (names.length === 0) fail("update", "no sandbox is named", "`sbx run --name` names one");
-  const facts = readLimitFacts(resources, readUser(process.env).uid);
+  const facts = readLimitFacts(resources, callersCgroups(process.env));
   for (const note of refuseLimits(resources, facts)) writeSync(2, `sbx: ${visible(note)}\n`);
   const run = callersRunDirectory(process.env);
   let status = 0;

@@ -20,6 +20,7 @@ const numbers = {
   CLONE_NEWUSER: 0x10000000,
   CLONE_NEWPID: 0x20000000,
   CLONE_NEWNET: 0x40000000,
+  CLONE_INTO_CGROUP: 0x200000000,
   // linux/mount.h
   MS_RDONLY: 1,
   MS_NOSUID: 2,
@@ -120,6 +121,7 @@ const numbers = {
   MSG_PEEK: 2,
   MSG_TRUNC: 0x20,
   MSG_DONTWAIT: 0x40,
+  MSG_WAITALL: 0x100,
   MSG_NOSIGNAL: 0x4000,
   MSG_CMSG_CLOEXEC: 0x40000000,
   // linux/in.h, linux/in6.h
@@ -142,6 +144,7 @@ const numbers = {
   SFD_CLOEXEC: 0o2000000,
   // asm-generic/poll.h
   POLLIN: 1,
+  POLLPRI: 2,
   POLLOUT: 4,
   POLLERR: 8,
   POLLHUP: 0x10,

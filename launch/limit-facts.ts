@@ -1,14 +1,15 @@
 /** What limits depend on, read only where there are some. */
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
-import { delegationCandidates, parseCgroups } from "../cgroup/mode.js";
-import type { LimitFacts } from "../spec/host.js";
+import type { CgroupFacts, LimitFacts } from "../spec/host.js";
 import type { Resources } from "../spec/resources.js";
 import { wholeDisk } from "./disks.js";
 import { readOptional } from "./identity.js";
 import { isSystemError } from "./in-root.js";
 
-export function readLimitFacts({ blockIO = {}, unified }: Resources, uid: number): LimitFacts {
+export function readLimitFacts(
+  { blockIO = {}, unified }: Resources,
+  cgroup: CgroupFacts,
+): LimitFacts {
   const { weight: _, ...lists } = blockIO;
   const devices = Object.values(lists)
     .flat()
@@ -20,21 +21,18 @@ export function readLimitFacts({ blockIO = {}, unified }: Resources, uid: number
     // A kernel without NUMA has one node, and no such file.
     mems: online("node") ?? "0",
     disks: Object.fromEntries(devices.map((number) => [number, wholeDisk(number)])),
-    files: unified === undefined ? {} : readGroupFiles(uid),
+    files: unified === undefined ? {} : readGroupFiles(cgroup),
   };
 }
 
 /** The files of each controller, of the caller's groups that have it. */
-function readGroupFiles(uid: number): LimitFacts["files"] {
-  const text = (path: string) => readOptional(path) ?? "";
-  const setup = parseCgroups(text("/proc/self/cgroup"), text("/proc/self/mountinfo"));
-  const candidates = delegationCandidates(setup, uid);
+function readGroupFiles({ own, parent, manager }: CgroupFacts): LimitFacts["files"] {
   const found: Record<string, string[]> = {};
-  for (const directory of candidates === null ? [] : [...candidates.own, candidates.manager]) {
-    const names = namesIn(directory);
+  for (const group of [...own, parent, manager]) {
+    const names = group === null ? [] : namesIn(group.path);
     // The root group has few of a controller's files, and none of this name.
     if (!names.includes("cgroup.events")) continue;
-    for (const controller of text(join(directory, "cgroup.controllers")).trim().split(" ")) {
+    for (const controller of group?.controllers ?? []) {
       found[controller] = names.filter((name) => name.startsWith(`${controller}.`));
     }
   }

@@ -2,6 +2,7 @@
  * Spec + Host → Plan. The order of set-up is the order on this page; a reviewer reads it first.
  */
 
+import { planCgroup } from "../cgroup/plan.js";
 import { planLoopback } from "../netns/loopback.js";
 import { planNames } from "../netns/names.js";
 import { planNetworks } from "../netns/networks.js";
@@ -13,7 +14,7 @@ import { newRoot, planRoot, stage } from "../rootfs/root.js";
 import { planFilter } from "../seccomp/filter.js";
 import type { OnlyIds } from "../seccomp/owners.js";
 import { fail, renderProblem } from "../spec/error.js";
-import type { Host } from "../spec/host.js";
+import { type Host, kernelAtLeast } from "../spec/host.js";
 import { specToJson } from "../spec/json.js";
 import type { NamespaceType, Spec } from "../spec/spec.js";
 import type { CapabilitySets, NamespaceFlag, Plan, Step } from "../spec/step.js";
@@ -69,7 +70,14 @@ export function plan(spec: Spec, host: Host): Plan {
     callerMapped: hasId(host.user.uid),
     hostRootMapped: hasId(0),
   });
-  const mounts = planMounts(spec, host, {
+  const rootIds = { uid: maps.rootMapped ? 0 : user.uid, gid: maps.rootMapped ? 0 : user.gid };
+  const cgroup = planCgroup(spec, host, {
+    ids: rootIds,
+    isCaller: hostIdOf(maps.uidMappings, rootIds.uid) === host.user.uid,
+    callerMapped: hasId(host.user.uid),
+  });
+  const withCgroup = { ...spec, mounts: [...spec.mounts, ...cgroup.mounts] };
+  const mounts = planMounts(withCgroup, host, {
     uid: user.uid,
     gid: user.gid,
     gidMapped: (gid) => hostIdOf(maps.gidMappings, gid) !== null,
@@ -117,16 +125,26 @@ export function plan(spec: Spec, host: Host): Plan {
     // The rootfs is found as the caller, with the caller's rights and the caller's view.
     ...root.prepare,
 
+    // Before the clone: limited from its first instruction on.
+    ...cgroup.make,
     // From within the user namespace that owns what it shares, where there is such.
     ...(networks === null ? [] : [step("monitor", "clone", { kind: "startStepper" })]),
     ...(networks?.enter ?? []),
-    // All at once, so that the user namespace owns the others.
+    // All at once, so that the user namespace owns the others. The cgroup namespace would have the
+    // monitor's group for its root, not that of the init.
     step(
       cloner,
       "clone",
-      { kind: "clone", namespaces: namespaceFlags(own) },
+      {
+        kind: "clone",
+        namespaces: namespaceFlags((type) =>
+          type === "cgroup" && cgroup.enter.length > 0 ? false : own(type),
+        ),
+        intoCgroup: cgroup.isBornIn,
+      },
       cloneHints(blocker, host),
     ),
+    ...cgroup.join,
     // From outside, since only the caller's own uid may be mapped from within.
     step(
       cloner,
@@ -147,17 +165,15 @@ export function plan(spec: Spec, host: Host): Plan {
     // As the caller still, who may go where the sandbox's root may not.
     ...root.open,
 
+    ...cgroup.enter,
     // As the caller still, who may see them, and before mounts cover their paths.
     ...mounts.open,
     // The init's files shall belong to the sandbox's root, or, where that has no id, to the user:
     // nothing can be made by an id without one (EOVERFLOW). Ids first, as changing them takes back
     // the request to die with the monitor.
-    step("init", "idmap", {
-      kind: "setIds",
-      uid: maps.rootMapped ? 0 : user.uid,
-      gid: maps.rootMapped ? 0 : user.gid,
-    }),
+    step("init", "idmap", { kind: "setIds", ...rootIds }),
     step("init", "idmap", { kind: "dieWithMonitor" }),
+    ...cgroup.delegate,
     ...timeSteps(spec),
 
     ...explainBlocked(root.mount, blocker),
@@ -234,10 +250,11 @@ export function plan(spec: Spec, host: Host): Plan {
       ...uplink.warnings,
       ...(networks?.warnings ?? []),
       ...root.notes,
+      ...cgroup.notes,
       ...mounts.notes,
       ...etc.notes,
       ...uplink.notes,
-      ...sharingNotes(own),
+      ...sharingNotes(own, cgroup.make.length > 0 && kernelAtLeast(host, 5, 14)),
       ...(host.run.path === null ? [`other commands will not find it: ${host.run.why}`] : []),
       ...adminNotes(sets),
       ...filter.notes,
@@ -311,8 +328,9 @@ function namespaceFlags(own: (type: NamespaceType) => boolean): NamespaceFlag[] 
   );
 }
 
-function sharingNotes(own: (type: NamespaceType) => boolean): string[] {
-  if (own("pid")) return [];
+function sharingNotes(own: (type: NamespaceType) => boolean, killsGroup: boolean): string[] {
+  // The monitor kills who is left in the group: cgroup.kill is of Linux 5.14.
+  if (own("pid") || killsGroup) return [];
   return ["the pid namespace is the host's: what the command leaves in the background outlives it"];
 }
 

@@ -6,6 +6,7 @@ import { fail } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
 import type { Resources } from "../spec/resources.js";
 import type { SbxKeys } from "../spec/spec.js";
+import { readCgroups } from "./cgroup-facts.js";
 import {
   findHelper,
   findInPath,
@@ -35,7 +36,7 @@ const machineFiles: MachineFiles = {
 };
 
 /**
- * Reads what a plan for the rootfs at `rootfs`, with the layers above it and the networks that `keys` name, limited by `resources`, depends on.
+ * Reads what a plan for the rootfs at `rootfs`, with the layers above it and the networks and the group that `keys` name, limited by `resources`, depends on.
  * `environment` is the caller's: HOME, PATH and XDG's variables of it count. Gives up where the rootfs is no directory that can be used, and on
  * an architecture that sbx does not compile for; anything else that is missing is null or empty.
  */
@@ -43,12 +44,14 @@ export function probe(
   rootfs: string,
   environment: NodeJS.ProcessEnv,
   files: MachineFiles = machineFiles,
-  keys: LayerPaths & Pick<SbxKeys, "network"> = {},
+  keys: LayerPaths & Pick<SbxKeys, "network" | "cgroup"> = {},
   resources?: Resources,
 ): Host {
   const { PATH } = environment;
   const user = readUser(environment);
-  const mounts = parseMountinfo(readOptional(join(files.proc, "self/mountinfo")) ?? "");
+  const mountinfo = readOptional(join(files.proc, "self/mountinfo")) ?? "";
+  const mounts = parseMountinfo(mountinfo);
+  const cgroup = readCgroups(files.proc, mountinfo, user.uid, environment, keys.cgroup?.parent);
   const ids = (kind: "uid" | "gid") =>
     // A kernel without user namespaces has no such file, and all ids.
     parseNamespaceIds(readOptional(join(files.proc, `self/${kind}_map`)) ?? "0 0 4294967295");
@@ -90,9 +93,10 @@ export function probe(
       device: canOpen("/dev/fuse"),
       overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
     },
-    limits: resources === undefined ? null : readLimitFacts(resources, user.uid),
     networks: readNetworks(keys.network, networkStore(environment, user.home)),
     uplinks: readUplinks(environment, files),
+    cgroup,
+    limits: resources === undefined ? null : readLimitFacts(resources, cgroup),
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
     run: runDirectory(
       environment,

@@ -114,7 +114,7 @@ function openRecord(path: string): number | null {
 }
 
 /** What is not yet whole has a dot before its name. */
-const isWhole = ({ path }: Found) => !/\/\.[^/]*$/.test(path);
+const isWhole = ({ path }: Pick<Found, "path">) => !/\/\.[^/]*$/.test(path);
 
 /** Nobody takes a minute from making the file to locking it. */
 const isOld = ({ modifiedMs }: Found) => Date.now() - modifiedMs > 60_000;
@@ -157,6 +157,7 @@ async function sweep(found: readonly Found[]): Promise<Set<string>> {
       if (!tryLock(fd)) locked.add(path);
       // Another may have taken the name since: only who has the lock removes a record.
       else if (fs.lstatSync(path, { throwIfNoEntry: false })?.ino === fs.fstatSync(fd).ino) {
+        if (isWhole({ path })) removeGroup(parse(fs.readFileSync(fd, "utf8")).cgroup);
         fs.unlinkSync(path);
       }
     } finally {
@@ -164,4 +165,14 @@ async function sweep(found: readonly Found[]): Promise<Set<string>> {
     }
   }
   return locked;
+}
+
+/** What a killed monitor could not. systemd may have been faster; else who next makes a group there is. */
+function removeGroup(path: string | undefined): void {
+  if (path === undefined) return;
+  try {
+    fs.rmdirSync(path);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  }
 }

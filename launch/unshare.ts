@@ -37,7 +37,7 @@ export function planUnshare(spec: Spec, host: Host, shell: string): Plan {
       step(
         "init",
         "clone",
-        { kind: "clone", namespaces: ["CLONE_NEWUSER"] },
+        { kind: "clone", namespaces: ["CLONE_NEWUSER"], intoCgroup: false },
         cloneHints(blocker, host),
       ),
       step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),

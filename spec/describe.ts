@@ -11,8 +11,24 @@ export function describe(action: Action): string {
       return `make a directory for throw-away writes below ${action.parent}`;
     case "bindUpperStore":
       return `mount the directory for throw-away writes on ${action.target}`;
+    case "startScope":
+      return `have systemd start a scope below ${action.slice}`;
+    case "openCgroup":
+      return `open ${action.path === null ? "its own control group" : `the control group ${action.path}`}${action.leave ? ", and go to one below it" : ""}`;
+    case "enableControllers":
+      return `enable the controllers ${action.controllers.join(", ")} for the sandbox's control group`;
+    case "makeCgroup":
+      return `make the sandbox's control group ${action.stem}…`;
+    case "limitCgroup":
+      return `write ${JSON.stringify(action.text)} to ${action.file} of the control group`;
+    case "joinCgroup":
+      return "move the init into the control group";
+    case "unshareCgroup":
+      return "create a cgroup namespace";
+    case "delegateCgroup":
+      return `go to a group below the control group${action.owner === null ? "" : `, and give that to uid ${action.owner.uid}, gid ${action.owner.gid} inside`}`;
     case "clone":
-      return `create namespaces (${action.namespaces.map(namespaceName).join(", ")})`;
+      return `create namespaces (${action.namespaces.map(namespaceName).join(", ")})${action.intoCgroup ? " in the control group" : ""}`;
     case "startStepper":
       return "start the stepper";
     case "mapIds":

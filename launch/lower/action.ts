@@ -11,9 +11,18 @@ import { type Action, assertNever, type Role } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { attach, bindSource, lockVolume, openAnchors, openSource } from "./attach.js";
+import {
+  delegateCgroup,
+  enableControllers,
+  joinCgroup,
+  limitCgroup,
+  makeCgroup,
+  openCgroup,
+} from "./cgroup.js";
 import { chownTree } from "./chown.js";
 import { awaitUplink, connect } from "./connect.js";
 import { type Context, octal, regularFile, s, words32, words64 } from "./context.js";
+import { startScope } from "./dbus.js";
 import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
 import {
@@ -75,8 +84,24 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return nameUpperStore(c, action.parent);
     case "bindUpperStore":
       return bindUpperStore(c, action.target);
+    case "startScope":
+      return startScope(c, action);
+    case "openCgroup":
+      return openCgroup(c, action);
+    case "enableControllers":
+      return enableControllers(c, action.controllers);
+    case "makeCgroup":
+      return makeCgroup(c, action);
+    case "limitCgroup":
+      return limitCgroup(c, action);
+    case "joinCgroup":
+      return joinCgroup(c);
+    case "unshareCgroup":
+      return b.must("unshare", [k("CLONE_NEWCGROUP")]);
+    case "delegateCgroup":
+      return delegateCgroup(c, action);
     case "clone":
-      return role === "stepper" ? stepInit(c, action.namespaces) : cloneInit(c, action.namespaces);
+      return role === "stepper" ? stepInit(c, action) : cloneInit(c, action);
     case "startStepper":
       return startStepper(c);
     case "mapIds":

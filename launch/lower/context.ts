@@ -2,7 +2,7 @@
  * What all parts of a compiled program share: the pen, the plan, and the slots and buffers by name.
  * A cloned process has its own copy of every slot and buffer.
  */
-import type { Plan } from "../../spec/step.js";
+import type { Action, Plan } from "../../spec/step.js";
 import { type Builder, builder, constant, slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Address, Value } from "../ir.js";
@@ -47,6 +47,10 @@ export interface Memory {
   readonly storePath: Address;
   /** Directory entries, as getdents64(2) gives them. */
   readonly entries: Address;
+  /** The path of the control group that the sandbox's is in. */
+  readonly cgroupPath: Address;
+  /** A dot, and the sandbox's id: launch/lower/id.ts. */
+  readonly dottedId: Address;
 }
 
 export const textSize = 4096;
@@ -70,6 +74,8 @@ export const s = {
   releaseRead: slot("releaseRead"),
   releaseWrite: slot("releaseWrite"),
   signalFd: slot("signalFd"),
+  /** The sandbox's control group; -1 where there is none yet. */
+  cgroupFd: slot("cgroupFd"),
   /** The new root, in which paths of the sandbox are looked up. */
   rootFd: slot("rootFd"),
   result: slot("result"),
@@ -81,6 +87,8 @@ export const s = {
   stderrIsTerminal: slot("stderrIsTerminal"),
   /** The sandbox's side of the pty, or -1. */
   terminalFd: slot("terminalFd"),
+  /** A pipe with what systemd said of the scope. */
+  scopeSaid: slot("scopeSaid"),
   /** The pipe that fuse-overlayfs writes its messages to. */
   serverSaid: slot("serverSaid"),
   /** The same of pasta or slirp4netns. */
@@ -132,11 +140,14 @@ export const pseudoErrno = {
   addressTaken: 1009,
   /** Every address of the network is a sandbox's. */
   networkFull: 1010,
+  /** systemd did not start the scope, and said why. */
+  scopeRefused: 1011,
 } as const;
 
 export function context(plan: Plan): Context {
   const b = builder();
   const janitor = plan.steps.some(({ action }) => action.kind === "makeUpperStore");
+  const cgroup = plan.steps.some(({ action }) => action.kind === "makeCgroup");
   return {
     b,
     plan,
@@ -158,8 +169,17 @@ export function context(plan: Plan): Context {
       request: b.buffer("netlinkRequest", requestSize),
       storePath: b.buffer("storePath", janitor ? textSize : 1),
       entries: b.buffer("entries", janitor ? scratchSize : 1),
+      cgroupPath: b.buffer("cgroupPath", cgroup ? textSize : 1),
+      dottedId: b.buffer("dottedId", 16),
     },
   };
+}
+
+/** The plan's only action of that kind, or its first. */
+export function actionOf<K extends Action["kind"]>({ plan }: Context, kind: K) {
+  return plan.steps
+    .map(({ action }) => action)
+    .find((action): action is Extract<Action, { kind: K }> => action.kind === kind);
 }
 
 /** Sends a message from inside to the monitor. */

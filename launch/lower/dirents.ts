@@ -4,7 +4,7 @@ import type { Slot } from "../ir.js";
 import type { Context } from "./context.js";
 
 /** struct linux_dirent64: d_ino, d_off, d_reclen (2 bytes), d_type (1), d_name. */
-export const dirent = { next: 8, length: 16, name: 19 } as const;
+export const dirent = { next: 8, length: 16, type: 18, name: 19 } as const;
 
 const letter = slot("letter");
 

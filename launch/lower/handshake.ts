@@ -3,7 +3,7 @@
  * whole exchange.
  */
 import type { Mapping } from "../../spec/spec.js";
-import type { Action, NamespaceFlag } from "../../spec/step.js";
+import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
@@ -16,18 +16,39 @@ import { compose } from "./text.js";
 const pid = slot("helperPid");
 const otherPid = slot("otherHelperPid");
 
+type Clone = Extract<Action, { kind: "clone" }>;
+
 /** In the monitor, the step. */
-export function cloneInit(c: Context, namespaces: readonly NamespaceFlag[]): void {
-  const { b } = c;
+export function cloneInit(c: Context, action: Clone): void {
   openInitEnds(c);
-  const flags = k(...namespaces);
-  b.must(
-    "clone",
-    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
-    s.initPid,
-  );
-  b.branch(s.initPid, "eq", 0, "init");
+  bearInit(c, action);
   closeInitEnds(c);
+}
+
+/** The init goes on elsewhere; with `parent` it is a child of the parent's. */
+export function bearInit(
+  { b }: Context,
+  { namespaces, intoCgroup }: Clone,
+  ...parent: "CLONE_PARENT"[]
+): void {
+  if (!intoCgroup) {
+    const flags = k(...parent, ...namespaces);
+    b.must(
+      "clone",
+      [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
+      s.initPid,
+    );
+  } else {
+    // struct clone_args of clone(2). The signal at the end is the caller's own with CLONE_PARENT; a
+    // stack of 0 is the same one, as with fork.
+    const place = { flags: 0, exitSignal: 32, cgroup: 80, size: 88 };
+    const request = b.buffer("cloneArguments", place.size);
+    b.store(8, request, place.flags, k(...parent, ...namespaces, "CLONE_INTO_CGROUP"));
+    if (parent.length === 0) b.store(8, request, place.exitSignal, signo("SIGCHLD"));
+    b.store(8, request, place.cgroup, s.cgroupFd);
+    b.must("clone3", [request, place.size], s.initPid);
+  }
+  b.branch(s.initPid, "eq", 0, "init");
 }
 
 /** What both sides share comes first, so that the init inherits its ends. */

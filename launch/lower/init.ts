@@ -3,6 +3,7 @@ import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { attachSubroutine } from "./attach.js";
+import { leaveCgroup } from "./cgroup.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
 import { leaveGuard } from "./guard.js";
@@ -45,6 +46,7 @@ export function lowerInit(c: Context): void {
   leaveServer(c);
   closePorts(c);
   leaveNetworks(c);
+  leaveCgroup(c);
   b.must("close", [s.signalFd]);
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
   b.comment("wait for the id maps; the end of the pipe means that the monitor is dead");

@@ -10,12 +10,17 @@ import { constant, slot } from "../builder.js";
 import { k, minus, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { leaveUplink } from "./connect.js";
-import { type Context, s, scratchSize } from "./context.js";
+import { actionOf, type Context, s, scratchSize } from "./context.js";
 import { takeEntry } from "./dirents.js";
 import { leaveCaller } from "./fds.js";
+import { removeGroups } from "./groups.js";
 import { leaveGuard } from "./guard.js";
 import { closePorts } from "./ports.js";
 import { compose } from "./text.js";
+
+/** A throw-away upper, or groups that were made inside, by whoever has an id there. */
+const isNeeded = (c: Context) => c.janitor || removesGroups(c);
+const removesGroups = (c: Context) => actionOf(c, "delegateCgroup") !== undefined;
 
 const storeFd = slot("storeFd");
 const janitorPid = slot("janitorPid");
@@ -32,7 +37,7 @@ const child = slot("childDirectory");
 
 /** Before any step: there is none yet. */
 export function janitorState(c: Context): void {
-  if (!c.janitor) return;
+  if (!isNeeded(c)) return;
   c.b.set(janitorPid, 0);
 }
 
@@ -80,14 +85,14 @@ export function bindUpperStore({ b }: Context, target: string): void {
  * when there is someone to remove it whenever the monitor is killed.
  */
 export function startJanitor(c: Context): void {
-  if (!c.janitor) return;
+  if (!isNeeded(c)) return;
   const { b, memory } = c;
   const monitor = b.fresh("janitor");
   const namespace = slot("namespaceFd");
   const init = slot("initPidfd");
   const readyRead = slot("readyRead");
   const readyWrite = slot("readyWrite");
-  b.set(s.step, stepOf(c, "makeUpperStore"));
+  b.set(s.step, stepOf(c, c.janitor ? "makeUpperStore" : "delegateCgroup"));
   b.must("pidfd_open", [s.initPid, 0], init);
   compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/user")]);
   b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], namespace);
@@ -107,26 +112,30 @@ export function startJanitor(c: Context): void {
   for (const fd of [s.releaseWrite, s.controlOutside, s.signalFd]) b.must("close", [fd]);
   b.failTo("janitor.end");
   b.must("write", [readyWrite, b.text("!"), 1]);
-  sweep(c);
+  if (c.janitor) sweep(c);
   b.failTo("janitor.end");
   b.store(4, memory.scratch, 0, init);
   b.store(4, memory.scratch, 4, k("POLLIN"));
   b.must("ppoll", [memory.scratch, 1, 0, 0, 8]);
-  b.set(top, memory.storePath);
-  b.call("tree.remove");
+  if (removesGroups(c)) removeGroups(c);
+  if (c.janitor) {
+    b.set(top, memory.storePath);
+    b.call("tree.remove");
+  }
   b.label("janitor.end");
   b.exit(0);
   b.label("janitor.fail");
   b.store(8, memory.scratch, 0, s.errno);
   b.ignore("then the monitor is dead", "write", [readyWrite, memory.scratch, 8]);
   b.exit(0);
-  removeTree(c);
+  if (c.janitor) removeTree(c);
 
   b.label(monitor);
   b.failTo("monitor.fail");
   b.must("close", [namespace]);
   b.must("close", [init]);
   awaitReady(c, readyRead, readyWrite);
+  if (!c.janitor) return;
   makeStore(c);
   makeOpen(c);
 }
@@ -217,16 +226,18 @@ function makeOpen(c: Context): void {
 
 /** In the monitor, at the end: nothing is left when sbx returns. */
 export function awaitJanitor(c: Context): void {
-  if (!c.janitor) return;
+  if (!isNeeded(c)) return;
   const { b, memory } = c;
   const end = b.fresh("await");
   b.branch(janitorPid, "eq", 0, end);
   b.ignore("it is our child", "wait4", [janitorPid, memory.status, 0, 0]);
-  b.ignore("it is gone unless the init died before it was made", "unlinkat", [
-    k("AT_FDCWD"),
-    c.memory.storePath,
-    k("AT_REMOVEDIR"),
-  ]);
+  if (c.janitor) {
+    b.ignore("it is gone unless the init died before it was made", "unlinkat", [
+      k("AT_FDCWD"),
+      c.memory.storePath,
+      k("AT_REMOVEDIR"),
+    ]);
+  }
   b.label(end);
 }
 

@@ -123,7 +123,7 @@ export function handListener(c: Context, listener: Slot): void {
 }
 
 /** struct sockaddr_un, unix(7): the family in two bytes, the path and a NUL. */
-function socketAddress(path: string): Uint8Array {
+export function socketAddress(path: string): Uint8Array {
   return Buffer.concat([Uint8Array.of(1, 0), Buffer.from(`${path}\0`)]);
 }
 

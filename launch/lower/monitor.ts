@@ -5,6 +5,7 @@
  */
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
+import { endCgroup } from "./cgroup.js";
 import {
   checkUplink,
   connectState,
@@ -17,6 +18,7 @@ import { type Context, s } from "./context.js";
 import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
 import { dismissGuard } from "./guard.js";
 import { awaitJanitor } from "./janitor.js";
+import { readOom, tellOfOom } from "./oom.js";
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
 import { events, pollTable } from "./poll.js";
 import { portState } from "./ports.js";
@@ -140,6 +142,8 @@ function finish(c: Context, relay: Relay | null): void {
   endUplink(c);
   awaitServer(c, true);
   awaitJanitor(c);
+  readOom(c);
+  endCgroup(c);
   removeRecord(c);
 
   readFailure(c);
@@ -149,6 +153,7 @@ function finish(c: Context, relay: Relay | null): void {
   b.comment("the init itself was killed, or there is none");
   b.set(payloadStatus, initStatus);
   b.label(own);
+  tellOfOom(c, payloadStatus);
   const signalled = b.fresh("finish");
   b.alu("and", signal, payloadStatus, 0x7f);
   b.branch(signal, "ne", 0, signalled);
@@ -184,6 +189,7 @@ export function monitorFailure(c: Context): void {
   endUplink(c);
   awaitServer(c, false);
   awaitJanitor(c);
+  endCgroup(c);
   removeRecord(c);
   b.label("monitor.report");
   reportFailure(c, code);

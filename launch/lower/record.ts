@@ -12,24 +12,20 @@ import type { Action } from "../../spec/step.js";
 import { at, constant, slot } from "../builder.js";
 import { k, minus, noFollow } from "../constants.js";
 import type { Address, Value } from "../ir.js";
+import { cgroupFact } from "./cgroup.js";
 import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
 import { appendErrno } from "./errnos.js";
+import { idOf } from "./id.js";
 import { networksFact } from "./network.js";
 import { portFact } from "./ports.js";
-import { append, compose, type Piece, textLength, writeText } from "./text.js";
-
-/** JSON text that is put together at run time. */
-type JsonPiece = string | Exclude<Piece, Address>;
+import { append, compose, type JsonPiece, type RecordFact, textLength, writeText } from "./text.js";
 
 /**
  * Members of the JSON object that are known only when the sandbox runs: a key, and the text of its
  * value; null where the plan has nothing of the kind. The parts of the program that know them are
  * listed here; each is asked once, in the monitor, after all of its steps.
  */
-const facts: readonly ((c: Context) => readonly [key: string, ...value: JsonPiece[]] | null)[] = [
-  portFact,
-  networksFact,
-];
+const facts: readonly ((c: Context) => RecordFact | null)[] = [portFact, networksFact, cgroupFact];
 
 /** The address of the sandbox's name, which is also that of its record. */
 export const sandboxName = slot("sandboxName");
@@ -39,12 +35,8 @@ const directory = slot("recordsFd");
 const record = slot("recordFd");
 const other = slot("otherRecord");
 const started = slot("startedSeconds");
-const random = slot("randomBits");
-const letter = slot("idLetter");
-const place = slot("idPlace");
+const word = slot("statWord");
 const monitor = slot("ownPid");
-
-const idLength = 12;
 
 type Keep = Extract<Action, { kind: "keepRecord" }>;
 const actionOf = ({ plan }: Context) =>
@@ -57,9 +49,8 @@ export function recordState(c: Context): void {
   const { b } = c;
   b.set(directory, -1);
   b.set(record, -1);
-  const id = makeId(c);
-  b.set(temporary, id);
-  b.set(sandboxName, action.name === null ? at(id, 1) : b.text(action.name));
+  b.set(temporary, c.memory.dottedId);
+  b.set(sandboxName, action.name === null ? idOf(c) : b.text(action.name));
 }
 
 /**
@@ -107,27 +98,6 @@ export function keepRecord(c: Context): void {
   b.ignore("it is ours", "unlinkat", [directory, temporary, 0]);
   b.label("record.kept");
   b.failTo("monitor.fail");
-}
-
-/** A dot and random hexadecimal digits, which without the dot are a name that no other sandbox has. */
-function makeId({ b, memory }: Context): Address {
-  const [next, digit] = [b.fresh("id"), b.fresh("id")];
-  const id = b.buffer("recordId", 1 + idLength + 1);
-  b.ignore("so few bytes are always given", "getrandom", [memory.scratch, 8, 0]);
-  b.load(8, random, memory.scratch);
-  b.store(1, id, 0, ".".charCodeAt(0));
-  b.set(place, at(id, 1));
-  b.label(next);
-  b.alu("and", letter, random, 15);
-  b.alu("shr", random, random, 4);
-  b.alu("add", letter, letter, "0".charCodeAt(0));
-  b.branch(letter, "le", "9".charCodeAt(0), digit);
-  b.alu("add", letter, letter, "a".charCodeAt(0) - "9".charCodeAt(0) - 1);
-  b.label(digit);
-  b.store(1, place, 0, letter);
-  b.alu("add", place, place, 1);
-  b.branch(place, "lt", at(id, 1 + idLength), next);
-  return id;
 }
 
 /** Below `base` all may be gone: it is made where it is missed. */
@@ -217,8 +187,8 @@ function removeStale({ b, memory }: Context, again: string): void {
   b.orElse(gone, "newfstatat", [directory, sandboxName, there, k("AT_SYMLINK_NOFOLLOW")]);
   for (const offset of [0, 8]) {
     b.load(8, s.result, memory.scratch, offset);
-    b.load(8, place, there, offset);
-    b.branch(s.result, "ne", place, gone);
+    b.load(8, word, there, offset);
+    b.branch(s.result, "ne", word, gone);
   }
   b.must("unlinkat", [directory, sandboxName, 0]);
   b.label(gone);

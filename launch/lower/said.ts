@@ -1,4 +1,4 @@
-/** The words of fuse-overlayfs, pasta and slirp4netns, for the report of a failure of theirs. */
+/** The words of fuse-overlayfs, pasta, slirp4netns and systemd, for the report of a failure of theirs. */
 import type { Action } from "../../spec/step.js";
 import { slot } from "../builder.js";
 import type { Slot } from "../ir.js";
@@ -10,6 +10,7 @@ const speakers: Partial<Record<Action["kind"], Slot>> = {
   serveOverlay: s.serverSaid,
   mountServed: s.serverSaid,
   startUplink: s.uplinkSaid,
+  startScope: s.scopeSaid,
 };
 
 /** What a helper said, in brackets and on one line, if a step of its own failed. */

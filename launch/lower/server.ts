@@ -13,7 +13,7 @@ import type { Action } from "../../spec/step.js";
 import { at, constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
-import { type Context, pseudoErrno, s } from "./context.js";
+import { actionOf, type Context, pseudoErrno, s } from "./context.js";
 import { leaveCaller } from "./fds.js";
 import { makeDirectories } from "./filesystem.js";
 import { leaveGuard } from "./guard.js";
@@ -33,10 +33,6 @@ const fuse = slot("fuseFd");
 const patienceSeconds = 10;
 
 type Serve = Extract<Action, { kind: "serveOverlay" }>;
-const actionOf = <K extends Action["kind"]>({ plan }: Context, kind: K) =>
-  plan.steps
-    .map(({ action }) => action)
-    .find((a): a is Extract<Action, { kind: K }> => a.kind === kind);
 const isNeeded = (c: Context) => actionOf(c, "serveOverlay") !== undefined;
 
 /** Before any step. */

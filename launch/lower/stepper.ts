@@ -3,12 +3,12 @@
  * namespace to make the init there, as one of that namespace's children. The monitor waits meanwhile.
  * The init is the monitor's child all the same, and the stepper ends before it is released.
  */
-import type { NamespaceFlag } from "../../spec/step.js";
+import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { type Context, s } from "./context.js";
-import { closeInitEnds, openInitEnds } from "./handshake.js";
+import { bearInit, closeInitEnds, openInitEnds } from "./handshake.js";
 import { closeNetworks } from "./network.js";
 
 const stepper = slot("stepperPid");
@@ -45,12 +45,6 @@ export function startStepper(c: Context): void {
 }
 
 /** In the stepper, the step: the init, which is the monitor's child. */
-export function stepInit({ b }: Context, namespaces: readonly NamespaceFlag[]): void {
-  const flags = k("CLONE_PARENT", ...namespaces);
-  b.must(
-    "clone",
-    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
-    s.initPid,
-  );
-  b.branch(s.initPid, "eq", 0, "init");
+export function stepInit(c: Context, action: Extract<Action, { kind: "clone" }>): void {
+  bearInit(c, action, "CLONE_PARENT");
 }

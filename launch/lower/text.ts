@@ -17,6 +17,12 @@ export const textLength = length;
 /** A piece of a text: the address of a NUL-terminated string, or a number printed in decimal. */
 export type Piece = Address | { readonly string: Slot } | { readonly decimal: Value };
 
+/** JSON text that is put together at run time. */
+export type JsonPiece = string | Exclude<Piece, Address>;
+
+/** A member of a record: launch/lower/record.ts. */
+export type RecordFact = readonly [key: string, ...value: JsonPiece[]];
+
 /** Writes the pieces, then a NUL, at `buffer`; what is beyond its `textSize` bytes is cut off. */
 export function compose(c: Context, pieces: readonly Piece[], buffer: Value = c.memory.text): void {
   c.b.set(to, buffer);

@@ -1,5 +1,10 @@
 /** Findings on what sandboxes can do without: networks, limits, filters. */
-import { missingControllers, wantedControllers } from "../../cgroup/mode.js";
+import {
+  delegationDropIn,
+  findDelegation,
+  missingControllers,
+  wantedControllers,
+} from "../../cgroup/mode.js";
 import { pastaRefusal } from "../../netns/pasta.js";
 import { slirpRefusal } from "../../netns/slirp4netns.js";
 import { missingActions } from "../../seccomp/support.js";
@@ -65,11 +70,11 @@ function slirp4netns(facts: Facts): Finding {
   return { ...finding, found: `${finding.found}; ${lacks}` };
 }
 
-const dropIn = `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${wantedControllers.join(" ")}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, then log in anew`;
-
 /** Limits need controllers of version 2 in a subtree that is the caller's. */
 export function cgroupFinding(facts: Facts): Finding {
-  const { cgroup, delegation, isContainer, host } = facts;
+  const { isContainer, host } = facts;
+  const { cgroup } = host;
+  const delegation = findDelegation(cgroup);
   const id = "cgroup";
   if (cgroup.mode !== "v2") {
     const first = cgroup.v1Controllers.join(" ");
@@ -108,7 +113,9 @@ export function cgroupFinding(facts: Facts): Finding {
     id,
     state: none ? "missing" : "limited",
     found: `${found}, without ${lacking.join(" ")}`,
-    mend: isContainer ? "Delegate these controllers to the container that sbx is in" : dropIn,
+    mend: isContainer
+      ? "Delegate these controllers to the container that sbx is in"
+      : delegationDropIn,
   };
 }
 

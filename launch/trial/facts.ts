@@ -2,14 +2,6 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import {
-  type CgroupDirectory,
-  type CgroupSetup,
-  type Delegation,
-  delegationCandidates,
-  findDelegation,
-  parseCgroups,
-} from "../../cgroup/mode.js";
 import type { Host } from "../../spec/host.js";
 import { parseSubids } from "../../userns/subid.js";
 import { readOptional } from "../identity.js";
@@ -41,17 +33,11 @@ export interface Facts extends Tried {
   /** The errno with which opening for reading and writing failed, or null. */
   readonly devices: { readonly fuse: string | null; readonly tun: string | null };
   readonly tools: Readonly<Record<ToolName, Tool | null>>;
-  readonly cgroup: CgroupSetup;
-  readonly delegation: Delegation | null;
 }
 
 /** Gives up, with an `SbxError`, where not even the probe succeeds. */
 export async function readFacts(environment: NodeJS.ProcessEnv): Promise<Facts> {
   const host = probe("/", environment);
-  const cgroup = parseCgroups(
-    readOptional("/proc/self/cgroup") ?? "",
-    readOptional("/proc/self/mountinfo") ?? "",
-  );
   const memfdNoexec = readOptional("/proc/sys/vm/memfd_noexec");
   return {
     ...(await tryHost(host, environment)),
@@ -67,8 +53,6 @@ export async function readFacts(environment: NodeJS.ProcessEnv): Promise<Facts> 
       pasta: findTool("pasta", environment),
       slirp4netns: findTool("slirp4netns", environment),
     },
-    cgroup,
-    delegation: readDelegation(cgroup, host.user.uid),
   };
 }
 
@@ -103,31 +87,11 @@ function findTool(name: ToolName, { PATH = "" }: NodeJS.ProcessEnv): Tool | null
 }
 
 function isExecutable(path: string): boolean {
-  return mayAccess(path, constants.X_OK) && statSync(path).isFile();
-}
-
-function mayAccess(path: string, mode: number): boolean {
   try {
-    accessSync(path, mode);
-    return true;
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
   } catch (error) {
     if (isSystemError(error)) return false;
     throw error;
   }
-}
-
-function readDelegation(setup: CgroupSetup, uid: number): Delegation | null {
-  const candidates = delegationCandidates(setup, uid);
-  if (candidates === null) return null;
-  return findDelegation(candidates.own.map(readGroup), readGroup(candidates.manager));
-}
-
-/** What delegation gives to write: cgroups(7), "Delegating a hierarchy to a less privileged user". */
-function readGroup(path: string): CgroupDirectory {
-  const files = ["", "cgroup.procs", "cgroup.subtree_control"].map((name) => join(path, name));
-  return {
-    path,
-    writable: files.every((file) => mayAccess(file, constants.W_OK)),
-    controllers: readOptional(join(path, "cgroup.controllers")),
-  };
 }

@@ -1,11 +1,13 @@
 import * as assert from "uvu/assert";
 import {
-  type CgroupDirectory,
-  delegationCandidates,
   findDelegation,
   missingControllers,
+  ownGroups,
+  parentGroup,
   parseCgroups,
 } from "../../cgroup/mode.js";
+import type { CgroupDirectory } from "../../spec/host.js";
+import { hostOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("cgroup/mode");
@@ -20,6 +22,7 @@ test("version 2 alone", () => {
     mountPoint: "/sys/fs/cgroup",
     directory: "/sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope",
     v1Controllers: [],
+    guardsLimits: true,
   });
   assert.is(parseCgroups("0::/\n", v2).directory, "/sys/fs/cgroup");
 });
@@ -34,13 +37,20 @@ test("version 1, alone and with version 2 beside it", () => {
     mountPoint: "/sys/fs/cgroup/unified",
     directory: "/sys/fs/cgroup/unified/user.slice",
     v1Controllers: ["cpu", "cpuacct", "memory"],
+    guardsLimits: true,
   });
   const alone = parseCgroups(cgroup.replace("0::/user.slice\n", ""), root + v1);
   assert.equal([alone.mode, alone.mountPoint, alone.directory], ["v1", null, null]);
 });
 
 test("no cgroups, and nothing to read", () => {
-  const nothing = { mode: "none", mountPoint: null, directory: null, v1Controllers: [] };
+  const nothing = {
+    mode: "none",
+    mountPoint: null,
+    directory: null,
+    v1Controllers: [],
+    guardsLimits: false,
+  };
   assert.equal(parseCgroups("", root), nothing);
   assert.equal(parseCgroups("", ""), nothing);
 });
@@ -58,41 +68,45 @@ test("the mount that shows the caller is taken", () => {
   assert.is(parseCgroups(session, other + v2).mountPoint, "/sys/fs/cgroup");
 });
 
-test("where to look for a delegated subtree", () => {
-  assert.equal(delegationCandidates(parseCgroups(session, v2), 1000), {
-    own: [
-      "/sys/fs/cgroup",
-      "/sys/fs/cgroup/user.slice",
-      "/sys/fs/cgroup/user.slice/user-1000.slice",
-      "/sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope",
-    ],
-    manager: "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service",
-  });
-  assert.equal(delegationCandidates(parseCgroups("0::/\n", v2), 7)?.own, ["/sys/fs/cgroup"]);
-  assert.equal(delegationCandidates(parseCgroups("0::/../x\n", v2), 7)?.own, []);
-  assert.is(delegationCandidates(parseCgroups("", root), 1000), null);
+test("the caller's groups that can be divided are those below the last slice", () => {
+  const groups = (cgroup: string) => ownGroups(parseCgroups(cgroup, v2));
+  assert.equal(groups(session), ["/sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope"]);
+  assert.equal(groups("0::/user.slice/user@7.service/app.slice/run-1.scope/below\n"), [
+    "/sys/fs/cgroup/user.slice/user@7.service/app.slice/run-1.scope/below",
+    "/sys/fs/cgroup/user.slice/user@7.service/app.slice/run-1.scope",
+  ]);
+  assert.equal(groups("0::/user.slice\n"), []);
+  assert.equal(groups("0::/init.scope\n"), ["/sys/fs/cgroup/init.scope", "/sys/fs/cgroup"]);
+  assert.equal(groups("0::/\n"), ["/sys/fs/cgroup"]);
+  assert.equal(groups("0::/../x\n"), []);
+  assert.equal(ownGroups(parseCgroups("", root)), []);
 });
 
-const group = (path: string, writable: boolean, controllers: string | null): CgroupDirectory => ({
+test("a parent is a path of groups, or of the host that leads to one", () => {
+  const at = "/sys/fs/cgroup/batch/7";
+  for (const parent of ["batch/7", "/batch/7", at]) {
+    assert.is(parentGroup("/sys/fs/cgroup", parent), at);
+  }
+  assert.is(parentGroup("/sys/fs/cgroup", "/sys/fs/cgroup"), "/sys/fs/cgroup");
+});
+
+const group = (path: string, writable: boolean, isVacant = true): CgroupDirectory => ({
   path,
   writable,
-  controllers,
+  controllers: ["cpu"],
+  isVacant,
 });
 
-test("the topmost group that can be written is delegated, the manager's last", () => {
-  const manager = group("/m", true, "memory pids\n");
-  const own = [group("/", false, "cpu io\n"), group("/a", true, "cpu\n"), group("/a/b", true, "")];
-  assert.equal(findDelegation(own, manager), {
-    path: "/a",
-    controllers: ["cpu"],
-    through: "own",
-  });
-  assert.equal(findDelegation(own.slice(0, 1), manager), {
-    path: "/m",
-    controllers: ["memory", "pids"],
-    through: "manager",
-  });
-  assert.is(findDelegation(own.slice(0, 1), group("/m", false, null)), null);
+test("what the user's systemd has comes first, then a group that nobody else is in", () => {
+  const { cgroup } = hostOf();
+  const found = findDelegation(cgroup);
+  assert.equal([found?.through, found?.path], ["manager", cgroup.manager?.path]);
+  const own = [group("/a/b", true, false), group("/a", true), group("/", true)];
+  const around = (groups: CgroupDirectory[]) =>
+    findDelegation({ ...cgroup, own: groups, manager: null });
+  assert.equal([around(own)?.through, around(own)?.path], ["own", "/a"]);
+  assert.is(around(own.slice(0, 1))?.path, "/a/b");
+  assert.is(around([group("/a", false)]), null);
 });
 
 test("what a subtree lacks", () => {

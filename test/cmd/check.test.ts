@@ -70,6 +70,16 @@ const singleMaps: Facts["maps"] = {
   denySetgroups: true,
 };
 
+/** Control groups with those controllers in the hands of the user's systemd; none: it does not run. */
+function delegated(...controllers: string[]) {
+  const { cgroup } = hostOf();
+  const { manager } = cgroup;
+  return {
+    ...cgroup,
+    manager: controllers.length > 0 && manager ? { ...manager, controllers } : null,
+  };
+}
+
 /** A developer's laptop with systemd, where nothing is missing, changed by `overrides`. */
 function laptop(overrides: Partial<Facts> = {}): Facts {
   return {
@@ -92,17 +102,6 @@ function laptop(overrides: Partial<Facts> = {}): Facts {
       },
       pasta: { path: "/usr/bin/pasta", version: null },
       slirp4netns: { path: "/usr/bin/slirp4netns", version: "slirp4netns version 1.2.1" },
-    },
-    cgroup: {
-      mode: "v2",
-      mountPoint: "/sys/fs/cgroup",
-      directory: "/sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope",
-      v1Controllers: [],
-    },
-    delegation: {
-      path: "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service",
-      controllers: ["cpuset", "cpu", "io", "memory", "pids"],
-      through: "manager",
     },
     ...overrides,
   };
@@ -142,10 +141,12 @@ test("a developer's laptop lacks nothing", () => {
 });
 
 test("systemd delegates only memory and pids by default", () => {
-  const delegation = { path: "/g", controllers: ["memory", "pids"], through: "manager" } as const;
-  const report = judge(laptop({ delegation }));
+  const report = judge(laptop({ host: hostOf({ cgroup: delegated("memory", "pids") }) }));
   assert.equal(states(report), { missing: [], limited: ["cgroup"] });
-  assert.match(report.item("cgroup").found, "/g (memory pids), without cpu cpuset io");
+  assert.match(
+    report.item("cgroup").found,
+    "user@1000.service (memory pids), without cpu cpuset io",
+  );
   assert.match(report.item("cgroup").mend ?? "", "Delegate=cpu cpuset io memory pids");
   assert.match(
     report.item("cgroup").mend ?? "",
@@ -154,7 +155,7 @@ test("systemd delegates only memory and pids by default", () => {
 });
 
 test("an ssh session without a user manager", () => {
-  const report = judge(laptop({ delegation: null }));
+  const report = judge(laptop({ host: hostOf({ cgroup: delegated() }) }));
   assert.equal(states(report), { missing: ["cgroup"], limited: [] });
   assert.match(report.item("cgroup").mend ?? "", "sudo loginctl enable-linger alice");
   assert.ok(report.works);
@@ -165,7 +166,17 @@ test("an HPC login node: old kernel, no subids, no helpers, home on NFS", () => 
   const uplinks = { ...poorHost.uplinks, pasta: null, slirp4netns: null, tun: false };
   const host = { ...poorHost, newuidmap: null, newgidmap: null, uplinks };
   const facts = laptop({
-    host: { ...host, kernel: { release: "5.14.0-427.el9", major: 5, minor: 14 } },
+    host: {
+      ...host,
+      kernel: { release: "5.14.0-427.el9", major: 5, minor: 14 },
+      cgroup: {
+        ...delegated(),
+        mode: "v1",
+        mountPoint: null,
+        v1Controllers: ["cpu", "memory"],
+        own: [],
+      },
+    },
     osRelease: `ID="rocky"\nID_LIKE="rhel centos fedora"\n`,
     maps: singleMaps,
     outcomes: outcomes({
@@ -176,8 +187,6 @@ test("an HPC login node: old kernel, no subids, no helpers, home on NFS", () => 
     }),
     devices: { fuse: "ENOENT", tun: "EACCES" },
     tools: { "fuse-overlayfs": null, pasta: null, slirp4netns: null },
-    cgroup: { mode: "v1", mountPoint: null, directory: null, v1Controllers: ["cpu", "memory"] },
-    delegation: null,
   });
   const report = judge(facts);
   assert.equal(states(report), {
@@ -220,13 +229,13 @@ test("inside a container: /proc is masked, nothing is delegated", () => {
       { mountPoint: "/proc/kcore", type: "tmpfs", options: ["rw"] },
       { mountPoint: "/sys/firmware", type: "tmpfs", options: ["ro"] },
     ],
+    cgroup: delegated(),
   });
   const facts = laptop({
     host,
     isContainer: true,
     outcomes: outcomes({ proc: "mount proc: EPERM", sysfs: "mount sysfs: EPERM" }),
     devices: { fuse: "ENOENT", tun: "ENOENT" },
-    delegation: null,
   });
   const report = judge(facts);
   assert.equal(report.missing, ["proc", "sysfs", "fuse", "tun", "cgroup"]);

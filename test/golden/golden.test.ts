@@ -106,6 +106,18 @@ const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
     host: hostOf({ kernel: current }),
     program: false,
   },
+  "limits-in-a-scope": {
+    spec: {
+      ...base,
+      linux: { ...base.linux, resources: { memory: { limit: 67_108_864 }, pids: { limit: 99 } } },
+      sbx: { ...base.sbx, name: "web", cgroup: { manager: "auto", writable: true } },
+    },
+    host: hostOf({
+      kernel: current,
+      limits: { hasSwap: false, cpus: "0-1", mems: "0", disks: {}, files: {} },
+    }),
+    program: false,
+  },
   "upper-on-disk": { spec: base, host: hostOf(), program: true },
   everything: {
     spec: {

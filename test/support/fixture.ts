@@ -60,6 +60,26 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
     lowers: [],
     upper: null,
     fuse: { device: true, overlayfs: "/usr/bin/fuse-overlayfs" },
+    cgroup: {
+      mode: "v2",
+      mountPoint: "/sys/fs/cgroup",
+      v1Controllers: [],
+      guardsLimits: true,
+      own: [
+        {
+          path: "/sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope",
+          writable: false,
+          controllers: ["cpu", "memory", "pids"],
+          isVacant: false,
+        },
+      ],
+      parent: null,
+      manager: {
+        socket: { kind: "bus", path: "/run/user/1000/bus" },
+        path: "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service",
+        controllers: ["cpuset", "cpu", "io", "memory", "pids"],
+      },
+    },
     limits: null,
     networks: [],
     uplinks: {

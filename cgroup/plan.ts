@@ -1,0 +1,206 @@
+/** The steps that give a sandbox a control group of its own, with its limits. */
+import { fail } from "../spec/error.js";
+import { type Host, kernelAtLeast } from "../spec/host.js";
+import type { Mount, NamespaceType, Spec } from "../spec/spec.js";
+import type { Action, Step } from "../spec/step.js";
+import { limitWrites, neededControllers } from "./limits.js";
+import { findPlace, type Place } from "./place.js";
+import { refuseLimits } from "./refuse.js";
+import { scopeRequest } from "./scope.js";
+
+export interface CgroupPlan {
+  /** In the monitor, before the clone. */
+  readonly make: readonly Step[];
+  /** The init is born in the group; else it joins it, by the steps of `join`. */
+  readonly isBornIn: boolean;
+  readonly join: readonly Step[];
+  /** Of the init, before all others. */
+  readonly enter: readonly Step[];
+  /** Of the init, once it has its ids. */
+  readonly delegate: readonly Step[];
+  readonly mounts: readonly Mount[];
+  readonly notes: readonly string[];
+}
+
+const nothing: CgroupPlan = {
+  make: [],
+  isBornIn: false,
+  join: [],
+  enter: [],
+  delegate: [],
+  mounts: [],
+  notes: [],
+};
+
+/** Whom the group is given to that is writable inside. */
+export interface CgroupOwner {
+  /** Of the sandbox. */
+  readonly ids: { readonly uid: number; readonly gid: number };
+  /** That is the caller, who makes the group. */
+  readonly isCaller: boolean;
+  /** The caller, who makes it, has an id inside, without which it cannot be given away. */
+  readonly callerMapped: boolean;
+}
+
+/** Fails where what was asked for cannot be had. There is no group where nothing is limited, and nothing else asks for one. */
+export function planCgroup(spec: Spec, host: Host, owner: CgroupOwner): CgroupPlan {
+  const { manager, parent, writable = false } = spec.sbx.cgroup ?? { manager: "auto" };
+  const own = (type: NamespaceType) => spec.linux.namespaces.some((n) => n.type === type);
+  const limits = readLimits(spec, host);
+  if (manager === "none" || (limits === null && spec.sbx.cgroup === undefined)) return nothing;
+  const place = findPlace({ manager, ...(parent && { parent }) }, host, limits?.controllers ?? []);
+  if (place.kind === "none") {
+    if (limits !== null) fail("limit resources", place.why, place.hint);
+    if (writable || parent !== undefined || manager !== "auto") {
+      fail("make a control group", place.why, place.hint);
+    }
+    return { ...nothing, notes: [`no control group: ${place.why}. ${place.hint}`] };
+  }
+  if (writable) requireDelegable(host, owner, own, limits !== null);
+  const isBornIn = kernelAtLeast(host, 5, 7) && !host.seccomp.isFiltered;
+  return {
+    make: [
+      ...placeSteps(place, spec.sbx.name, host),
+      step({ kind: "makeCgroup", stem: stemOf(spec.sbx.name) }, makeHints),
+      ...(limits?.writes ?? []).map((write) => step({ kind: "limitCgroup", ...write }, limitHints)),
+    ],
+    isBornIn,
+    join: isBornIn ? [] : [step({ kind: "joinCgroup" }, moveHints)],
+    enter: own("cgroup") ? [step({ kind: "unshareCgroup" })] : [],
+    delegate: writable
+      ? [step({ kind: "delegateCgroup", owner: owner.isCaller ? null : owner.ids })]
+      : [],
+    mounts: own("cgroup") ? shownMounts(spec.mounts, writable) : [],
+    notes: [
+      describePlace(place),
+      ...(limits?.notes ?? []),
+      ...(limits === null ? [] : guardNotes(host)),
+    ],
+  };
+}
+
+/** Null where nothing is limited. Fails for limits that this machine cannot have. */
+function readLimits({ linux: { resources } }: Spec, { limits: facts }: Host) {
+  if (resources === undefined || facts === null) return null;
+  const notes = refuseLimits(resources, facts);
+  const writes = limitWrites(resources, facts);
+  return writes.length === 0
+    ? null
+    : { writes, notes, controllers: neededControllers(resources, facts) };
+}
+
+function placeSteps(place: Place, name: string | undefined, host: Host): Step[] {
+  const { controllers } = place;
+  const mountPoint = host.cgroup.mountPoint ?? "";
+  const enable =
+    controllers.length === 0 ? [] : [step({ kind: "enableControllers", controllers }, enableHints)];
+  if (place.kind === "cgroupfs") {
+    const leave = place.isOwn && controllers.length > 0;
+    return [
+      step({ kind: "openCgroup", path: place.path, mountPoint, leave }, moveHints),
+      ...enable,
+    ];
+  }
+  const { socket, slice } = place;
+  const description = name === undefined ? "A sandbox" : `The sandbox ${name}`;
+  const stem = stemOf(name);
+  const request = scopeRequest(stem, { slice, description }, host.user.uid, socket.kind);
+  return [
+    step({ kind: "startScope", socket: socket.path, slice, stem, request }, scopeHints(host)),
+    step({ kind: "openCgroup", path: null, mountPoint, leave: true }, moveHints),
+    ...enable,
+  ];
+}
+
+/** What the names of the scope and of the group begin with; digits of the program's follow. */
+const stemOf = (name: string | undefined) => (name === undefined ? "sbx-" : `sbx-${name}-`);
+
+/** /sys/fs/cgroup, where there is a /sys that is not somebody else's idea of it. */
+function shownMounts(mounts: readonly Mount[], writable: boolean): Mount[] {
+  const destination = "/sys/fs/cgroup";
+  const has = (path: string) => mounts.some((mount) => mount.destination === path);
+  if (!has("/sys") || has(destination)) return [];
+  const options = ["nosuid", "noexec", "nodev", ...(writable ? [] : ["ro"])];
+  return [{ destination, type: "cgroup2", source: "cgroup2", options }];
+}
+
+function requireDelegable(
+  { cgroup }: Host,
+  { isCaller, callerMapped }: CgroupOwner,
+  own: (type: NamespaceType) => boolean,
+  isLimited: boolean,
+): void {
+  const what = "make the control group writable";
+  for (const type of ["cgroup", "pid"] as const) {
+    if (own(type)) continue;
+    const flag = type === "pid" ? "--pid=host" : "--cgroupns=host";
+    fail(what, `the ${type} namespace is the host's`, `Leave out ${flag}`);
+  }
+  if (!isCaller && !callerMapped) {
+    fail(
+      what,
+      "it is yours, and you have no id inside from which it could be given to the sandbox's root",
+      "Use another --userns, such as keep-id",
+    );
+  }
+  if (isLimited && !cgroup.guardsLimits) {
+    fail(
+      what,
+      `its limits could be raised from inside: ${cgroup.mountPoint} is mounted without nsdelegate`,
+      `sudo mount -o remount,nsdelegate ${cgroup.mountPoint}, or limit the group that sbx is in`,
+    );
+  }
+}
+
+function guardNotes({ cgroup }: Host): string[] {
+  if (cgroup.guardsLimits) return [];
+  return [
+    `${cgroup.mountPoint} is mounted without nsdelegate: a command that may mount, as without a filter, can raise its limits`,
+  ];
+}
+
+function describePlace(place: Place): string {
+  const controllers = place.controllers.join(" ") || "no controllers";
+  return place.kind === "systemd"
+    ? `control group: in a scope of your systemd's below ${place.slice}, with ${controllers}`
+    : `control group: in ${place.path}, with ${controllers}`;
+}
+
+const scopeHints = ({ user }: Host) => ({
+  ENOENT: `Your systemd has ended: sudo loginctl enable-linger ${user.name ?? user.uid} starts it for good`,
+  ECONNREFUSED: `Your systemd has ended: sudo loginctl enable-linger ${user.name ?? user.uid} starts it for good`,
+  EAGAIN: "systemd does not answer: `systemctl --user status` shows how it is",
+  scopeRefused:
+    "`systemctl --user status` shows how it is, and --cgroup-manager=cgroupfs does without",
+});
+const moveHints = {
+  EACCES:
+    "Nobody moves a process but who may write to the group that both groups are in: start sbx inside of what is delegated to you, as `systemd-run --user --scope -p Delegate=yes` does",
+  EPERM:
+    "Processes cannot be moved across a cgroup namespace that is delegated (nsdelegate): start sbx inside of it",
+  EBUSY: "The group gives controllers to others below it: nobody may be in it itself",
+};
+const enableHints = {
+  EBUSY:
+    "Somebody else is in that group: start sbx in a group of its own, as `systemd-run --user --scope -p Delegate=yes sbx run …` does",
+  ENOENT: "A controller is not delegated to that group any more: start again",
+};
+const makeHints = {
+  EAGAIN: "A limit of groups is reached: cgroup.max.descendants of a group above",
+  ENOSPC: "The kernel has no more room for groups: end some sandboxes",
+};
+const limitHints = {
+  ENOENT:
+    "This kernel has no such limit, or its controller is not delegated to you: `sbx check` tells which are",
+  EINVAL: "The kernel does not take this value",
+  ERANGE: "The kernel does not take this value",
+  ENODEV: "There is no such disk",
+  EOPNOTSUPP: "This disk's scheduler has no such limit",
+  EBUSY: "More than that is in use already",
+};
+
+function step(action: Action, hints?: Step["hints"]): Step {
+  const role = inside.has(action.kind) ? "init" : "monitor";
+  return { role, phase: "cgroup", action, ...(hints && { hints }) };
+}
+const inside = new Set<Action["kind"]>(["unshareCgroup", "delegateCgroup"]);
