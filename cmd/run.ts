@@ -7,6 +7,7 @@ import { basename, dirname, resolve } from "node:path";
 import { compileSandbox } from "../launch/compile.js";
 import { findDisk } from "../launch/disks.js";
 import { isSystemError } from "../launch/in-root.js";
+import { readJoined } from "../launch/joined.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
 import { createVolume, volumeStore } from "../launch/volumes.js";
@@ -46,7 +47,10 @@ export async function readRequest(
     places,
     findDisk,
   });
-  return { spec, host: probe(rootfs, process.env, undefined, spec.sbx, spec.linux.resources) };
+  const host = probe(rootfs, process.env, undefined, spec.sbx, spec.linux.resources);
+  const from = spec.sbx.network?.from;
+  if (from?.mode !== "sandbox") return { spec, host };
+  return { spec, host: { ...host, joined: await readJoined(from.sandbox, host.run) } };
 }
 
 /** Without links, by which mounts below it are told; as it is where there is no such file. */

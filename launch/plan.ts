@@ -23,6 +23,7 @@ import { hostIdOf, type IdMaps, planIdMaps } from "../userns/idmap.js";
 import { requireMapped } from "../userns/mapped.js";
 import { nestMappings } from "../userns/nested.js";
 import { resolveUser } from "../userns/passwd.js";
+import { mapsWithin } from "../userns/within.js";
 import { userNamespaceBlocker } from "./blocker.js";
 import {
   cloneHints,
@@ -32,6 +33,7 @@ import {
   explainFiltered,
   mapHints,
 } from "./hints.js";
+import { type JoinedPlan, planJoined, withHostSys, withJoinedNames } from "./joined.js";
 import {
   executeAction,
   kernelFiles,
@@ -48,12 +50,17 @@ import {
 } from "./steps.js";
 
 /** Throws an `SbxError` for what can be seen to be impossible on this host. */
-export function plan(spec: Spec, host: Host): Plan {
+export function plan(given: Spec, host: Host): Plan {
   const blocker = userNamespaceBlocker(host);
   if (blocker?.certain === true) fail("create a user namespace", blocker.why, blocker.hint);
 
+  const joined = planJoined(given, host);
+  const spec = joined === null ? given : withHostSys(given);
   const own = (type: NamespaceType) => spec.linux.namespaces.some((n) => n.type === type);
-  const maps = planIdMaps(spec, host);
+  const { linux } = spec;
+  const isMapGiven = linux.uidMappings !== undefined || linux.gidMappings !== undefined;
+  const allMaps = planIdMaps(spec, host);
+  const maps = joined === null ? allMaps : mapsWithin(allMaps, joined.parent, isMapGiven);
   const resolved = resolveUser(requestedUser(spec, host), host.rootfs.passwd, host.rootfs.group);
   const { user, notes: userNotes } = requireMapped(
     { ...resolved, additionalGids: spec.process.user?.additionalGids ?? resolved.additionalGids },
@@ -84,12 +91,14 @@ export function plan(spec: Spec, host: Host): Plan {
   });
   const uplink = planUplink(spec, host, maps);
   const networks = planNetworks(spec, host, () => planIdMaps(allIds(spec), host));
-  const names = planNames(spec, host, networks === null ? uplink.helper : networks.helper);
-  const etc = planEtc(spec, host, names, hasId);
+  const named = withJoinedNames(spec, host);
+  const { helper } = networks ?? (joined === null ? uplink : planUplink(named, host, maps));
+  const etc = planEtc(named, host, planNames(named, host, helper), hasId);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
   const filter = planFilter(spec, host, sets.bounding, onlyIds(maps));
-  const cloner = networks === null ? "monitor" : "stepper";
+  const enter = joined?.enter ?? networks?.enter ?? [];
+  const cloner = enter.length === 0 ? "monitor" : "stepper";
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
 
   const becomeUser = [
@@ -128,8 +137,9 @@ export function plan(spec: Spec, host: Host): Plan {
     // Before the clone: limited from its first instruction on.
     ...cgroup.make,
     // From within the user namespace that owns what it shares, where there is such.
-    ...(networks === null ? [] : [step("monitor", "clone", { kind: "startStepper" })]),
-    ...(networks?.enter ?? []),
+    ...(joined?.open ?? []),
+    ...(enter.length === 0 ? [] : [step("monitor", "clone", { kind: "startStepper" })]),
+    ...enter,
     // All at once, so that the user namespace owns the others. The cgroup namespace would have the
     // monitor's group for its root, not that of the init.
     step(
@@ -137,8 +147,11 @@ export function plan(spec: Spec, host: Host): Plan {
       "clone",
       {
         kind: "clone",
-        namespaces: namespaceFlags((type) =>
-          type === "cgroup" && cgroup.enter.length > 0 ? false : own(type),
+        namespaces: namespaceFlags(
+          (type) =>
+            own(type) &&
+            !(type === "network" && joined !== null) &&
+            !(type === "cgroup" && cgroup.enter.length > 0),
         ),
         intoCgroup: cgroup.isBornIn,
       },
@@ -161,7 +174,7 @@ export function plan(spec: Spec, host: Host): Plan {
     ...uplink.start,
     ...root.serve,
     // What tells others of the sandbox comes when nothing outside can fail any more.
-    ...recordSteps(spec, host, recordMembers(spec, maps)),
+    ...recordSteps(spec, host, recordMembers(given, maps, joined)),
     // As the caller still, who may go where the sandbox's root may not.
     ...root.open,
 
@@ -207,7 +220,7 @@ export function plan(spec: Spec, host: Host): Plan {
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
 
     ...nameSteps(spec),
-    ...planLoopback(spec),
+    ...(joined === null ? planLoopback(spec) : []),
     ...umaskSteps(spec),
     step(
       "init",
@@ -266,8 +279,12 @@ export function plan(spec: Spec, host: Host): Plan {
 }
 
 /** What other commands are told of a sandbox: launch/records.ts has the shape. */
-function recordMembers(spec: Spec, { uidMappings, gidMappings }: IdMaps): string {
-  return `"uidMappings":${JSON.stringify(uidMappings)},"gidMappings":${JSON.stringify(gidMappings)},"spec":${specToJson(spec)}`;
+function recordMembers(spec: Spec, maps: IdMaps, joined: JoinedPlan | null): string {
+  const { uidMappings, gidMappings, denySetgroups } = maps;
+  const own = { uidMappings, gidMappings, denySetgroups };
+  const networkIds = joined === null ? own : joined.parent.ids;
+  const members = { uidMappings, gidMappings, networkIds };
+  return `${JSON.stringify(members).slice(1, -1)},"spec":${specToJson(spec)}`;
 }
 
 /** The maps by the ids of another namespace with maps of its own. */

@@ -98,6 +98,8 @@ export function probe(
     cgroup,
     limits: resources === undefined ? null : readLimitFacts(resources, cgroup),
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
+    // Looked up where the spec names one: launch/joined.ts.
+    joined: null,
     run: runDirectory(
       environment,
       user,

@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { fail } from "../spec/error.js";
-import type { RunDirectory } from "../spec/host.js";
+import type { ParentIds, RunDirectory } from "../spec/host.js";
 import type { PublishedPort } from "../spec/network.js";
 import type { Mapping, Spec } from "../spec/spec.js";
 import { isSystemError } from "./in-root.js";
@@ -27,6 +27,8 @@ export interface Sandbox {
   /** The ids inside, and which of the caller's own user namespace they are. */
   readonly uidMappings: readonly Mapping[];
   readonly gidMappings: readonly Mapping[];
+  /** The ids of the user namespace that its network belongs to; null where they are not known. */
+  readonly networkIds: ParentIds | null;
   /** The directory of its control group; absent where it has none. */
   readonly cgroup?: string;
   readonly ports?: readonly RunningPort[];

@@ -27,6 +27,10 @@ export function describe(action: Action): string {
       return "create a cgroup namespace";
     case "delegateCgroup":
       return `go to a group below the control group${action.owner === null ? "" : `, and give that to uid ${action.owner.uid}, gid ${action.owner.gid} inside`}`;
+    case "openJoined":
+      return `open the network namespace ${action.from.kind === "path" ? action.from.path : `of the sandbox ${action.from.name}`}`;
+    case "enterJoined":
+      return "enter that network namespace, and the user namespace that it belongs to";
     case "clone":
       return `create namespaces (${action.namespaces.map(namespaceName).join(", ")})${action.intoCgroup ? " in the control group" : ""}`;
     case "startStepper":

@@ -4,6 +4,7 @@
  */
 
 import type { Network } from "./network.js";
+import type { Mapping, Spec } from "./spec.js";
 
 /** Architectures by the names that uname(2) gives them. */
 export type Architecture = "x86_64" | "aarch64";
@@ -173,6 +174,22 @@ export interface CgroupFacts {
   } | null;
 }
 
+/** The id maps of a user namespace that another one is made in, with ids of the caller's own as hostID. */
+export interface ParentIds {
+  readonly uidMappings: readonly Mapping[];
+  readonly gidMappings: readonly Mapping[];
+  /** setgroups(2) is given up there, and so in every one below it. */
+  readonly denySetgroups: boolean;
+}
+
+/** A running sandbox whose network another one joins. */
+export interface JoinedSandbox {
+  readonly name: string;
+  readonly spec: Spec;
+  /** Of the user namespace that its network belongs to; null where they are not known. */
+  readonly ids: ParentIds | null;
+}
+
 /** Everything a plan depends on besides the spec. */
 export interface Host {
   readonly architecture: Architecture;
@@ -250,6 +267,8 @@ export interface Host {
   /** A private directory on disk where a throw-away upper may be made. */
   readonly upperStore: string;
   readonly run: RunDirectory;
+  /** Null where no sandbox is joined. */
+  readonly joined: JoinedSandbox | null;
 }
 
 /** Where the files of /etc lie that can be told. */

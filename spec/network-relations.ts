@@ -31,6 +31,7 @@ export function checkNetwork({ linux, sbx }: PartialSpec, report: Report): void 
       `${isShared ? "List" : "Leave out"} {"type": "network"} in linux.namespaces`,
     );
   }
+  const netSysctls = Object.keys(linux?.sysctl ?? {}).filter((name) => name.startsWith("net."));
   const closed = ways[from.mode];
   const mend = "The network auto has a way out";
   if (closed !== null && (network.ports?.length ?? 0) > 0) {
@@ -55,6 +56,9 @@ export function checkNetwork({ linux, sbx }: PartialSpec, report: Report): void 
       `no address is known to reach the host: ${closed}`,
       mend,
     );
+  }
+  for (const name of from.mode === "sandbox" || from.mode === "path" ? netSysctls : []) {
+    report(`linux.sysctl[${JSON.stringify(name)}]`, `is a setting of the network: ${closed}`);
   }
   checkNames(from, report);
   checkPorts(network, report);

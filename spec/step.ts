@@ -89,6 +89,18 @@ export interface UpperRecord {
   overlay: "kernel" | "fuse";
 }
 
+/** Lines by the ids of another namespace; null is a line of one id, the caller's, whatever that is there. */
+export interface NestedMaps {
+  readonly uids: readonly Mapping[] | null;
+  readonly gids: readonly Mapping[] | null;
+}
+
+/** A network namespace of somebody else's. */
+export type JoinedNetwork =
+  /** That of a running sandbox, whose record is in `directory`. */
+  | { readonly kind: "sandbox"; readonly directory: string; readonly name: string }
+  | { readonly kind: "path"; readonly path: string };
+
 /** Where an overlay puts writes. */
 export interface Upper {
   readonly path: string;
@@ -222,6 +234,10 @@ export type Action =
   | { readonly kind: "makeUpperStore"; readonly parent: string; readonly mode: number }
   /** Shows that directory at `target`. */
   | { readonly kind: "bindUpperStore"; readonly target: string }
+  /** Opens a network namespace, and the user namespace that owns it. */
+  | { readonly kind: "openJoined"; readonly from: JoinedNetwork }
+  /** In the stepper: enters both. */
+  | { readonly kind: "enterJoined" }
   /** Lets the stepper do its steps, which make the init. */
   | { readonly kind: "startStepper" }
   /** Has the user's systemd make a scope that is delegated, with the monitor in it. */
@@ -273,7 +289,7 @@ export type Action =
       readonly gidMappings: readonly Mapping[];
       readonly helpers: { readonly newuidmap: string; readonly newgidmap: string } | null;
       /** The same by the ids of the user namespace that the stepper is in. */
-      readonly nested?: { readonly uids: readonly Mapping[]; readonly gids: readonly Mapping[] };
+      readonly nested?: NestedMaps;
       /** Written before the gid map where setgroups(2) must be given up for it. */
       readonly denySetgroups: boolean;
     }

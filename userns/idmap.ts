@@ -2,7 +2,7 @@
 import { fail } from "../spec/error.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";
 import type { Mapping, Spec, UsernsMode } from "../spec/spec.js";
-import { assertNever } from "../spec/step.js";
+import { assertNever, type NestedMaps } from "../spec/step.js";
 import { checkExplicit } from "./explicit.js";
 import { fill, fits, mergeLines, shorten } from "./lines.js";
 import { addSubids, describeLack, type IdKind, type Lack, lacks } from "./mend.js";
@@ -28,6 +28,8 @@ export interface IdMaps {
   readonly rootMapped: boolean;
   /** Why there are not more ids inside, and how to get them. */
   readonly shortages: Readonly<Record<IdKind, Shortage>>;
+  /** By the ids of another user namespace, where they are made in there: userns/within.ts. */
+  readonly nested?: NestedMaps;
   /** What the user ought to know: rungs taken, and how to get a better one. */
   readonly notes: readonly string[];
 }

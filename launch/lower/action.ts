@@ -36,6 +36,7 @@ import {
 import { cloneInit, mapIds, mapNested } from "./handshake.js";
 import { answerNames, holdNetworks, openHolder, startSharedUplink } from "./holder.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
+import { openJoined } from "./joined.js";
 import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
 import { openNetlink, tellKernel } from "./netlink.js";
@@ -47,7 +48,7 @@ import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
 import { enterWorkdir } from "./resolve.js";
 import { loadFilter } from "./seccomp.js";
 import { mountServed, serveOverlay } from "./server.js";
-import { startStepper, stepInit } from "./stepper.js";
+import { enterJoined, startStepper, stepInit } from "./stepper.js";
 import { openTerminal } from "./terminal.js";
 
 const fd = slot("fd");
@@ -102,8 +103,12 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return delegateCgroup(c, action);
     case "clone":
       return role === "stepper" ? stepInit(c, action) : cloneInit(c, action);
+    case "openJoined":
+      return openJoined(c, action);
     case "startStepper":
       return startStepper(c);
+    case "enterJoined":
+      return enterJoined(c);
     case "mapIds":
       return role === "stepper" ? mapNested(c, action) : mapIds(c, action, s.initPid);
     case "openHolder":

@@ -76,6 +76,9 @@ export const s = {
   signalFd: slot("signalFd"),
   /** The sandbox's control group; -1 where there is none yet. */
   cgroupFd: slot("cgroupFd"),
+  /** A user namespace and a network namespace of others', while they are to be entered. */
+  joinedUser: slot("joinedUser"),
+  joinedNetwork: slot("joinedNetwork"),
   /** The new root, in which paths of the sandbox are looked up. */
   rootFd: slot("rootFd"),
   result: slot("result"),
@@ -142,6 +145,10 @@ export const pseudoErrno = {
   networkFull: 1010,
   /** systemd did not start the scope, and said why. */
   scopeRefused: 1011,
+  /** The sandbox whose network was to be joined has ended. */
+  joinedEnded: 1012,
+  /** What should be a network namespace is none. */
+  notNetwork: 1013,
 } as const;
 
 export function context(plan: Plan): Context {

@@ -85,6 +85,8 @@ export function errnoSubroutine(c: Context): void {
     [pseudoErrno.uplinkEnded, "it ended before it was ready"] as const,
     [pseudoErrno.portRefused, "it does not forward one of the ports"] as const,
     [pseudoErrno.scopeRefused, "systemd did not start it"] as const,
+    [pseudoErrno.joinedEnded, "that sandbox has ended"] as const,
+    [pseudoErrno.notNetwork, "it is no network namespace"] as const,
     [pseudoErrno.nameTaken, "a sandbox of that name is running"] as const,
     [pseudoErrno.addressTaken, "another sandbox has that address"] as const,
     [pseudoErrno.networkFull, "every address is taken"] as const,

@@ -8,13 +8,17 @@ import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
-import { writeProc } from "./filesystem.js";
+import { requireProc, writeProc } from "./filesystem.js";
 import { startGuard, tellGuard } from "./guard.js";
 import { openServerSocket } from "./server.js";
-import { compose } from "./text.js";
+import { compose, textLength } from "./text.js";
 
 const pid = slot("helperPid");
 const otherPid = slot("otherHelperPid");
+const mapFd = slot("mapFd");
+const ownId = slot("ownId");
+
+type MapIds = Extract<Action, { kind: "mapIds" }>;
 
 type Clone = Extract<Action, { kind: "clone" }>;
 
@@ -72,19 +76,35 @@ export function closeInitEnds(c: Context): void {
   tellGuard(c);
 }
 
-/** In the stepper, who has all rights over the ids of the namespace that it is in. */
-export function mapNested(c: Context, { nested }: Extract<Action, { kind: "mapIds" }>): void {
+/**
+ * In the stepper, who has all rights over the ids of the namespace that it is in. Where its maps are
+ * not known, there is only the one id of the caller's, whatever that is there.
+ */
+export function mapNested(c: Context, action: MapIds): void {
+  const { b, memory } = c;
+  const { nested, denySetgroups } = action;
   if (nested === undefined) throw new Error("the stepper has no maps");
-  writeOf(c, s.initPid, "/uid_map", mapText(nested.uids));
-  writeOf(c, s.initPid, "/gid_map", mapText(nested.gids));
+  if (denySetgroups) writeOf(c, s.initPid, "/setgroups", "deny");
+  for (const [file, getId, lines, [own]] of [
+    ["/uid_map", "geteuid", nested.uids, action.uidMappings],
+    ["/gid_map", "getegid", nested.gids, action.gidMappings],
+  ] as const) {
+    if (lines !== null) {
+      writeOf(c, s.initPid, file, mapText(lines));
+      continue;
+    }
+    compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text(file)]);
+    b.must("openat", [k("AT_FDCWD"), memory.text, k("O_WRONLY", "O_CLOEXEC"), 0], mapFd);
+    requireProc(c, mapFd);
+    b.ignore("it always succeeds", getId, [], ownId);
+    compose(c, [b.text(`${own?.containerID ?? 0} `), { decimal: ownId }, b.text(" 1\n")]);
+    b.must("write", [mapFd, memory.text, textLength]);
+    b.must("close", [mapFd]);
+  }
 }
 
 /** newuidmap and newgidmap run at the same time: they take most of a launch's time. */
-export function mapIds(
-  c: Context,
-  action: Extract<Action, { kind: "mapIds" }>,
-  process: Slot,
-): void {
+export function mapIds(c: Context, action: MapIds, process: Slot): void {
   const { b } = c;
   const { uidMappings, gidMappings, helpers } = action;
   if (helpers === null) {

@@ -16,6 +16,7 @@ import { rename } from "./rename.js";
 import { resolveSubroutine } from "./resolve.js";
 import { leaveServer } from "./server.js";
 import { leaveFailure } from "./shared.js";
+import { leaveJoined } from "./stepper.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -44,6 +45,7 @@ export function lowerInit(c: Context): void {
   b.must("close", [s.releaseWrite]);
   leaveGuard(c);
   leaveServer(c);
+  leaveJoined(c);
   closePorts(c);
   leaveNetworks(c);
   leaveCgroup(c);

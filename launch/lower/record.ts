@@ -37,6 +37,14 @@ const other = slot("otherRecord");
 const started = slot("startedSeconds");
 const word = slot("statWord");
 const monitor = slot("ownPid");
+const network = slot("networkFd");
+
+/** How a record begins, between name, pid of the monitor, and fd: launch/lower/joined.ts reads that much of it. */
+export const recordWords = {
+  start: '{"version":1,"name":"',
+  monitor: '","monitor":',
+  network: ',"networkFd":',
+} as const;
 
 type Keep = Extract<Action, { kind: "keepRecord" }>;
 const actionOf = ({ plan }: Context) =>
@@ -120,15 +128,18 @@ function writeMembers(c: Context, { known }: Keep): void {
   b.must("getpid", [], monitor);
   b.must("clock_gettime", [k("CLOCK_REALTIME"), memory.scratch]);
   b.load(8, started, memory.scratch);
+  openNetwork(c);
   const told = facts.flatMap((factOf) => {
     const fact = factOf(c);
     return fact === null ? [] : [`${JSON.stringify(fact[0])}:`, ...fact.slice(1), ","];
   });
   write(c, [
-    '{"version":1,"name":"',
+    recordWords.start,
     { string: sandboxName },
-    '","monitor":',
+    recordWords.monitor,
     { decimal: monitor },
+    recordWords.network,
+    { decimal: network },
     ',"init":',
     { decimal: s.initPid },
     ',"started":',
@@ -137,6 +148,23 @@ function writeMembers(c: Context, { known }: Keep): void {
     ...told,
     `${known}}\n`,
   ]);
+}
+
+/**
+ * Who is to join the network takes the fd by way of /proc/MONITOR/fd: the init lets nobody look into it,
+ * and the payload may be anything. 0 where the network is the host's.
+ */
+function openNetwork(c: Context): void {
+  const { b, memory, plan } = c;
+  b.set(network, 0);
+  const isOwn = plan.steps.some(
+    ({ action }) =>
+      action.kind === "enterJoined" ||
+      (action.kind === "clone" && action.namespaces.includes("CLONE_NEWNET")),
+  );
+  if (!isOwn) return;
+  compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/net")]);
+  b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], network);
 }
 
 /** Texts of any length as they are, what is only known now by way of the text buffer. */

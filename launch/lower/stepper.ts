@@ -5,7 +5,7 @@
  */
 import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { k, minus, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { type Context, s } from "./context.js";
 import { bearInit, closeInitEnds, openInitEnds } from "./handshake.js";
@@ -18,7 +18,8 @@ export function startStepper(c: Context): void {
   const { b, memory } = c;
   const [monitor, done] = [b.fresh("stepper"), b.fresh("stepper")];
   openInitEnds(c);
-  b.set(s.errno, 0);
+  // Unless it says why it failed: somebody has killed it.
+  b.set(s.errno, constant("ESRCH", -minus("ESRCH").value));
   const flags = k("CLONE_VM", "CLONE_VFORK", "CLONE_FILES");
   b.must(
     "clone",
@@ -42,6 +43,26 @@ export function startStepper(c: Context): void {
   b.label(done);
   closeInitEnds(c);
   closeNetworks(c);
+  leaveJoined(c);
+}
+
+/** In the stepper, the step; it goes on in the network namespace to be joined, with rights over it. */
+export function enterJoined({ b }: Context): void {
+  const own = b.fresh("entered");
+  b.branch(s.joinedUser, "lt", 0, own);
+  b.must("setns", [s.joinedUser, k("CLONE_NEWUSER")]);
+  // Where who made it is not the caller, the kernel has taken that away, and the ids of the init
+  // could not be mapped: proc_pid(5).
+  b.must("prctl", [k("PR_SET_DUMPABLE"), 1, 0, 0, 0]);
+  b.label(own);
+  b.must("setns", [s.joinedNetwork, k("CLONE_NEWNET")]);
+}
+
+/** In the monitor, when the stepper has ended, and in the init. */
+export function leaveJoined({ b, plan }: Context): void {
+  if (!plan.steps.some(({ action }) => action.kind === "enterJoined")) return;
+  b.ignore("it is -1 where it is the caller's own", "close", [s.joinedUser]);
+  b.must("close", [s.joinedNetwork]);
 }
 
 /** In the stepper, the step: the init, which is the monitor's child. */

@@ -90,6 +90,7 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
       routes: { ipv4: "192.0.2.1", ipv6: false },
     },
     upperStore: "/home/alice/.cache/sbx/uppers",
+    joined: null,
     run: { path: "/run/user/1000/sbx", base: "/run/user/1000" },
     ...overrides,
   };
