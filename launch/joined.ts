@@ -36,6 +36,7 @@ export interface JoinedPlan {
   /** In the monitor, before there is a stepper; then in the stepper. */
   readonly open: readonly Step[];
   readonly enter: readonly Step[];
+  readonly notes: readonly string[];
 }
 
 /** Null where the network is the sandbox's own, or the host's. */
@@ -47,6 +48,7 @@ export function planJoined({ sbx }: Spec, { joined, run, user: caller }: Host): 
         parent: { what: from.path, ids: null, caller },
         open: [step("monitor", "clone", { kind: "openJoined", from: byPath(from) }, pathHints)],
         enter: [enterStep],
+        notes: [],
       };
     case "sandbox": {
       if (joined === null) throw new Error("the sandbox to join was not looked up");
@@ -56,6 +58,10 @@ export function planJoined({ sbx }: Spec, { joined, run, user: caller }: Host): 
         parent: { what: `the sandbox ${name}`, ids, caller },
         open: [step("monitor", "clone", { kind: "openJoined", from: record }, sandboxHints)],
         enter: [enterStep],
+        notes:
+          joined.spec.sbx.seccomp === "unconfined"
+            ? [`${name} has no seccomp filter: its root can take over what here connects to it`]
+            : [],
       };
     }
     default:

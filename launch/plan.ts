@@ -268,6 +268,7 @@ export function plan(given: Spec, host: Host): Plan {
       ...etc.notes,
       ...uplink.notes,
       ...sharingNotes(own, cgroup.make.length > 0 && kernelAtLeast(host, 5, 14)),
+      ...(joined?.notes ?? []),
       ...(host.run.path === null ? [`other commands will not find it: ${host.run.why}`] : []),
       ...adminNotes(sets),
       ...filter.notes,

@@ -1,0 +1,115 @@
+/**
+ * Records tell what lives, whatever is killed when: monitors and commands at random moments, many
+ * sandboxes at once under few names, readers all the time.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { listSandboxes } from "../../launch/records.js";
+import { callersRunDirectory } from "../../launch/run-directory.js";
+import { compileTo, temporaryDirectory } from "../support/inside.js";
+import { busyboxRootfs } from "../support/rootfs.js";
+import { childrenOf } from "../support/started.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("records under fire");
+const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
+const directory = temporaryDirectory("records-crash");
+const run = callersRunDirectory(process.env);
+const records = join(run.path ?? "", "sandboxes");
+const options = ["--userns=single", "--network=none"];
+
+const program = (name: string | null) =>
+  compileTo(join(directory, name ?? "unnamed"), [
+    ...options,
+    ...(name === null ? [] : ["--name", name]),
+    busyboxRootfs(),
+  ]);
+const begin = (path: string) =>
+  spawn(path, ["sleep", "60"], { stdio: ["ignore", "ignore", "pipe"] });
+const ended = (child: ChildProcess) =>
+  child.exitCode === null && child.signalCode === null ? once(child, "exit") : Promise.resolve();
+
+/** Reads records until it is told to stop; gives how often. */
+function reader() {
+  let isOver = false;
+  let count = 0;
+  const done = (async () => {
+    for (; !isOver; count += 1) {
+      await listSandboxes(run);
+      await sleep(5);
+    }
+    return count;
+  })();
+  return () => {
+    isOver = true;
+    return done;
+  };
+}
+
+test.needs(needs, "50 at once, with four readers: each is found, then none", async () => {
+  const path = await program(null);
+  const readers = [reader(), reader(), reader(), reader()];
+  const children = Array.from({ length: 50 }, () => begin(path));
+  const monitors = () => children.map(({ pid }) => pid ?? 0).sort((a, b) => a - b);
+  const found = async () => (await listSandboxes(run)).map(({ monitor }) => monitor);
+  for (let tries = 0; (await found()).length < 50 && tries < 400; tries++) await sleep(50);
+  assert.equal(
+    (await found()).sort((a, b) => a - b),
+    monitors(),
+  );
+  for (const child of children) child.kill("SIGTERM");
+  await Promise.all(children.map(ended));
+  assert.equal(fs.readdirSync(records), []);
+  for (const stop of readers) assert.ok((await stop()) > 3);
+});
+
+test.needs(
+  needs,
+  "monitors are killed at random: the records that stay are of those that live",
+  async () => {
+    const paths = await Promise.all(["a", "b", "c"].map(program));
+    const readers = [reader(), reader()];
+    const until = performance.now() + Number(process.env.SBX_CRASH_SECONDS ?? 8) * 1000;
+    const taken: string[] = [];
+    const worker = async (index: number) => {
+      while (performance.now() < until) {
+        const child = begin(paths[(index + Math.floor(Math.random() * 2)) % 3] ?? "");
+        let said = "";
+        child.stderr?.on("data", (chunk) => {
+          said += chunk;
+        });
+        await sleep(Math.random() * 30);
+        const [init] = childrenOf(child.pid ?? 0);
+        const kill = Math.random();
+        if (kill < 0.6) child.kill("SIGKILL");
+        else if (kill < 0.8 && init !== undefined) process.kill(init, "SIGKILL");
+        else child.kill("SIGTERM");
+        await ended(child);
+        if (said !== "") taken.push(said);
+      }
+    };
+    await Promise.all([0, 1, 2, 3].map(worker));
+    for (const said of taken) assert.match(said, /a sandbox of that name is running/);
+    for (const stop of readers) await stop();
+    const living = paths.map(begin);
+    for (let tries = 0; (await listSandboxes(run)).length < 3 && tries < 200; tries++)
+      await sleep(20);
+    const pids = (await listSandboxes(run)).map(({ name, monitor }) => [name, monitor]).sort();
+    assert.equal(
+      pids,
+      living.map(({ pid }, index) => ["abc"[index], pid]),
+    );
+    for (const child of living) child.kill("SIGTERM");
+    await Promise.all(living.map(ended));
+    assert.equal(
+      fs.readdirSync(records).filter((name) => !name.startsWith(".")),
+      [],
+    );
+  },
+);
+
+test.run();
