@@ -9,8 +9,8 @@ import { events, type PollTable } from "./poll.js";
 import { closePorts } from "./ports.js";
 import { tellStatus } from "./report.js";
 import { failure } from "./shared.js";
-import { t } from "./terminal.js";
-import { append, compose, textLength, writeText } from "./text.js";
+import { sayLine } from "./terminal.js";
+import { compose, textLength } from "./text.js";
 import { composeWord, dismissAnchor, startUplink, uplink, uplinkOf } from "./uplink.js";
 
 const isReady = slot("uplinkIsReady");
@@ -157,17 +157,9 @@ export function tellOfUplink(c: Context): void {
   const end = b.fresh("connect");
   b.branch(isLost, "ne", 1, end);
   b.set(isLost, 2);
-  compose(c, [
+  sayLine(c, [
     b.text(`sbx: ${action.helper}: it has ended, and the sandbox goes on without its network`),
   ]);
-  if (c.terminal) {
-    const cooked = b.fresh("connect");
-    b.branch(t.isRaw, "eq", 0, cooked);
-    append(c, [b.text("\r")]);
-    b.label(cooked);
-  }
-  append(c, [b.text("\n")]);
-  writeText(c, 2);
   tellStatus(c, [`{"event":"uplink","helper":"${action.helper}","state":"ended"}`]);
   b.label(end);
 }

@@ -15,9 +15,12 @@ import type { Address } from "../ir.js";
 import { answererChannel, lowerAnswerer } from "./answerer/answerer.js";
 import { type Context, failWithResult, octal, pseudoErrno, s, scratchSize } from "./context.js";
 import { leaveCaller } from "./fds.js";
+import { events, type PollTable } from "./poll.js";
 import { rename } from "./rename.js";
+import { tellStatus } from "./report.js";
 import { messageHeader, receivedFd } from "./rights.js";
 import { getShared } from "./shared.js";
+import { sayLine } from "./terminal.js";
 import { compose } from "./text.js";
 import { dismissAnchor, startUplink, uplink } from "./uplink.js";
 
@@ -58,8 +61,31 @@ export const opensHolder = ({ plan }: Context): boolean =>
   plan.steps.some(({ action }) => action.kind === "openHolder");
 
 /** Before any step. */
-export function holderState(c: Context): void {
-  if (opensHolder(c)) c.b.set(h.life, -1);
+export function holderState({ b }: Context): void {
+  b.set(h.life, -1);
+}
+
+/** Its end is an error of the pipe, which needs not be asked for. */
+export function watchHolder(poll: PollTable): void {
+  poll.watch("holder", h.life, k());
+}
+
+/** In the monitor's loop: with the holder, who was killed, all links of all networks are gone. */
+export function takeHolder(c: Context, poll: PollTable): void {
+  if (!opensHolder(c)) return;
+  const { b } = c;
+  const lives = b.fresh("holder");
+  poll.happened("holder");
+  b.branch(events, "eq", 0, lives);
+  b.ignore("it is ours", "close", [h.life]);
+  b.set(h.life, -1);
+  sayLine(c, [
+    b.text(
+      "sbx: the holder of networks has ended, and the sandbox goes on without them: start it anew",
+    ),
+  ]);
+  tellStatus(c, ['{"event":"networks","state":"ended"}']);
+  b.label(lives);
 }
 
 /** In the monitor, before it opens or locks anything that a keeper must not hold. */

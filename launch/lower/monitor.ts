@@ -17,6 +17,7 @@ import {
 import { type Context, s } from "./context.js";
 import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
 import { dismissGuard } from "./guard.js";
+import { takeHolder, watchHolder } from "./holder.js";
 import { awaitJanitor } from "./janitor.js";
 import { readOom, tellOfOom } from "./oom.js";
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
@@ -64,8 +65,9 @@ export function monitorLoop(c: Context): void {
   poll.watch("control", s.controlOutside, k("POLLIN"));
   watchListener(poll);
   watchUplink(poll);
+  watchHolder(poll);
   if (relay !== null) watchRelay(c, relay, poll, timeout);
-  poll.wait(relay === null ? 4 : 7, timeout);
+  poll.wait(relay === null ? 5 : 8, timeout);
 
   const noControl = b.fresh("poll");
   poll.happened("control");
@@ -75,6 +77,7 @@ export function monitorLoop(c: Context): void {
   if (relay !== null) moveBytes(c, relay, poll);
   answerOwners(c, poll);
   takeUplink(c, poll);
+  takeHolder(c, poll);
   poll.happened("signal");
   b.branch(events, "eq", 0, "monitor.loop");
   b.ignore("it was ready", "read", [s.signalFd, memory.signal, 128]);

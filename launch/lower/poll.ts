@@ -8,9 +8,10 @@ const places = {
   control: 1,
   owners: 2,
   uplink: 3,
-  stdin: 4,
-  pty: 5,
-  stdout: 6,
+  holder: 4,
+  stdin: 5,
+  pty: 6,
+  stdout: 7,
 } as const;
 export type Place = keyof typeof places;
 

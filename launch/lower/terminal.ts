@@ -9,6 +9,7 @@ import { constant, slot } from "../builder.js";
 import { k } from "../constants.js";
 import { type Context, regularFile, s } from "./context.js";
 import { sendFd } from "./rights.js";
+import { append, compose, type Piece, writeText } from "./text.js";
 
 /** Bytes of the kernel's struct termios: four words of flags, c_line, c_cc[19]. */
 const termiosSize = 36;
@@ -35,6 +36,20 @@ export interface TerminalMemory {
   readonly raw: ReturnType<Context["b"]["buffer"]>;
   readonly size: ReturnType<Context["b"]["buffer"]>;
   readonly group: ReturnType<Context["b"]["buffer"]>;
+}
+
+/** One line on stderr while the sandbox runs, which a terminal in raw mode shows as one as well. */
+export function sayLine(c: Context, pieces: readonly Piece[]): void {
+  const { b } = c;
+  compose(c, pieces);
+  if (c.terminal) {
+    const cooked = b.fresh("line");
+    b.branch(t.isRaw, "eq", 0, cooked);
+    append(c, [b.text("\r")]);
+    b.label(cooked);
+  }
+  append(c, [b.text("\n")]);
+  writeText(c, 2);
 }
 
 export function terminalMemory({ b }: Context): TerminalMemory {

@@ -1,8 +1,13 @@
 /** Sandboxes on networks: who reaches whom, by which addresses, and what is left of it all. */
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { attempt } from "../support/inside.js";
 import { endSiblings, keeper, sibling, useNetworks } from "../support/networks.js";
+import { busyboxRootfs } from "../support/rootfs.js";
+import { command } from "../support/sandbox.js";
+import { childrenOf } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("networks");
@@ -120,6 +125,87 @@ test.needs(needs, "fifty at once get fifty addresses", async () => {
   );
   await Promise.all(all.map(({ end }) => end()));
   await nothingIsLeft();
+});
+
+/** The children of the keeper by name, which of pasta is that of its program, passt. */
+function helpers(): Record<string, number> {
+  const pid = keeper();
+  if (pid === null) return {};
+  return Object.fromEntries(
+    childrenOf(pid).map((child) => [
+      readFileSync(`/proc/${child}/comm`, "utf8").trim().split(".")[0],
+      child,
+    ]),
+  );
+}
+
+/** Waits until `find` gives something other than null. */
+async function until<T>(what: string, find: () => T | null): Promise<T> {
+  for (let tries = 0; tries < 250; tries++) {
+    const found = find();
+    if (found !== null) return found;
+    await sleep(20);
+  }
+  throw new Error(`it did not happen: ${what}`);
+}
+
+test.needs(
+  [...needs, "pasta", "tun"],
+  "an answerer and an uplink that end are replaced",
+  async () => {
+    const first = await sibling(["--network=one", "--name=first"], "true");
+    const before = helpers();
+    assert.equal(Object.keys(before).sort(), ["passt", "sbx-names"]);
+    for (const pid of Object.values(before)) process.kill(pid, "SIGKILL");
+    const isNew = (name: string) => (helpers()[name] ?? before[name]) !== before[name];
+    await until("both are there again", () => (isNew("passt") && isNew("sbx-names") ? true : null));
+    const { stdout } = await attempt(
+      ["--network=one"],
+      "nslookup first 10.89.0.1 | grep -A1 Name:",
+    );
+    assert.match(stdout, "Name:\tfirst\nAddress: 10.89.0.2");
+    assert.is(first.stderr(), "");
+    await first.end();
+    await nothingIsLeft();
+  },
+);
+
+test.needs(
+  needs,
+  "a keeper that is killed is told of; the next sandbox starts another",
+  async () => {
+    const first = await sibling(["--network=one"], "true");
+    const old = { ...helpers() };
+    process.kill(keeper() ?? 0, "SIGKILL");
+    await until("all that it had started has ended", () =>
+      Object.values(old).some((pid) => existsSync(`/proc/${pid}/ns/net`)) ? null : true,
+    );
+    await until("it is told", () => (first.stderr() === "" ? null : true));
+    assert.is(
+      first.stderr(),
+      "sbx: the holder of networks has ended, and the sandbox goes on without them: start it anew\n",
+    );
+    const { stdout } = await attempt(["--network=one"], addresses);
+    assert.is(stdout, "eth0 10.89.0.2/24\n");
+    await first.end();
+    await nothingIsLeft();
+  },
+);
+
+test.needs(needs, "nothing is left after a SIGKILL of whoever at any moment", async () => {
+  for (let round = 0; round < 12; round++) {
+    const started = [1, 2, 3].map(() => {
+      const words = ["run", "--network=one", busyboxRootfs(), "sleep", "5"];
+      return spawn(command, words, { stdio: "ignore" });
+    });
+    await sleep(100 + Math.random() * 500);
+    const pids = [keeper(), ...Object.values(helpers()), ...started.map(({ pid }) => pid)];
+    const victim = pids.filter((pid) => typeof pid === "number")[round % pids.length];
+    if (victim !== undefined) process.kill(victim, "SIGKILL");
+    await sleep(Math.random() * 100);
+    for (const child of started) child.kill("SIGKILL");
+    await nothingIsLeft();
+  }
 });
 
 test.run();
