@@ -26,7 +26,6 @@ const checks = {
   strace: () => inPath("strace"),
   ip: () => inPath("ip"),
   nft: () => inPath("nft"),
-  pasta: () => inPath("pasta"),
   objdump: () => inPath("objdump"),
   readelf: () => inPath("readelf"),
   bwrap: () => inPath("bwrap"),
