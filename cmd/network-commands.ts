@@ -40,6 +40,20 @@ export const networkCommands = {
     describe: "Remove networks that no sandbox is on",
     options: { force: { ...ask.force, describe: "Pass over what is absent" } },
   },
+  connect: {
+    words: "NETWORK SANDBOX",
+    describe: "Put a running sandbox, which is on networks already, on one more",
+    options: {
+      ip: { ...value, describe: "Its IPv4 address there" },
+      ip6: { ...value, describe: "Its IPv6 address there" },
+      alias: { ...values, describe: "One more name of it there (repeatable)" },
+    },
+  },
+  disconnect: {
+    words: "NETWORK SANDBOX",
+    describe: "Take a running sandbox off a network",
+    options: {},
+  },
   prune: { words: "", describe: "Remove all networks that no sandbox is on", options: ask },
 } as const satisfies Record<
   string,

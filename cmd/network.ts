@@ -1,6 +1,7 @@
 /** `sbx network`: the networks that `--network=NAME` joins. */
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
+import { connectNetwork, disconnectNetwork, linkOf } from "../launch/connect-network.js";
 import {
   findNetwork,
   listNetworks,
@@ -8,7 +9,7 @@ import {
   removeNetwork,
   requireNetwork,
 } from "../launch/networks.js";
-import { listSandboxes, type Sandbox } from "../launch/records.js";
+import { findSandbox, listSandboxes, type Sandbox } from "../launch/records.js";
 import { callersRunDirectory } from "../launch/run-directory.js";
 import { fail, SbxError } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
@@ -16,6 +17,7 @@ import type { Network } from "../spec/network.js";
 import { confirm } from "./confirm.js";
 import { type NetworkCommand, networkCommands } from "./network-commands.js";
 import { create } from "./network-create.js";
+import { readAlias, readIp, readIp6 } from "./network-values.js";
 import type { FlagsOf } from "./options.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
@@ -40,6 +42,8 @@ const commands = {
   ls: list,
   inspect,
   rm: remove,
+  connect: (argv, store) => connect("connect", argv, store),
+  disconnect: (argv, store) => connect("disconnect", argv, store),
   prune,
 } satisfies Record<NetworkCommand, (argv: readonly string[], store: string) => Promise<number>>;
 
@@ -69,11 +73,11 @@ async function list(argv: readonly string[], store: string): Promise<number> {
 }
 
 function table(networks: readonly Network[], sandboxes: readonly Sandbox[]): string {
-  const rows = networks.map(({ name, subnet, subnet6, internal }) => [
-    name,
-    [subnet, ...(subnet6 ? [subnet6] : [])].join(", "),
-    internal ? "no" : "yes",
-    `${sandboxes.filter((each) => isOn(each, name)).length}`,
+  const rows = networks.map((network) => [
+    network.name,
+    [network.subnet, ...(network.subnet6 ? [network.subnet6] : [])].join(", "),
+    network.internal ? "no" : "yes",
+    `${sandboxes.filter((each) => isOn(each, network)).length}`,
   ]);
   const all = [["NAME", "SUBNETS", "WAY OUT", "SANDBOXES"], ...rows];
   const width = (column: number) => Math.max(...all.map((row) => row[column]?.length ?? 0));
@@ -88,10 +92,9 @@ function table(networks: readonly Network[], sandboxes: readonly Sandbox[]): str
     .join("");
 }
 
-/** What its spec says, until it is known what it joined while it ran. */
-function isOn({ spec }: Sandbox, name: string): boolean {
-  const from = spec.sbx.network?.from;
-  return from?.mode === "networks" && from.networks.some((each) => each.name === name);
+/** Whatever it was started on: it may have been connected and disconnected since. */
+function isOn(sandbox: Sandbox, network: Network): boolean {
+  return sandbox.spec.sbx.network?.from.mode === "networks" && linkOf(sandbox, network) !== null;
 }
 
 async function inspect(argv: readonly string[], store: string): Promise<number> {
@@ -122,7 +125,7 @@ function json(networks: readonly Network[], sandboxes: readonly Sandbox[]): stri
     dns_enabled: network.dns !== false,
     labels: network.labels ?? {},
     containers: Object.fromEntries(
-      sandboxes.filter((each) => isOn(each, network.name)).map(({ name }) => [name, { name }]),
+      sandboxes.filter((each) => isOn(each, network)).map(({ name }) => [name, { name }]),
     ),
   }));
   return `${JSON.stringify(described, null, 2)}\n`;
@@ -153,8 +156,8 @@ async function remove(argv: readonly string[], store: string): Promise<number> {
   const { done, status } = tryAll(words, (name) => {
     // As with podman, --force is content where there is nothing to remove.
     if (flags.force === true && findNetwork(store, name) === null) return null;
-    requireNetwork(store, name);
-    const users = sandboxes.filter((each) => isOn(each, name)).map((each) => each.name);
+    const network = requireNetwork(store, name);
+    const users = sandboxes.filter((each) => isOn(each, network)).map((each) => each.name);
     if (users.length > 0) {
       fail(
         `network rm ${name}`,
@@ -170,11 +173,42 @@ async function remove(argv: readonly string[], store: string): Promise<number> {
   return status;
 }
 
+/** Those that are on networks are in user namespaces inside the holder's, which alone has rights over both. */
+async function connect(
+  command: "connect" | "disconnect",
+  argv: readonly string[],
+  store: string,
+): Promise<number> {
+  const { flags, words } = parse(command, argv, 2);
+  const [networkName = "", name = ""] = words;
+  const network = requireNetwork(store, networkName);
+  const sandbox = await findSandbox(callersRunDirectory(process.env), name);
+  const what = `network ${command} ${networkName} ${sandbox.name}`;
+  if (sandbox.spec.sbx.network?.from.mode !== "networks") {
+    fail(what, "it was started without networks", "Start it with --network=NAME");
+  }
+  const link = linkOf(sandbox, network);
+  if ((link !== null) === (command === "connect")) {
+    fail(what, link === null ? "it is not on that network" : `it is on it already, by ${link}`);
+  }
+  const { ip, ip6, alias } = flags as FlagsOf<typeof networkCommands.connect.options>;
+  const wanted = {
+    ...(ip && { ip: readIp(ip, "--ip") }),
+    ...(ip6 && { ip6: readIp6(ip6, "--ip6") }),
+    ...(alias && { aliases: alias.map((each) => readAlias(each, `--alias ${each}`)) }),
+  };
+  const isDone =
+    link === null
+      ? await connectNetwork(sandbox, network, wanted, process.env)
+      : await disconnectNetwork(sandbox, network, link, process.env);
+  return isDone ? 0 : 125;
+}
+
 async function prune(argv: readonly string[], store: string): Promise<number> {
   const { flags } = parse("prune", argv, 0);
   const sandboxes = await listSandboxes(callersRunDirectory(process.env));
   const unused = listNetworks(store).filter(
-    ({ name }) => !sandboxes.some((each) => isOn(each, name)),
+    (network) => !sandboxes.some((each) => isOn(each, network)),
   );
   const what = "All networks that no sandbox is on will be removed:\n";
   const names = unused.map(({ name }) => `  ${name}\n`).join("");

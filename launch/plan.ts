@@ -300,7 +300,7 @@ function nested(
 }
 
 /** What all sandboxes on networks have ids from, whatever this one wants. */
-function allIds({ linux, sbx, ...spec }: Spec): Spec {
+export function allIds({ linux, sbx, ...spec }: Spec): Spec {
   const { uidMappings: _u, gidMappings: _g, ...rest } = linux;
   return { ...spec, linux: rest, sbx: { ...sbx, userns: { mode: "auto" } } };
 }

@@ -32,6 +32,8 @@ export interface Sandbox {
   /** The directory of its control group; absent where it has none. */
   readonly cgroup?: string;
   readonly ports?: readonly RunningPort[];
+  /** The networks that it was started on. */
+  readonly networks?: readonly { network: string; interface: string; ip: string }[];
   readonly spec: Spec;
 }
 

@@ -1,10 +1,11 @@
 /** Networks of siblings, `sbx network create`: what a sandbox on them does, and what their holder does. */
 import { addressBytes } from "../spec/address.js";
+import { defaultHostname } from "../spec/default.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, Attachment, Step, UplinkHelper } from "../spec/step.js";
+import type { Action, Attachment, Step, Uplink, UplinkHelper } from "../spec/step.js";
 
 type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
 
@@ -63,34 +64,7 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
     join: links.map((link) =>
       step("stepper", "network", { kind: "joinNetwork", ...link }, joinHints(link)),
     ),
-    hold: [
-      step("keeper", "clone", { kind: "holdNetworks" }),
-      step("keeper", "idmap", { kind: "mapIds", ...maps }),
-      ...(uplink === null
-        ? []
-        : [step("keeper", "network", { kind: "startSharedUplink", ...uplink })]),
-      step("answerer", "network", { kind: "loopbackUp" }),
-      step("answerer", "network", { kind: "loadRules" }, rulesHints),
-      forward("answerer", "ipv4/ip_forward"),
-      // The module br_netfilter would have the rules for what is routed decide among siblings as well.
-      ...["iptables", "ip6tables"].map((rules) => {
-        const path = `/proc/sys/net/bridge/bridge-nf-call-${rules}`;
-        const action = {
-          kind: "writeProc",
-          path,
-          staged: null,
-          text: "0",
-          isOptional: true,
-        } as const;
-        return step("answerer", "network", action);
-      }),
-      // It gives all rights up, so that it comes last.
-      step("answerer", "network", {
-        kind: "answerNames",
-        architecture: host.architecture,
-        upstreams: uplink === null ? [] : forwarders(uplink.helper, host),
-      }),
-    ],
+    hold: holderSteps(maps, uplink, host),
     warnings:
       wantsOut && uplink === null
         ? [`the networks have no way out: ${reasons.join("; ")}. ${install}`]
@@ -98,9 +72,41 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
   };
 }
 
-/** By which a sandbox is known on all of its networks. */
-function namesOf({ sbx, hostname }: Spec): string[] {
-  return [sbx.name, hostname].filter((name) => name !== undefined);
+/** What the holder does where it has to be started. */
+function holderSteps(maps: Maps, uplink: Uplink | null, host: Host): Step[] {
+  return [
+    step("keeper", "clone", { kind: "holdNetworks" }),
+    step("keeper", "idmap", { kind: "mapIds", ...maps }),
+    ...(uplink === null
+      ? []
+      : [step("keeper", "network", { kind: "startSharedUplink", ...uplink })]),
+    step("answerer", "network", { kind: "loopbackUp" }),
+    step("answerer", "network", { kind: "loadRules" }, rulesHints),
+    forward("answerer", "ipv4/ip_forward"),
+    // The module br_netfilter would have the rules for what is routed decide among siblings as well.
+    ...["iptables", "ip6tables"].map((rules) => {
+      const path = `/proc/sys/net/bridge/bridge-nf-call-${rules}`;
+      const action = {
+        kind: "writeProc",
+        path,
+        staged: null,
+        text: "0",
+        isOptional: true,
+      } as const;
+      return step("answerer", "network", action);
+    }),
+    // It gives all rights up, so that it comes last.
+    step("answerer", "network", {
+      kind: "answerNames",
+      architecture: host.architecture,
+      upstreams: uplink === null ? [] : forwarders(uplink.helper, host),
+    }),
+  ];
+}
+
+/** By which a sandbox is known on all of its networks, besides its own. */
+function namesOf({ hostname }: Spec): string[] {
+  return hostname === undefined || hostname === defaultHostname ? [] : [hostname];
 }
 
 /** Throws an `SbxError` where one cannot be had. `networks` has all that are wanted. */
@@ -140,8 +146,8 @@ export function attachments(
   });
 }
 
-/** The kernel takes 255 bytes of text about a link, of which the addresses take up to 56. */
-const namesSize = 199;
+/** The kernel takes 255 bytes of text about a link, of which the addresses take up to 56, and its name 65. */
+const namesSize = 134;
 const hexByte = (text: string) => Number.parseInt(text, 16);
 
 type Four = Pick<Attachment, "gateway" | "prefixBits" | "first" | "last" | "ip">;

@@ -85,6 +85,9 @@ export function defaultMounts(own: readonly NamespaceType[]): Mount[] {
   ];
 }
 
+/** What every sandbox is called by itself that was given no name, and so nobody is called by by others. */
+export const defaultHostname = "sbx";
+
 /**
  * A shell in `rootfs`, isolated in every namespace but time, as `runc spec --rootless` gives it.
  * User, capabilities, HOME and HOSTNAME are left to the plan, which knows the rootfs's users.
@@ -99,7 +102,7 @@ export function defaultSpec(rootfs: string): Spec {
       noNewPrivileges: true,
     },
     root: { path: rootfs },
-    hostname: "sbx",
+    hostname: defaultHostname,
     mounts: defaultMounts(defaultNamespaces),
     linux: {
       namespaces: defaultNamespaces.map((type) => ({ type })),

@@ -51,6 +51,8 @@ export function describe(action: Action): string {
       return `start ${action.helper} for the networks`;
     case "answerNames":
       return "answer for names";
+    case "leaveNetwork":
+      return `disconnect ${action.interface} from the network ${action.network}`;
     case "loadRules":
       return "load the rules of networks (nf_tables)";
     case "setIds":

@@ -326,6 +326,8 @@ export type Action =
       readonly architecture: Architecture;
       readonly upstreams: readonly string[];
     }
+  /** Takes the sandbox off a network. */
+  | { readonly kind: "leaveNetwork"; readonly network: string; readonly interface: string }
   /** Loads the rules of netns/filter.ts. */
   | { readonly kind: "loadRules" }
   /** Real, effective and saved ids at once: setresgid(2), setresuid(2). */

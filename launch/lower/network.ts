@@ -30,6 +30,7 @@ import type { Address, Slot } from "../ir.js";
 import { type Context, call, pseudoErrno, s } from "./context.js";
 import { h, opensHolder } from "./holder.js";
 import { ask, type Fill, openNetlink, requireResult, tellKernel } from "./netlink.js";
+import { sandboxName } from "./record.js";
 import { append, compose, type Piece } from "./text.js";
 
 /** Sockets that speak to the links of the holder, and to those of the sandbox. */
@@ -95,11 +96,22 @@ export function joinNetwork(c: Context, link: Attachment): void {
   if (link.six !== null) addRoute(c, link.six.gateway);
 }
 
+/** The step: with one link, the kernel removes the other. */
+export function leaveNetwork(c: Context, name: string): void {
+  openInside(c);
+  indexOf(c, inside, name);
+  tellKernel(c, inside, deleteLink(hole("index", 4)), { index: native(c, index) });
+}
+
 /** From here on the stepper is in the sandbox's network namespace; the socket stays with the holder's. */
 function openInside(c: Context): void {
-  const { b, memory } = c;
-  compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/net")]);
-  b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], namespace);
+  const { b, memory, plan } = c;
+  if (plan.steps.some(({ action }) => action.kind === "openJoined")) {
+    b.set(namespace, s.joinedNetwork);
+  } else {
+    compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/net")]);
+    b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], namespace);
+  }
   b.must("setns", [namespace, k("CLONE_NEWNET")]);
   openNetlink(c, "route", inside);
 }
@@ -199,7 +211,8 @@ function nameLink(c: Context, link: Attachment): void {
     alias: (to) => {
       compose(c, dotted(c, addressOf(link)), to);
       append(c, [c.b.text(" "), ...(six === null ? [c.b.text("-")] : sixPieces(c, six))]);
-      append(c, [c.b.text(["", ...names].join(" "))]);
+      append(c, [c.b.text(" "), { string: sandboxName }]);
+      if (names.length > 0) append(c, [c.b.text(["", ...names].join(" "))]);
     },
   });
 }

@@ -1,0 +1,98 @@
+/** Puts sandboxes that are running on networks, and takes them off. */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { planNetworks } from "../netns/networks.js";
+import { fail } from "../spec/error.js";
+import type { Network, NetworkAttachment } from "../spec/network.js";
+import type { Spec } from "../spec/spec.js";
+import type { Step } from "../spec/step.js";
+import { planIdMaps } from "../userns/idmap.js";
+import { compile } from "./link.js";
+import { lowerConnect } from "./lower/connect-network.js";
+import { allIds } from "./plan.js";
+import { probe } from "./probe.js";
+import type { Sandbox } from "./records.js";
+import { step } from "./steps.js";
+import { keep } from "./store.js";
+
+/** What the link is called inside that a sandbox was given while it ran: by the bridge, which no two networks share. */
+const laterName = ({ bridge }: Network) => `net${bridge.slice(4)}`;
+
+/** The link of the sandbox's to the network; null where it has none. */
+export function linkOf(sandbox: Sandbox, network: Network): string | null {
+  const given = sandbox.networks?.find((each) => each.network === network.name)?.interface;
+  const [name, file] = [given ?? laterName(network), `/proc/${sandbox.init}/net/dev`];
+  const links = existsSync(file) ? readFileSync(file, "utf8") : "";
+  return links.split("\n").some((line) => line.trim().startsWith(`${name}:`)) ? name : null;
+}
+
+/** False where it could not be had: why, the program has told. */
+export function connectNetwork(
+  sandbox: Sandbox,
+  network: Network,
+  wanted: Omit<NetworkAttachment, "name">,
+  environment: NodeJS.ProcessEnv,
+): Promise<boolean> {
+  const attachment = { ...wanted, name: network.name };
+  return run(sandbox, attachment, environment, ({ enter, join }) => [
+    ...enter,
+    ...join.map(({ action, ...rest }) =>
+      action.kind === "joinNetwork"
+        ? { ...rest, action: { ...action, interface: laterName(network), isDefault: false } }
+        : { ...rest, action },
+    ),
+  ]);
+}
+
+export function disconnectNetwork(
+  sandbox: Sandbox,
+  network: Network,
+  link: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<boolean> {
+  return run(sandbox, { name: network.name }, environment, ({ enter }) => [
+    ...enter,
+    step("monitor", "network", { kind: "leaveNetwork", network: network.name, interface: link }),
+  ]);
+}
+
+type Networks = NonNullable<ReturnType<typeof planNetworks>>;
+
+async function run(
+  { name, spec }: Sandbox,
+  attachment: NetworkAttachment,
+  environment: NodeJS.ProcessEnv,
+  work: (networks: Networks) => readonly Step[],
+): Promise<boolean> {
+  const network = { from: { mode: "networks" as const, networks: [attachment] } };
+  const wanted: Spec = { ...spec, sbx: { ...spec.sbx, network } };
+  const host = probe("/", environment, undefined, { network });
+  const networks = planNetworks(wanted, host, () => planIdMaps(allIds(wanted), host));
+  if (networks === null) throw new Error("there are no networks to plan");
+  const from = { kind: "sandbox", directory: `${host.run.path}/sandboxes`, name } as const;
+  const hints = {
+    EPERM: "The holder of its networks has ended since it was started: start the sandbox anew",
+  };
+  const steps: Step[] = [
+    step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
+    step("monitor", "clone", { kind: "openJoined", from }),
+    ...networks.open,
+    ...work(networks).map((each) => ({
+      ...each,
+      role: "monitor" as const,
+      hints: { ...hints, ...each.hints },
+    })),
+    ...networks.hold,
+  ];
+  const plan = { steps, notes: [], warnings: [], init: true, statusFd: null };
+  const bytes = compile(lowerConnect(plan, name), host.architecture);
+  const { uid, home } = host.user;
+  const kept = keep(bytes, { env: environment, home, uid, nowMs: Date.now() });
+  const start = (path: string) => spawnSync(path, [], { stdio: ["ignore", "ignore", "inherit"] });
+  const { status, error } =
+    kept.kind === "file"
+      ? start(kept.path)
+      : (await import("./trial/memory.js")).withMemoryFile(bytes, start);
+  if (error !== undefined) fail(`connect ${name}`, error.message);
+  return status === 0;
+}
