@@ -1,7 +1,12 @@
 /** `sbx network`: the networks that `--network=NAME` joins. */
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
-import { connectNetwork, disconnectNetwork, linkOf } from "../launch/connect-network.js";
+import {
+  connectNetwork,
+  disconnectNetwork,
+  linkOf,
+  removeBridge,
+} from "../launch/connect-network.js";
 import {
   findNetwork,
   listNetworks,
@@ -165,10 +170,10 @@ async function remove(argv: readonly string[], store: string): Promise<number> {
         "End what runs there first",
       );
     }
-    return name;
+    return network;
   });
-  for (const name of done) {
-    if (name !== null && (await removeNetwork(store, name))) print(`${name}\n`);
+  for (const network of done) {
+    if (network !== null) await removeWhole(store, network, sandboxes);
   }
   return status;
 }
@@ -204,6 +209,17 @@ async function connect(
   return isDone ? 0 : 125;
 }
 
+/** With its bridge, whose addresses the next network may get while the holder lives on for others. */
+async function removeWhole(
+  store: string,
+  network: Network,
+  sandboxes: readonly Sandbox[],
+): Promise<void> {
+  const isHeld = sandboxes.some(({ spec }) => spec.sbx.network?.from.mode === "networks");
+  if (isHeld && !(await removeBridge(network, process.env))) return;
+  if (await removeNetwork(store, network.name)) print(`${network.name}\n`);
+}
+
 async function prune(argv: readonly string[], store: string): Promise<number> {
   const { flags } = parse("prune", argv, 0);
   const sandboxes = await listSandboxes(callersRunDirectory(process.env));
@@ -213,8 +229,6 @@ async function prune(argv: readonly string[], store: string): Promise<number> {
   const what = "All networks that no sandbox is on will be removed:\n";
   const names = unused.map(({ name }) => `  ${name}\n`).join("");
   if (flags.force !== true && !(await confirm("network prune", what + names))) return 0;
-  for (const { name } of unused) {
-    if (await removeNetwork(store, name)) print(`${name}\n`);
-  }
+  for (const each of unused) await removeWhole(store, each, sandboxes);
   return 0;
 }

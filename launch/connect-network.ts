@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { planNetworks } from "../netns/networks.js";
+import { defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
 import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
@@ -56,15 +57,25 @@ export function disconnectNetwork(
   ]);
 }
 
+/** Removes the bridge of a network that is removed itself, where somebody else's networks outlive it. */
+export function removeBridge(network: Network, environment: NodeJS.ProcessEnv): Promise<boolean> {
+  return run(null, { name: network.name }, environment, ({ enter }) => [
+    ...enter,
+    step("monitor", "network", { kind: "removeBridge", bridge: network.bridge }),
+  ]);
+}
+
 type Networks = NonNullable<ReturnType<typeof planNetworks>>;
 
+/** Null: about no sandbox. */
 async function run(
-  { name, spec }: Sandbox,
+  sandbox: Sandbox | null,
   attachment: NetworkAttachment,
   environment: NodeJS.ProcessEnv,
   work: (networks: Networks) => readonly Step[],
 ): Promise<boolean> {
   const network = { from: { mode: "networks" as const, networks: [attachment] } };
+  const { name, spec } = sandbox ?? { name: "", spec: defaultSpec("/") };
   const wanted: Spec = { ...spec, sbx: { ...spec.sbx, network } };
   const host = probe("/", environment, undefined, { network });
   const networks = planNetworks(wanted, host, () => planIdMaps(allIds(wanted), host));
@@ -75,7 +86,7 @@ async function run(
   };
   const steps: Step[] = [
     step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
-    step("monitor", "clone", { kind: "openJoined", from }),
+    ...(sandbox === null ? [] : [step("monitor", "clone", { kind: "openJoined", from })]),
     ...networks.open,
     ...work(networks).map((each) => ({
       ...each,
@@ -93,6 +104,6 @@ async function run(
     kept.kind === "file"
       ? start(kept.path)
       : (await import("./trial/memory.js")).withMemoryFile(bytes, start);
-  if (error !== undefined) fail(`connect ${name}`, error.message);
+  if (error !== undefined) fail(`change the network ${attachment.name}`, error.message);
   return status === 0;
 }

@@ -53,6 +53,8 @@ export function describe(action: Action): string {
       return "answer for names";
     case "leaveNetwork":
       return `disconnect ${action.interface} from the network ${action.network}`;
+    case "removeBridge":
+      return `remove the bridge ${action.bridge}`;
     case "loadRules":
       return "load the rules of networks (nf_tables)";
     case "setIds":

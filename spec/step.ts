@@ -328,6 +328,8 @@ export type Action =
     }
   /** Takes the sandbox off a network. */
   | { readonly kind: "leaveNetwork"; readonly network: string; readonly interface: string }
+  /** Removes the bridge of a network, if it is there. */
+  | { readonly kind: "removeBridge"; readonly bridge: string }
   /** Loads the rules of netns/filter.ts. */
   | { readonly kind: "loadRules" }
   /** Real, effective and saved ids at once: setresgid(2), setresuid(2). */

@@ -40,7 +40,7 @@ import { openJoined } from "./joined.js";
 import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
 import { openNetlink, tellKernel } from "./netlink.js";
-import { enterHolder, joinNetwork, leaveNetwork } from "./network.js";
+import { enterHolder, joinNetwork, leaveNetwork, removeBridge } from "./network.js";
 import { nameOwnAddress } from "./own-address.js";
 import { watchOwners } from "./owners.js";
 import { reservePorts } from "./ports.js";
@@ -125,6 +125,8 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return answerNames(c, action);
     case "leaveNetwork":
       return leaveNetwork(c, action.interface);
+    case "removeBridge":
+      return removeBridge(c, action.bridge);
     case "loadRules":
       openNetlink(c, "netfilter", fd);
       tellKernel(c, fd, networkRules());

@@ -103,6 +103,19 @@ export function leaveNetwork(c: Context, name: string): void {
   tellKernel(c, inside, deleteLink(hole("index", 4)), { index: native(c, index) });
 }
 
+/** The step; only a network that somebody was on has a bridge. */
+export function removeBridge(c: Context, name: string): void {
+  const { b, memory } = c;
+  const none = b.fresh("bridge");
+  writeName(c, name);
+  b.attempt("ioctl", [outside, k("SIOCGIFINDEX"), memory.scratch], s.result);
+  b.branch(s.result, "eq", minus("ENODEV"), none);
+  requireResult(c);
+  b.load(4, index, memory.scratch, 16);
+  tellKernel(c, outside, deleteLink(hole("index", 4)), { index: native(c, index) });
+  b.label(none);
+}
+
 /** From here on the stepper is in the sandbox's network namespace; the socket stays with the holder's. */
 function openInside(c: Context): void {
   const { b, memory, plan } = c;
@@ -261,13 +274,14 @@ function addRoute(c: Context, gateway: Uint8Array): void {
 /** if_nametoindex(3), by struct ifreq: the name in 16 bytes, then the index. */
 function indexOf(c: Context, links: Slot, name: string | ((to: Address) => void)): void {
   const { b, memory } = c;
-  if (typeof name === "string") {
-    for (const [offset, byte] of text(name).entries()) b.store(1, memory.scratch, offset, byte);
-  } else {
-    name(memory.scratch);
-  }
+  if (typeof name === "string") writeName(c, name);
+  else name(memory.scratch);
   b.must("ioctl", [links, k("SIOCGIFINDEX"), memory.scratch]);
   b.load(4, index, memory.scratch, 16);
+}
+
+function writeName({ b, memory }: Context, name: string): void {
+  for (const [offset, byte] of text(name).entries()) b.store(1, memory.scratch, offset, byte);
 }
 
 const native =

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { attempt } from "../support/inside.js";
 import { endSiblings, keeper, sibling, useNetworks } from "../support/networks.js";
 import { busyboxRootfs } from "../support/rootfs.js";
-import { command } from "../support/sandbox.js";
+import { command, sbx } from "../support/sandbox.js";
 import { childrenOf } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
@@ -124,6 +124,45 @@ test.needs(needs, "fifty at once get fifty addresses", async () => {
     [...got].join(""),
   );
   await Promise.all(all.map(({ end }) => end()));
+  await nothingIsLeft();
+});
+
+const network = async (...words: string[]) => {
+  const { code, stdout, stderr } = await sbx(["network", ...words]);
+  return [code, `${stdout}${stderr}`];
+};
+
+test.needs(needs, "running sandboxes are connected and disconnected", async () => {
+  const first = await sibling(["--network=one", "--name=first"], "true");
+  const other = await sibling(["--network=two", "--name=other"], "true");
+  const asks = `nslookup zed 10.89.1.1 | grep -A1 ^Name:; ${pings("10.89.1.3")}`;
+  assert.equal(await network("connect", "two", "first", "--alias=zed"), [0, ""]);
+  const { stdout } = await attempt(["--network=two"], asks);
+  assert.match(stdout, /Address: 10\.89\.1\.3\n[\s\S]*yes\n$/);
+  assert.match(`${await network("connect", "two", "first")}`, "it is on it already");
+  assert.match(`${await network("rm", "two")}`, "first, other are on it");
+  assert.equal(await network("disconnect", "two", "first"), [0, ""]);
+  assert.match(`${await network("disconnect", "two", "first")}`, "it is not on that network");
+  assert.match(
+    `${await network("connect", "two", "first", "--ip=10.89.1.2")}`,
+    "another sandbox has",
+  );
+  const alone = await sibling(["--network=none", "--name=alone"], "true");
+  assert.match(`${await network("connect", "two", "alone")}`, "it was started without networks");
+  await Promise.all([first, other, alone].map(({ end }) => end()));
+  await nothingIsLeft();
+});
+
+test.needs(needs, "a network that is removed leaves no bridge to those that live on", async () => {
+  const first = await sibling(["--network=one"], "true");
+  const made = ["create", "--subnet=10.77.0.0/24", "again"];
+  for (const _ of [1, 2]) {
+    assert.equal(await network(...made), [0, "again\n"]);
+    const { stdout } = await attempt(["--network=again"], `${addresses}; ${pings("10.77.0.1")}`);
+    assert.is(stdout, "eth0 10.77.0.2/24\nyes\n");
+    assert.equal(await network("rm", "again"), [0, "again\n"]);
+  }
+  await first.end();
   await nothingIsLeft();
 });
 
