@@ -130,10 +130,21 @@ function json(networks: readonly Network[], sandboxes: readonly Sandbox[]): stri
     dns_enabled: network.dns !== false,
     labels: network.labels ?? {},
     containers: Object.fromEntries(
-      sandboxes.filter((each) => isOn(each, network)).map(({ name }) => [name, { name }]),
+      sandboxes
+        .filter((each) => isOn(each, network))
+        .map((each) => [each.name, { name: each.name, interfaces: interfaces(network, each) }]),
     ),
   }));
   return `${JSON.stringify(described, null, 2)}\n`;
+}
+
+/** That of one sandbox on the network, with the address that it was started with. */
+function interfaces(network: Network, sandbox: Sandbox) {
+  const { name, subnet, gateway } = network;
+  const prefix = subnet.slice(subnet.indexOf("/"));
+  const places = sandbox.networks?.filter((place) => place.network === name) ?? [];
+  const subnets = places.map(({ ip }) => ({ ipnet: ip + prefix, gateway }));
+  return { [linkOf(sandbox, network) ?? ""]: { subnets } };
 }
 
 /** Each of the names, whatever becomes of the others; what fails is told at once. */

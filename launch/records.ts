@@ -14,6 +14,15 @@ import { isSystemError } from "./in-root.js";
 /** A port of the host's that leads to one of a sandbox, which has it by now. */
 export type RunningPort = PublishedPort & { readonly hostPort: number };
 
+/** A sandbox's place on a network of `sbx network`. */
+export interface NetworkPlace {
+  readonly network: string;
+  /** Inside, as `eth0`. */
+  readonly interface: string;
+  /** Its IPv4 address. */
+  readonly ip: string;
+}
+
 /** What a record says. */
 export interface Sandbox {
   /** Of this format. */
@@ -33,7 +42,7 @@ export interface Sandbox {
   readonly cgroup?: string;
   readonly ports?: readonly RunningPort[];
   /** The networks that it was started on. */
-  readonly networks?: readonly { network: string; interface: string; ip: string }[];
+  readonly networks?: readonly NetworkPlace[];
   readonly spec: Spec;
 }
 

@@ -1,11 +1,20 @@
-/** Names in sandboxes that have a way out: their own addresses, resolvers, the host; and their ports from outside. */
+/** Names in sandboxes: their own addresses, resolvers, the host; and where their ports are from outside. */
 import * as assert from "uvu/assert";
 import { attempt, inside } from "../support/inside.js";
-import { command, start } from "../support/sandbox.js";
+import { endSiblings, sibling, useNetworks } from "../support/networks.js";
+import { sbx } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("names");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay", "tun"] as const;
+
+useNetworks("names", [
+  { name: "one" },
+  { name: "two", subnet6: "fd00:5b:2::/64", gateway6: "fd00:5b:2::1" },
+  { name: "tiny", internal: true },
+  { name: "plain", dns: false },
+]);
+test.after.each(endSiblings);
 
 for (const helper of ["pasta", "slirp4netns"] as const) {
   const all = [...needs, helper];
@@ -69,21 +78,46 @@ function plain(address: string | undefined): string {
 }
 
 test.needs([...needs, "pasta"], "sbx port tells the ports of a running sandbox", async () => {
-  const script = `${command} port ports-told; ${command} port ports-told 81/udp; ${command} port ports-told 82`;
   const options = ["--network=pasta", "--name=ports-told", "-p", "127.0.0.1::80", "-p", "81/udp"];
-  // The payload says that it runs, and stays until its input ends.
-  const { stdout, stderr } = await start([
-    "sh",
-    "-c",
-    `{ sleep 2; { ${script}; } >&3; } 3>&1 | ${command} run ${options.join(" ")} / cat`,
-  ]);
-  const [, tcp, udp, again] =
-    /^80\/tcp -> 127\.0\.0\.1:(\d+)\n81\/udp -> 0\.0\.0\.0:(\d+)\n0\.0\.0\.0:(\d+)\n$/.exec(
-      stdout,
-    ) ?? [];
+  const running = await sibling(options, "true");
+  const { stdout } = await sbx(["port", "ports-told"]);
+  const [, tcp, udp] =
+    /^80\/tcp -> 127\.0\.0\.1:(\d+)\n81\/udp -> 0\.0\.0\.0:(\d+)\n$/.exec(stdout) ?? [];
   assert.ok(Number(tcp) > 0, stdout);
-  assert.is(again, udp);
-  assert.match(stderr, /port ports-told 82: the sandbox does not publish it/);
+  assert.is((await sbx(["port", "ports-told", "81/udp"])).stdout, `0.0.0.0:${udp}\n`);
+  const { code, stderr } = await sbx(["port", "ports-told", "82"]);
+  assert.is(code, 125);
+  assert.match(stderr, "port ports-told 82: the sandbox does not publish it. It publishes 80/tcp");
+  await running.end();
+  assert.match((await sbx(["port", "ports-told"])).stderr, "none of that name is running");
 });
+
+test.needs(
+  needs,
+  "on networks it has a name for each address, and the answerer to ask",
+  async () => {
+    const script = "cat /etc/hosts; cat /etc/resolv.conf";
+    const options = ["--network=tiny", "--network=two", "--hostname=box", "--network-alias=kin"];
+    const { said, end } = await sibling(options, script);
+    assert.match(
+      said,
+      "\n10.89.2.2\tbox\n10.89.1.2\tbox\nfd00:005b:0002:0000:0000:0000:0000:0002\tbox\n",
+    );
+    assert.match(said, "nameserver 10.89.1.1\n");
+    const shown = JSON.parse((await sbx(["network", "inspect", "two"])).stdout);
+    const [there] = Object.values<{ interfaces: unknown }>(shown[0].containers);
+    assert.equal(there?.interfaces, {
+      eth1: { subnets: [{ ipnet: "10.89.1.2/24", gateway: "10.89.1.1" }] },
+    });
+    assert.match((await sbx(["network", "rm", "two"])).stderr, /network rm two: \w+ is on it/);
+    assert.match((await sbx(["network", "prune", "-f"])).stdout, /^(one|plain)\n(one|plain)\n$/);
+    await end();
+    assert.is((await sbx(["network", "rm", "two"])).stdout, "two\n");
+    assert.match(
+      (await attempt(["--network=two"], "true")).stderr,
+      "network two: there is no such network",
+    );
+  },
+);
 
 test.run();
