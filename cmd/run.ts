@@ -8,6 +8,7 @@ import { compileSandbox } from "../launch/compile.js";
 import { findDisk } from "../launch/disks.js";
 import { isSystemError } from "../launch/in-root.js";
 import { readJoined } from "../launch/joined.js";
+import { networkStore, readNetworks } from "../launch/networks.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
 import { createVolume, volumeStore } from "../launch/volumes.js";
@@ -50,7 +51,10 @@ export async function readRequest(
   const host = probe(rootfs, process.env, undefined, spec.sbx, spec.linux.resources);
   const from = spec.sbx.network?.from;
   if (from?.mode !== "sandbox") return { spec, host };
-  return { spec, host: { ...host, joined: await readJoined(from.sandbox, host.run) } };
+  const joined = await readJoined(from.sandbox, host.run);
+  // Those that the other is on, whose resolver is asked.
+  const networks = readNetworks(joined.spec.sbx.network, networkStore(process.env, host.user.home));
+  return { spec, host: { ...host, joined, networks } };
 }
 
 /** Without links, by which mounts below it are told; as it is where there is no such file. */

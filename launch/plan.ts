@@ -92,7 +92,7 @@ export function plan(given: Spec, host: Host): Plan {
   const uplink = planUplink(spec, host, maps);
   const networks = planNetworks(spec, host, () => planIdMaps(allIds(spec), host));
   const named = withJoinedNames(spec, host);
-  const { helper } = networks ?? (joined === null ? uplink : planUplink(named, host, maps));
+  const { helper } = joined === null ? uplink : planUplink(named, host, maps);
   const etc = planEtc(named, host, planNames(named, host, helper), hasId);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);

@@ -5,7 +5,7 @@ import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, Attachment, Step, Uplink, UplinkHelper } from "../spec/step.js";
+import type { Action, Attachment, Step, Uplink } from "../spec/step.js";
 
 type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
 
@@ -21,8 +21,6 @@ import {
 import { install, planSharedUplink } from "./uplink.js";
 
 export interface NetworksPlan {
-  /** What connects the networks with the host, if anything does. */
-  readonly helper: UplinkHelper | null;
   /** The holder's. */
   readonly maps: Maps;
   /** First of all, while nothing is open that the holder must not have. */
@@ -53,7 +51,6 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
   const { uplink, reasons } = planSharedUplink(host);
   const wantsOut = links.some(({ isDefault }) => isDefault);
   return {
-    helper: uplink?.helper ?? null,
     maps,
     open: [step("monitor", "network", { kind: "openHolder", directory: run.path, base: run.base })],
     enter: [

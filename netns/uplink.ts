@@ -25,7 +25,7 @@ export interface UplinkIds {
 }
 
 export interface UplinkPlan {
-  /** What connects the sandbox, if anything does. */
+  /** What connects the sandbox, or the networks that it is on, if anything does. */
   readonly helper: UplinkHelper | null;
   /** For the monitor before anything is cloned, for it once there are namespaces, and for the init. */
   readonly reserve: readonly Step[];
@@ -56,6 +56,11 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
     rootMapped: ids.rootMapped,
     ownPids: spec.linux.namespaces.some(({ type }) => type === "pid"),
   };
+  if (keys.from.mode === "networks") {
+    if (ports.length > 0)
+      fail("publish ports", sharedWay, "Publish them of a sandbox with --network=auto");
+    return { ...none, helper: planSharedUplink(host).uplink?.helper ?? null };
+  }
   const { helper, reasons } = chooseHelper(keys, host, ports, needs);
   if (helper === null) {
     return reasons.length === 0
@@ -84,6 +89,8 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
     warnings: [],
   };
 }
+
+const sharedWay = "the sandboxes on a network of `sbx network` share one way out, and none in";
 
 /** The same for namespaces that several sandboxes share, which publish no ports; null and why without one. */
 export function planSharedUplink(host: Host): {

@@ -135,11 +135,12 @@ function sourceOf(
 }
 
 /** By which the sandbox knows itself, and nobody else is known. */
-function ownNames({ linux, hostname, sbx }: Spec, { etc }: Host): string {
+function ownNames({ linux, hostname, sbx }: Spec, { etc, joined }: Host): string {
   const isShared = !linux.namespaces.some(({ type }) => type === "network");
-  const names = [hostname ?? etc.hostname, ...(sbx.name === undefined ? [] : [sbx.name])];
+  // Who shares a network shares its address.
+  const names = [hostname ?? etc.hostname, sbx.name, joined?.spec.hostname, joined?.name];
   // What is one word of a line; the kernel takes any bytes for a host name.
-  const isOwn = (name: string) => /^[^\s#]+$/.test(name) && !(isShared && name === etc.hostname);
+  const isOwn = (name = "") => /^[^\s#]+$/.test(name) && !(isShared && name === etc.hostname);
   return [...new Set(names)].filter(isOwn).join(" ");
 }
 

@@ -92,6 +92,27 @@ test.needs([...needs, "pasta"], "sbx port tells the ports of a running sandbox",
   assert.match((await sbx(["port", "ports-told"])).stderr, "none of that name is running");
 });
 
+test.needs(needs, "who joins another's network has its names, and asks its resolver", async () => {
+  const other = await sibling(["--network=one", "--hostname=box", "--name=joined-names"], "true");
+  const options = ["--network=container:joined-names", "--hostname=mate", "--add-host=db:10.0.0.7"];
+  const { stdout, stderr } = await attempt(options, "cat /etc/hosts /etc/resolv.conf");
+  assert.match(stdout, "\n10.89.0.2\tmate box joined-names\n");
+  assert.match(stdout, "\n10.0.0.7\tdb\n");
+  assert.match(stdout, "nameserver 10.89.0.1\n");
+  assert.is(stderr, "");
+  await other.end();
+});
+
+test.needs(
+  needs,
+  "ports of a sandbox on a network are refused, as nothing forwards them",
+  async () => {
+    const { code, stderr } = await attempt(["--network=one", "-p", "8080:80"], "true");
+    assert.is(code, 125);
+    assert.match(stderr, /publish ports: .* share one way out.*--network=auto/);
+  },
+);
+
 test.needs(
   needs,
   "on networks it has a name for each address, and the answerer to ask",
