@@ -9,7 +9,7 @@ import type { Action, Attachment, Step, Uplink } from "../spec/step.js";
 
 type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
 
-import { forwarders } from "./resolvers.js";
+import { resolversThrough } from "./resolvers.js";
 import {
   addressNumber,
   addressText,
@@ -18,7 +18,7 @@ import {
   type Subnet,
   sizeOf,
 } from "./subnet.js";
-import { install, planSharedUplink } from "./uplink.js";
+import { install, planSharedUplink, sharedKeys } from "./uplink.js";
 
 export interface NetworksPlan {
   /** The holder's. */
@@ -96,7 +96,7 @@ function holderSteps(maps: Maps, uplink: Uplink | null, host: Host): Step[] {
     step("answerer", "network", {
       kind: "answerNames",
       architecture: host.architecture,
-      upstreams: uplink === null ? [] : forwarders(uplink.helper, host),
+      upstreams: uplink === null ? [] : resolversThrough(uplink.helper, sharedKeys, host),
     }),
   ];
 }

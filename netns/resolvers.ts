@@ -39,15 +39,14 @@ function nameServers(keys: NetworkKeys, host: Host, helper: UplinkHelper | null)
     if (first !== undefined) return [first.gateway];
     if (networks.every(({ internal }) => internal)) return [];
   }
-  if (helper === null) return [];
-  if (helper === "slirp4netns" || needsForwarder(keys, host)) return forwarders(helper, host);
-  return allWords(host.etc.resolvConf, "nameserver");
+  return helper === null ? [] : resolversThrough(helper, keys, host);
 }
 
-/** Where a helper takes queries for the host's own resolver. */
-export function forwarders(helper: UplinkHelper, host: Host): string[] {
+/** The host's resolvers, as they are reached from behind the helper. */
+export function resolversThrough(helper: UplinkHelper, keys: NetworkKeys, host: Host): string[] {
   if (helper === "slirp4netns") return [slirpDns];
-  // It has an IPv4 address.
+  if (!needsForwarder(keys, host)) return allWords(host.etc.resolvConf, "nameserver");
+  // The forwarder has an IPv4 address.
   return host.uplinks.routes.ipv4 === null ? realServers(host) : [pastaDns];
 }
 
@@ -56,9 +55,7 @@ export function forwarders(helper: UplinkHelper, host: Host): string[] {
  * can be, it must not: pasta of 2023-03 says of every answer of the first resolver that it comes from
  * the forwarder's address, so that who has asked that resolver itself waits in vain.
  */
-export function needsForwarder({ from, dns, hostLoopback }: NetworkKeys, host: Host): boolean {
-  // It is the resolver of the networks' answerer.
-  if (from.mode === "networks") return true;
+export function needsForwarder({ dns, hostLoopback }: NetworkKeys, host: Host): boolean {
   // The gateway's address leads to the host's loopback then.
   const gateway = hostLoopback === true ? host.uplinks.routes.ipv4 : null;
   const servers = allWords(host.etc.resolvConf, "nameserver");

@@ -90,6 +90,9 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
   };
 }
 
+/** What the holder of networks asks for. */
+export const sharedKeys: NetworkKeys = { from: { mode: "auto" } };
+
 const sharedWay = "the sandboxes on a network of `sbx network` share one way out, and none in";
 
 /** The same for namespaces that several sandboxes share, which publish no ports; null and why without one. */
@@ -98,9 +101,8 @@ export function planSharedUplink(host: Host): {
   reasons: readonly string[];
 } {
   const needs = { rootMapped: true, ownPids: true };
-  const { helper, reasons } = chooseHelper({ from: { mode: "auto" } }, host, [], needs);
-  const keys: NetworkKeys = { from: { mode: "networks", networks: [] } };
-  return { uplink: helper === null ? null : planners[helper](keys, host, []), reasons };
+  const { helper, reasons } = chooseHelper(sharedKeys, host, [], needs);
+  return { uplink: helper === null ? null : planners[helper](sharedKeys, host, []), reasons };
 }
 
 /** How one is got. The name of the package is the same in Debian, Fedora, Arch, Alpine and openSUSE. */
