@@ -19,7 +19,7 @@ export interface SlirpNeeds {
 
 /** Null where it can be started, else why not. */
 export function slirpRefusal(
-  { uplinks: { slirp4netns, tun }, run }: Host,
+  { uplinks: { slirp4netns, tun } }: Host,
   ports: readonly PortRange[],
   { rootMapped, ownPids }: SlirpNeeds,
 ): string | null {
@@ -28,8 +28,6 @@ export function slirpRefusal(
   if (!rootMapped) return "slirp4netns confines itself as root inside, and there is none";
   // It is a process of the sandbox's user namespace, and can be traced.
   if (!ownPids) return "slirp4netns would be seen by the command, which shares the host's pids";
-  if (ports.length > 0 && run.path === null)
-    return `slirp4netns publishes ports by a socket, for which there is no place: ${run.why}`;
   const [unreachable] = ipv6Only(ports);
   return unreachable === undefined
     ? null
@@ -38,7 +36,7 @@ export function slirpRefusal(
 
 export function planSlirp(keys: NetworkKeys, host: Host, ports: readonly PortRange[]): Uplink {
   const { slirp4netns, routes } = host.uplinks;
-  const socket = ports.length === 0 ? null : `${host.run.path}/slirp4netns-`;
+  const socket: UplinkPiece[] = ["/proc/", { kind: "target" }, "/root/sys/slirp4netns"];
   return {
     helper: "slirp4netns",
     program: slirp4netns?.path ?? "slirp4netns",
@@ -51,13 +49,13 @@ export function planSlirp(keys: NetworkKeys, host: Host, ports: readonly PortRan
       ...(routes.ipv6 ? [["--enable-ipv6"]] : []),
       ["--ready-fd=0"],
       ["--exit-fd=", { kind: "starterFd" }],
-      ...(socket === null ? [] : [["--api-socket=", socket, { kind: "starter" } as const]]),
+      ...(ports.length === 0 ? [] : [["--api-socket=", ...socket]]),
       [{ kind: "target" }],
       ["tap0"],
     ],
     ports,
     requests: ports.flatMap((range, index) => requestsOf(range, index)),
-    socket,
+    socket: ports.length === 0 ? null : socket,
   };
 }
 

@@ -72,7 +72,6 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
     helper,
     reserve: reserveSteps(ports, host.uplinks),
     start: [
-      ...(uplink.socket === null ? [] : [socketDirectory(host)]),
       {
         role: "monitor",
         phase: "network",
@@ -108,12 +107,6 @@ export function planSharedUplink(host: Host): {
 /** How one is got. The name of the package is the same in Debian, Fedora, Arch, Alpine and openSUSE. */
 export const install =
   "Install passt, as root, from the package of that name; --network=none says that none is wanted";
-
-const socketDirectory = ({ run }: Host): Step => ({
-  role: "monitor",
-  phase: "network",
-  action: { kind: "mkdir", path: run.path ?? "", mode: 0o700 },
-});
 
 const planners = { pasta: planPasta, slirp4netns: planSlirp } as const satisfies Record<
   UplinkHelper,

@@ -181,8 +181,7 @@ export type UplinkPiece =
   | string
   /** The pid of a process in the namespaces that are to be connected, in decimal. */
   | { readonly kind: "target" }
-  /** The pid of who starts the helper, and the fd of a pipe that ends with it. */
-  | { readonly kind: "starter" }
+  /** The fd of a pipe that ends with who starts the helper. */
   | { readonly kind: "starterFd" }
   /** The first host port of the range with that index. */
   | { readonly kind: "hostPort"; readonly range: number };
@@ -197,8 +196,8 @@ export interface Uplink {
   readonly ports: readonly PortRange[];
   /** Requests to its socket, each a JSON object, once it is ready. */
   readonly requests: readonly (readonly UplinkPiece[])[];
-  /** Where that socket is, followed by the pid of who starts the helper. Null where there is none. */
-  readonly socket: string | null;
+  /** Where that socket is; null where there is none. Below /proc/TARGET/root/sys, which is gone with that process. */
+  readonly socket: readonly UplinkPiece[] | null;
 }
 
 /** What is sent to systemd to start a scope, around the digits that end its name, and before that. */

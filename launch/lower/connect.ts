@@ -1,5 +1,5 @@
 /** The sandbox's own way out, from the start of its helper to its end: launch/lower/uplink.ts starts it. */
-import type { Uplink } from "../../spec/step.js";
+import type { Uplink, UplinkPiece } from "../../spec/step.js";
 import { at, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
@@ -11,7 +11,7 @@ import { tellStatus } from "./report.js";
 import { failure } from "./shared.js";
 import { sayLine } from "./terminal.js";
 import { compose, textLength } from "./text.js";
-import { composeWord, dismissAnchor, startUplink, uplink, uplinkOf } from "./uplink.js";
+import { composeWord, dismissAnchor, pieceOf, startUplink, uplink, uplinkOf } from "./uplink.js";
 
 const isReady = slot("uplinkIsReady");
 /** 1 once it has ended before its time, 2 when that has been told. */
@@ -68,15 +68,20 @@ export function takeUplink(c: Context, poll: PollTable): void {
   b.set(uplink.ready, -1);
   b.branch(s.result, "le", 0, end);
   b.set(isReady, 1);
-  dismissAnchor(c);
   closePorts(c);
-  if (action.socket !== null) askForPorts(c, action, end);
+  if (action.socket !== null) askForPorts(c, action, action.socket, end);
+  dismissAnchor(c);
   b.ignore("an init that died is noticed", "write", [s.releaseWrite, b.text("!"), 1]);
   b.label(end);
 }
 
 /** Goes to `gaveUp` where one is refused. Each request has a connection of its own: slirp4netns(1), "API SOCKET". */
-function askForPorts(c: Context, { socket, requests }: Uplink, gaveUp: string): void {
+function askForPorts(
+  c: Context,
+  { requests }: Uplink,
+  socket: readonly UplinkPiece[],
+  gaveUp: string,
+): void {
   const { b, memory } = c;
   const refused = b.fresh("connect");
   const all = b.fresh("connect");
@@ -86,7 +91,11 @@ function askForPorts(c: Context, { socket, requests }: Uplink, gaveUp: string): 
   const path = at(address, 2);
   b.failTo(refused);
   b.store(1, address, 0, k("AF_UNIX"));
-  compose(c, [b.text(socket ?? ""), { decimal: uplink.starter }], path);
+  compose(
+    c,
+    socket.map((piece) => pieceOf(c, piece)),
+    path,
+  );
   b.alu("add", size, textLength, 3);
   for (const request of requests) {
     b.must("socket", [k("AF_UNIX"), k("SOCK_STREAM", "SOCK_CLOEXEC"), 0], fd);
@@ -106,7 +115,6 @@ function askForPorts(c: Context, { socket, requests }: Uplink, gaveUp: string): 
     b.fail();
     b.label(done);
   }
-  b.must("unlinkat", [k("AT_FDCWD"), path, 0]);
   b.jump(all);
   b.label(refused);
   blame(c, s.errno);
@@ -166,8 +174,7 @@ export function tellOfUplink(c: Context): void {
 
 /** In the monitor, at the end: nothing is left when it has ended. */
 export function endUplink(c: Context): void {
-  const action = uplinkOf(c);
-  if (action === undefined) return;
+  if (uplinkOf(c) === undefined) return;
   const { b, memory } = c;
   for (const pid of [uplink.anchor, uplink.pid]) {
     const none = b.fresh("connect");
@@ -176,7 +183,4 @@ export function endUplink(c: Context): void {
     b.ignore("it is our child", "wait4", [pid, memory.status, 0, 0]);
     b.label(none);
   }
-  if (action.socket === null) return;
-  compose(c, [b.text(action.socket), { decimal: uplink.starter }]);
-  b.ignore("it is gone unless it failed", "unlinkat", [k("AT_FDCWD"), memory.text, 0]);
 }

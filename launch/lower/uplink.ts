@@ -60,7 +60,7 @@ export function startUplink(
   pipe(c, uplink.said, saidWrite, k("O_CLOEXEC", "O_NONBLOCK"));
   pipe(c, aliveRead, aliveWrite, k("O_CLOEXEC"));
   pipe(c, joinedRead, joinedWrite, k("O_CLOEXEC"));
-  startAnchor(c, target, leave);
+  startAnchor(c, target, planned, leave);
   b.failTo(failTo);
   const started = b.fresh("uplink");
   const failed = b.fresh("uplink");
@@ -81,6 +81,8 @@ export function startUplink(
   const byDefault = b.bytes("defaultAction", new Uint8Array(32));
   b.must("rt_sigaction", [signo("SIGPIPE"), byDefault, 0, 8]);
   unblockSignals(c);
+  // The starter may be another user than its socket's.
+  b.ignore("umask(2) always succeeds", "umask", [0]);
   const words = planned.words.map((word, index) => composeWord(c, word, `uplinkWord${index}`));
   const program = b.text(planned.program);
   const argv = b.buffer("uplinkArguments", 8 * (words.length + 2));
@@ -102,7 +104,7 @@ export function startUplink(
   }
 }
 
-function startAnchor(c: Context, target: Slot, leave: () => void): void {
+function startAnchor(c: Context, target: Slot, { socket }: Uplink, leave: () => void): void {
   const { b, memory } = c;
   const end = b.fresh("anchor");
   const started = b.fresh("anchor");
@@ -125,6 +127,12 @@ function startAnchor(c: Context, target: Slot, leave: () => void): void {
   b.must("setns", [files.net, k("CLONE_NEWNET")]);
   dieWithStarter(c, end);
   hastenIpv6(c);
+  if (socket !== null) {
+    // Where nobody else finds it, and which nobody has to remove.
+    const options = b.text("mode=777");
+    b.must("unshare", [k("CLONE_NEWNS")]);
+    b.must("mount", [b.text("tmpfs"), b.text("/sys"), b.text("tmpfs"), k("MS_NODEV"), options]);
+  }
   b.must("write", [joinedWrite, b.text("!"), 1]);
   b.ignore("it is killed", "ppoll", [0, 0, 0, 0, 8]);
   b.label(end);
@@ -181,10 +189,9 @@ export function composeWord(c: Context, word: readonly UplinkPiece[], name: stri
 }
 
 /** In the helper and its starter. */
-function pieceOf(c: Context, piece: UplinkPiece): Piece {
+export function pieceOf(c: Context, piece: UplinkPiece): Piece {
   if (typeof piece === "string") return c.b.text(piece);
   if (piece.kind === "target") return { decimal: anchor };
-  if (piece.kind === "starter") return { decimal: starter };
   if (piece.kind === "starterFd") return { decimal: aliveRead };
   const number = slot("hostPort");
   loadHostPort(c, piece.range, number);
