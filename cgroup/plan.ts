@@ -166,13 +166,17 @@ function describePlace(place: Place): string {
     : `control group: in ${place.path}, with ${controllers}`;
 }
 
-const scopeHints = ({ user }: Host) => ({
-  ENOENT: `Your systemd has ended: sudo loginctl enable-linger ${user.name ?? user.uid} starts it for good`,
-  ECONNREFUSED: `Your systemd has ended: sudo loginctl enable-linger ${user.name ?? user.uid} starts it for good`,
-  EAGAIN: "systemd does not answer: `systemctl --user status` shows how it is",
-  scopeRefused:
-    "`systemctl --user status` shows how it is, and --cgroup-manager=cgroupfs does without",
-});
+function scopeHints({ user }: Host) {
+  const ended = `Your systemd has ended: sudo loginctl enable-linger ${user.name ?? user.uid} starts it for good`;
+  const status = "`systemctl --user status` shows how it is";
+  return {
+    ENOENT: ended,
+    ECONNREFUSED: ended,
+    EACCES: "It takes you for somebody else: XDG_RUNTIME_DIR must be a directory of your own",
+    EAGAIN: `systemd does not answer: ${status}`,
+    any: `${status}; --cgroup-manager=cgroupfs does without`,
+  };
+}
 const moveHints = {
   EACCES:
     "Nobody moves a process but who may write to the group that both groups are in: start sbx inside of what is delegated to you, as `systemd-run --user --scope -p Delegate=yes` does",

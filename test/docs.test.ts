@@ -205,7 +205,17 @@ test("files named in the documents exist", () => {
 });
 
 test("functions named in architecture.md exist", () => {
-  const code = ["cmd", "launch", "launch/lower", "rootfs", "userns", "netns", "seccomp", "spec"]
+  const code = [
+    "cmd",
+    "launch",
+    "launch/lower",
+    "rootfs",
+    "userns",
+    "cgroup",
+    "netns",
+    "seccomp",
+    "spec",
+  ]
     .flatMap((folder) =>
       fs
         .readdirSync(join(root, folder))

@@ -179,7 +179,7 @@ export function endCgroup(c: Context): void {
   const { b, memory } = c;
   const none = b.fresh("cgroup");
   b.branch(s.cgroupFd, "lt", 0, none);
-  if (actionOf(c, "clone")?.namespaces.includes("CLONE_NEWPID") !== true) killRest(c, none);
+  if (actionOf(c, "clone")?.namespaces.includes("CLONE_NEWPID") !== true) killRest(c);
   compose(c, [b.text(made.stem), idOf(c)], memory.name);
   const because = "systemd removes it with the scope, or the next command does";
   b.ignore(because, "unlinkat", [baseFd, memory.name, k("AT_REMOVEDIR")]);
@@ -187,9 +187,9 @@ export function endCgroup(c: Context): void {
 }
 
 /** cgroup.events is read and polled (POLLPRI) until nobody is in the group, for some seconds at most. */
-function killRest(c: Context, end: string): void {
+function killRest(c: Context): void {
   const { b, memory } = c;
-  const [again, dead] = [b.fresh("kill"), b.fresh("kill")];
+  const [again, end] = [b.fresh("kill"), b.fresh("kill")];
   const rounds = slot("killRounds");
   b.failTo(end);
   writeFile(c, s.cgroupFd, "cgroup.kill", "1");
@@ -200,7 +200,7 @@ function killRest(c: Context, end: string): void {
   // It begins with "populated 0" or "populated 1".
   b.must("read", [file, memory.scratch, scratchSize]);
   b.load(1, s.result, memory.scratch, "populated ".length);
-  b.branch(s.result, "eq", "0".charCodeAt(0), dead);
+  b.branch(s.result, "eq", "0".charCodeAt(0), end);
   b.store(4, memory.scratch, 0, file);
   b.store(4, memory.scratch, 4, k("POLLPRI"));
   b.store(8, memory.scratch, 16, 0);
@@ -208,6 +208,6 @@ function killRest(c: Context, end: string): void {
   b.must("ppoll", [memory.scratch, 1, at(memory.scratch, 16), 0, 8]);
   b.alu("sub", rounds, rounds, 1);
   b.branch(rounds, "gt", 0, again);
-  b.label(dead);
-  b.must("close", [file]);
+  b.label(end);
+  b.failTo("monitor.fail");
 }
