@@ -14,6 +14,8 @@ import { suite } from "../support/suite.js";
 const test = suite("joined networks");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay", "subids"] as const;
 const directory = temporaryDirectory("joined");
+// Names are free here, whatever other test files run.
+process.env.XDG_RUNTIME_DIR = directory;
 const everything = ["--cap-add=ALL", "--security-opt=seccomp=unconfined"];
 const namespaces = ["net", "user", "mnt", "pid", "ipc", "uts"];
 const joined = ["--network=container:web"];

@@ -18,6 +18,8 @@ import { suite } from "../support/suite.js";
 const test = suite("records under fire");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
 const directory = temporaryDirectory("records-crash");
+// The sandboxes of other test files are not to be found here.
+process.env.XDG_RUNTIME_DIR = directory;
 const run = callersRunDirectory(process.env);
 const records = join(run.path ?? "", "sandboxes");
 const options = ["--userns=single", "--network=none"];

@@ -13,6 +13,8 @@ import { suite } from "../support/suite.js";
 
 const test = suite("records");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
+// The sandboxes of other test files are not to be found here.
+process.env.XDG_RUNTIME_DIR = temporaryDirectory("records");
 const run = callersRunDirectory(process.env);
 const records = join(run.path ?? "", "sandboxes");
 
@@ -113,7 +115,7 @@ test.needs(needs, "two that begin alike are not mixed up", async () => {
 });
 
 test.needs(needs, "a record that cannot be written is an error for who gave a name", async () => {
-  const env = { XDG_RUNTIME_DIR: temporaryDirectory("records") };
+  const env = { XDG_RUNTIME_DIR: temporaryDirectory("records-full") };
   fs.mkdirSync(join(env.XDG_RUNTIME_DIR, "sbx"));
   fs.mkdirSync(join(env.XDG_RUNTIME_DIR, "sbx/sandboxes"), { mode: 0o500 });
   const named = await sbx(["run", "--name", "x", busyboxRootfs(), "true"], { env });
