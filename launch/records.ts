@@ -28,7 +28,7 @@ export interface Sandbox {
   /** Of this format. */
   readonly version: 1;
   readonly name: string;
-  /** Pids as the caller sees them. That of the init may be anybody's by now: `openInit`. */
+  /** Pids as the caller sees them. That of the init may be anybody's by now. */
   readonly monitor: number;
   readonly init: number;
   /** Seconds since 1970. */

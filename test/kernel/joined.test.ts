@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { attempt, compileTo, inside, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
-import { start } from "../support/sandbox.js";
+import { processesNaming, start } from "../support/sandbox.js";
 import { childrenOf, started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
@@ -104,6 +104,30 @@ test.needs(needs, "the other one, whose root has rights over it, cannot reach it
   });
   assert.match(said.out, /^ready\n[345]\ndone\n$/);
 });
+
+for (const [how, requirements, options] of [
+  ["with an init", needs, []],
+  ["without one", needs, ["--no-init"]],
+  ["with fuse-overlayfs", [...needs, "fuse-overlayfs"], ["--overlay=fuse"]],
+] as const) {
+  test.needs(requirements, `it ends with its monitor, and by signals: ${how}`, async () => {
+    const marker = `85${process.pid}.${options.length}`;
+    const script = `trap 'exit 7' TERM; echo ready; sleep ${marker} & wait`;
+    await web([], idle, async () => {
+      const ended = await started([...joined, ...options], script, (pid) => {
+        process.kill(pid, "SIGTERM");
+      });
+      assert.equal([ended.code, ended.signal], [7, null]);
+      await started([...joined, ...options], script, (pid) => {
+        process.kill(pid, "SIGKILL");
+      });
+      for (let tries = 0; processesNaming(marker).length > 0 && tries < 300; tries++) {
+        await sleep(10);
+      }
+      assert.equal(processesNaming(marker), []);
+    });
+  });
+}
 
 test.needs(needs, "what cannot be joined is refused", async () => {
   const refusal = async (option: string) => {
