@@ -11,6 +11,7 @@ import {
   shells,
   volumeCommands,
 } from "./completion.js";
+import { type LiveCommand, liveCommands } from "./live-options.js";
 import { explainOptions, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { print } from "./print.js";
@@ -29,7 +30,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
   }
   const words = understood(argv[0] === "help" ? [...argv.slice(1), "--help"] : argv, argv);
   let status = 0;
-  await yargs()
+  const all = yargs()
     .scriptName("sbx")
     .usage("$0 COMMAND\n\nIsolated Linux containers without root.")
     .command(["run [options] ROOTFS [COMMAND..]"], commands.run, (y) =>
@@ -183,7 +184,13 @@ export async function cli(argv: readonly string[]): Promise<number> {
             "for bash",
           ),
       ({ shell }) => print(completionScript(shell as Shell)),
-    )
+    );
+  for (const [name, { words, usage, options }] of Object.entries(liveCommands)) {
+    all.command(`${name} [word..]`, commands[name as LiveCommand], (y) =>
+      y.usage(`$0 ${name} ${words}\n\n${usage}`).options(options),
+    );
+  }
+  await all
     .help("help", "Show help")
     .version(version())
     .wrap(Math.min(100, Number(process.env.COLUMNS) || 100))

@@ -17,6 +17,11 @@ const selfParsed = {
   seccomp: async () => (await import("./seccomp.js")).seccomp,
   network: async () => (await import("./network.js")).network,
   port: async () => (await import("./port.js")).port,
+  stats: async () => (await import("./stats.js")).stats,
+  top: async () => (await import("./top.js")).top,
+  pause: async () => (await import("./pause.js")).pause,
+  unpause: async () => (await import("./pause.js")).unpause,
+  kill: async () => (await import("./pause.js")).kill,
 };
 const isSelfParsed = (command: string | undefined): command is keyof typeof selfParsed =>
   command !== undefined && Object.hasOwn(selfParsed, command);
