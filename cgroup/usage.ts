@@ -27,11 +27,13 @@ export const readNumber = (text: string | null) =>
 
 /** `read` gives the text of a file of the group, null where there is none. */
 export function readUsage(read: (file: string) => string | null): Usage {
+  // First, since its number is compared with the time.
+  const cpu = read("cpu.stat") ?? "";
   const memory = readNumber(read("memory.current"));
   const inactive = keyed(read("memory.stat") ?? "", "inactive_file") ?? 0;
   const io = read("io.stat");
   return {
-    cpuUsec: keyed(read("cpu.stat") ?? "", "usage_usec"),
+    cpuUsec: keyed(cpu, "usage_usec"),
     memoryBytes: memory === null ? null : Math.max(0, memory - inactive),
     pids: readNumber(read("pids.current")),
     readBytes: io === null ? null : sum(io, /\brbytes=(\d+)/g),

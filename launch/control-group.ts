@@ -26,12 +26,13 @@ export function sampleOf(sandbox: Sandbox): Sample | null {
   const { cgroup } = sandbox;
   if (cgroup === undefined) return null;
   const read = (file: string) => readOrNull(join(cgroup, file));
+  const timeMs = performance.now();
   const usage = readUsage(read);
   if (usage.cpuUsec === null) return null;
   const links = readLinks(sandbox);
   return {
     ...usage,
-    timeMs: performance.now(),
+    timeMs,
     memoryLimitBytes: Math.min(totalmem(), ...limitsAbove(cgroup, "memory.max")),
     pidsLimit: readNumber(read("pids.max")),
     receivedBytes: links?.received ?? null,

@@ -1,0 +1,50 @@
+import * as assert from "uvu/assert";
+import { type Column, sizeText, table } from "../../cmd/table.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("tables");
+
+const columns: readonly Column[] = [
+  { title: "NAME", worth: null },
+  { title: "CPU", worth: null, right: true },
+  { title: "NET", worth: 2 },
+  { title: "DISK", worth: 1 },
+];
+const rows = [
+  ["a-long-name", "1.00%", "1B / 2B", "3B"],
+  ["b", "100.00%", "--", "--"],
+];
+
+test("columns are as wide as what is in them", () => {
+  assert.is(
+    table(columns, rows, null),
+    [
+      "NAME             CPU  NET      DISK",
+      "a-long-name    1.00%  1B / 2B  3B",
+      "b            100.00%  --       --",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("where there is no room, what is worth least is left out, then the first is cut", () => {
+  const heads = (width: number) => table(columns, rows, width).split("\n")[0]?.split(/ +/);
+  assert.equal(heads(35), ["NAME", "CPU", "NET", "DISK"]);
+  assert.equal(heads(34), ["NAME", "CPU", "NET"]);
+  assert.equal(heads(28), ["NAME", "CPU"]);
+  assert.is(table(columns, rows, 14), "NAME       CPU\na-lo…    1.00%\nb      100.00%\n");
+  for (const line of table(columns, rows, 14).split("\n")) assert.ok(line.length <= 14);
+});
+
+test("sizes in a few letters", () => {
+  assert.equal([0, 1023, 1024, 10_000, 64 * 2 ** 20, 3 * 2 ** 40].map(sizeText), [
+    "0B",
+    "1023B",
+    "1.0KiB",
+    "9.8KiB",
+    "64MiB",
+    "3.0TiB",
+  ]);
+});
+
+test.run();
