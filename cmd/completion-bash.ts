@@ -16,6 +16,7 @@ import {
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
+import { liveCommands } from "./live-options.js";
 import type { RunOption } from "./options.js";
 
 /** How bash completes what `completes` says. */
@@ -145,6 +146,15 @@ _sbx() {
         :
       elif [[ $whole == -* ]]; then
         COMPREPLY=($(compgen -W ${quoted([...namesOf(updateEntries), "--help"].join(" "))} -- "$cur"))
+      else
+        COMPREPLY=($(compgen -W "$(_sbx_sandboxes)" -- "$cur"))
+      fi
+      return
+      ;;
+    ${Object.keys(liveCommands).join(" | ")})
+      if [[ $whole == -* ]]; then
+        [[ \${words[1]} == stats ]] && names='--no-stream --json --help' || names=--help
+        COMPREPLY=($(compgen -W "$names" -- "$cur"))
       else
         COMPREPLY=($(compgen -W "$(_sbx_sandboxes)" -- "$cur"))
       fi

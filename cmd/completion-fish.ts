@@ -15,6 +15,7 @@ import {
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
+import { liveCommands } from "./live-options.js";
 import { aliasesOf, type RunOption } from "./options.js";
 
 const fishCompletes = {
@@ -61,7 +62,11 @@ export function fishScript(): string {
       return [...words, ...options.flatMap(linesFor(condition))];
     }),
     ...unshareEntries.flatMap(linesFor("'__sbx_is unshare'")),
-    "complete -c sbx -n '__sbx_is update' -xa '(command ls $XDG_RUNTIME_DIR/sbx/sandboxes 2>/dev/null)'",
+    ...["update", ...Object.keys(liveCommands)].map(
+      (command) =>
+        `complete -c sbx -n '__sbx_is ${command}' -xa '(command ls $XDG_RUNTIME_DIR/sbx/sandboxes 2>/dev/null)'`,
+    ),
+    ...Object.entries<RunOption>(liveCommands.stats.options).flatMap(linesFor("'__sbx_is stats'")),
     ...updateEntries.flatMap(linesFor("'__sbx_is update'")),
   ];
   const valued = [...entries, ...explainEntries]

@@ -118,6 +118,13 @@ _sbx() {
         '--help[Show help]' \\
         '*:sandbox:{compadd $XDG_RUNTIME_DIR/sbx/sandboxes/*(N:t)}'
       ;;
+    stats)
+      _arguments '--no-stream[Show it once]' '--json[Print JSON]' '--help[Show help]' \\
+        '*:sandbox:{compadd $XDG_RUNTIME_DIR/sbx/sandboxes/*(N:t)}'
+      ;;
+    top|pause|unpause|kill)
+      _arguments '--help[Show help]' '*:sandbox:{compadd $XDG_RUNTIME_DIR/sbx/sandboxes/*(N:t)}'
+      ;;
     diff) _arguments '*--lower=[What lies below]:lower:_directories' '--json[Print JSON]' '1:upper:_directories' ;;
     rm) _arguments '*:upper:_directories' ;;
     completion) compadd ${shells.join(" ")} ;;

@@ -39,6 +39,7 @@ const createOptions = Object.entries<RunOption>(networkCommands.create.options);
 /** Options of the other commands, and what yargs adds. */
 const otherFlags = [
   "stage",
+  "no-stream",
   "lower",
   "json",
   "quiet",
