@@ -23,7 +23,7 @@ const filesAtATime = 2;
 const fileLimitMs = 15 * 60_000;
 
 const root = resolve(import.meta.dirname, "../..");
-const patterns = process.argv.slice(2);
+const patterns = process.argv.slice(2).filter((part) => part !== "");
 
 interface Outcome {
   readonly file: string;

@@ -6,12 +6,13 @@ import { command } from "./sandbox.js";
 
 /**
  * Starts a sandbox of the busybox rootfs whose shell script prints "ready", then acts on it by the
- * pid of its monitor; gives how it ended, and what it printed.
+ * pid of its monitor, which is killed after `limitMs`; gives how it ended, and what it printed.
  */
 export async function started(
   options: readonly string[],
   script: string,
   act: (pid: number) => void | Promise<void>,
+  limitMs = 20_000,
 ): Promise<{ code: number | null; signal: string | null; out: string }> {
   const child = spawn(command, ["run", ...options, busyboxRootfs(), "sh", "-c", script]);
   let out = "";
@@ -27,7 +28,7 @@ export async function started(
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal })),
   );
-  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
   await ready;
   await act(child.pid ?? 0);
   const end = await ended;

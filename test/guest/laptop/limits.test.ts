@@ -4,11 +4,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { busyboxRootfs } from "../../support/rootfs.js";
 import { sbx } from "../../support/sandbox.js";
-import { started } from "../../support/started.js";
+import { started as startedWithin } from "../../support/started.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("limits in the guest");
 const timeoutMs = 120_000;
+const started = (
+  options: readonly string[],
+  script: string,
+  act: (pid: number) => void | Promise<void>,
+) => startedWithin(options, script, act, timeoutMs);
 const run = (options: readonly string[], script: string) =>
   sbx(["run", ...options, busyboxRootfs(), "sh", "-c", script], { timeoutMs });
 

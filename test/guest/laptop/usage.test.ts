@@ -3,11 +3,16 @@ import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { type SbxResult, sbx } from "../../support/sandbox.js";
-import { started } from "../../support/started.js";
+import { started as startedWithin } from "../../support/started.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("usage in the guest");
 const timeoutMs = 120_000;
+const started = (
+  options: readonly string[],
+  script: string,
+  act: (pid: number) => void | Promise<void>,
+) => startedWithin(options, script, act, timeoutMs);
 const call = (...words: string[]) => sbx(words, { timeoutMs });
 
 async function succeeds(...words: string[]): Promise<string> {
