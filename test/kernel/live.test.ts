@@ -1,0 +1,85 @@
+/** Commands for running sandboxes, of those that have no control group. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { sampleOf } from "../../launch/control-group.js";
+import { processesOf } from "../../launch/processes.js";
+import { listSandboxes, type Sandbox } from "../../launch/records.js";
+import { callersRunDirectory } from "../../launch/run-directory.js";
+import { temporaryDirectory } from "../support/inside.js";
+import { sbx } from "../support/sandbox.js";
+import { started } from "../support/started.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("live");
+const needed = ["busybox", "subids", "overlay"] as const;
+
+/** The record of a sandbox of that name whose shell waits until `look` is done. */
+async function whileRunning(name: string, look: (sandbox: Sandbox) => Promise<void>) {
+  await started([`--name=${name}`], "echo ready; sleep 1000", async (monitor) => {
+    try {
+      const all = await listSandboxes(callersRunDirectory(process.env));
+      const sandbox = all.find((each) => each.name === name);
+      assert.ok(sandbox);
+      await look(sandbox);
+    } finally {
+      process.kill(monitor, "SIGKILL");
+    }
+  });
+}
+
+test.needs(needed, "top shows what ps knows of the processes inside, and no others", async () => {
+  await whileRunning("shown", async (sandbox) => {
+    const pids = processesOf(sandbox);
+    assert.is(pids[0], sandbox.init);
+    const { stdout } = await sbx(["top", "shown", "pid", "comm"]);
+    const lines = stdout.trim().split("\n");
+    assert.is(lines.length, 1 + pids.length);
+    for (const pid of pids) assert.ok(lines.some((line) => line.trim().startsWith(`${pid} `)));
+    assert.match(stdout, /^ *\d+ sbx-init$/m);
+    const wrong = await sbx(["top", "shown", "no-such-field"]);
+    assert.is(wrong.code, 125);
+    assert.match(wrong.stderr, /^sbx: top shown: ps: .*no-such-field.*\. Fields are those of ps/);
+    // The pid of an init that has ended may be anybody's.
+    assert.equal(processesOf({ ...sandbox, monitor: 1 }), []);
+  });
+});
+
+test.needs(needed, "without a control group there is an error with its mend", async () => {
+  await whileRunning("bare", async () => {
+    for (const words of [["pause"], ["unpause"], ["kill"], ["stats", "--no-stream"]]) {
+      const { code, stdout, stderr } = await sbx([...words, "absent", "bare"]);
+      assert.is(code, 1);
+      assert.is(stdout, "");
+      assert.is(
+        stderr,
+        `sbx: find the sandbox absent: none of that name is running. There is bare\nsbx: ${words[0]} bare: it has no control group. Start it with a limit, or with --cgroup-manager=auto\n`,
+      );
+    }
+    const all = await sbx(["stats", "--no-stream"]);
+    assert.match(all.stdout, /^NAME .*\nbare +-- +-- /);
+    const [reading] = JSON.parse((await sbx(["stats", "--json"])).stdout);
+    assert.equal(reading, { name: "bare", cpuPercent: null });
+  });
+});
+
+test.needs(needed, "the bytes of links are those of the sandbox's own network", async () => {
+  const group = mkdtempSync(join(temporaryDirectory("group"), "g."));
+  writeFileSync(join(group, "cpu.stat"), "usage_usec 5\n");
+  await whileRunning("linked", async (sandbox) => {
+    const sample = sampleOf({ ...sandbox, cgroup: group });
+    assert.type(sample?.receivedBytes, "number");
+    assert.is(sampleOf({ ...sandbox, cgroup: group, monitor: 1 })?.receivedBytes, null);
+    assert.is(sampleOf({ ...sandbox, cgroup: join(group, "gone") }), null);
+  });
+});
+
+test("no name is an error where one is needed", async () => {
+  for (const command of ["top", "pause", "unpause", "kill"]) {
+    const { code, stderr } = await sbx([command]);
+    assert.is(code, 125);
+    assert.match(stderr, new RegExp(`^sbx: ${command}: no sandbox is named. The form is sbx`));
+  }
+});
+
+test.run();
