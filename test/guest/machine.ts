@@ -40,10 +40,10 @@ const service = join(import.meta.dirname, "service.sh");
 
 const bootLimitMs = 10 * 60_000;
 /** Room for the project. Devices of a saved machine keep their size. */
-const parcelBytes = 512 * 2 ** 20;
+export const parcelBytes = 512 * 2 ** 20;
 const swapBytes = 256 * 2 ** 20;
 
-/** The disk and the kernel, of what is in this file's list and in the scripts. */
+/** The disk and the kernel: the packages, as the scripts set them up. */
 function image(): Promise<string> {
   return madeOnce(`machine-${key()}`, async (work) => {
     // mmdebstrap's root is another user, who may write to these alone, and has no way into the cache.
@@ -77,7 +77,15 @@ function image(): Promise<string> {
 /** Changes with everything that a saved machine is made of. */
 function key(): string {
   const { mtimeMs, size } = fs.statSync(process.execPath);
-  const words = [process.version, size, mtimeMs, debianSuite(), packages, hardware("", "", "old")];
+  const words = [
+    process.version,
+    size,
+    mtimeMs,
+    debianSuite(),
+    packages,
+    machines,
+    hardware("", "", "old"),
+  ];
   const hash = createHash("sha256").update(JSON.stringify(words));
   for (const path of [hook, service]) hash.update(fs.readFileSync(path));
   hash.update(spawnSync("qemu-system-x86_64", ["--version"]).stdout);
@@ -100,13 +108,14 @@ async function saved(machine: Machine): Promise<string> {
     }
     const ready = join(work, "ready");
     const serial = [join(out, "console"), ready].flatMap((file) => ["-serial", `file:${file}`]);
+    const control = [
+      ...["-serial", "null", "-monitor", "stdio"],
+      // That it was stopped to be saved is not saved, or it would stay so.
+      ...["-global", "migration.store-global-state=off"],
+    ];
     const child = spawn(
       "qemu-system-x86_64",
-      // What is saved while it stands still would stand still again.
-      [
-        ...[...hardware(out, empty, machine), ...serial, "-serial", "null", "-monitor", "stdio"],
-        ...["-global", "migration.store-global-state=off"],
-      ],
+      [...hardware(out, empty, machine), ...serial, ...control],
       { cwd: out, stdio: ["pipe", "ignore", "inherit"] },
     );
     const ended = exit(child, "qemu-system-x86_64");
@@ -148,7 +157,6 @@ function hardware(directory: string, parcel: string, machine: Machine): string[]
  */
 export async function resume(machine: Machine, parcel: string, status: string): Promise<string[]> {
   const directory = await saved(machine);
-  fs.truncateSync(parcel, parcelBytes);
   return [
     "qemu-system-x86_64",
     ...[...hardware(directory, parcel, machine), "-snapshot", "-serial", "null"],

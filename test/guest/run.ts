@@ -7,14 +7,14 @@
  * The project is taken along as it is now. The last line sums the machines up, as `test/support/run.ts`
  * does for one. Where no machine can be had, the tests that need one are skipped by name.
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { exit, run } from "../support/once.js";
 import { missing } from "../support/skip.js";
-import { type Machine, machines, resume } from "./machine.js";
+import { type Machine, machines, parcelBytes, resume } from "./machine.js";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -35,33 +35,36 @@ interface Work {
   readonly terminal: boolean;
 }
 
-/** A tar of the project with the command, in the directory. */
-async function pack(directory: string, { user, command, terminal }: Work): Promise<string> {
+/** Makes a tar of the project with the command. */
+async function pack({ user, command, terminal }: Work, parcel: string): Promise<void> {
+  const directory = dirname(parcel);
   const bring = join(directory, ".guest");
   fs.mkdirSync(bring);
   fs.writeFileSync(join(bring, "time"), `${Math.floor(Date.now() / 1000)}`);
   fs.writeFileSync(join(bring, "user"), user);
   fs.writeFileSync(join(bring, "run"), command);
   if (terminal) fs.writeFileSync(join(bring, "terminal"), "");
-  const parcel = join(directory, "parcel");
   const list = "git ls-files -z --cached --others --exclude-standard";
   // The time must come first: the clock is set before anything is unpacked.
   await run("tar", ["-C", directory, "-cf", parcel, ".guest/time", ".guest"]);
-  await run("sh", ["-ec", `${list} | tar --null -rf "$0" -T -`, parcel], { cwd: root });
+  // What is removed and not yet committed is listed too.
+  const add = `${list} | tar --ignore-failed-read --null -rf "$0" -T -`;
+  await run("sh", ["-ec", add, parcel], { cwd: root });
   await run("tar", ["-C", root, "-rf", parcel, ...left, "dist", "node_modules"]);
-  return parcel;
+  fs.truncateSync(parcel, parcelBytes);
 }
 
 /** Works in a machine, and gives the status and the output. */
 async function inGuest(work: Work): Promise<{ status: number; output: string }> {
   const directory = fs.mkdtempSync(join(tmpdir(), "sbx-guest-"));
   try {
-    const statusFile = join(directory, "status");
-    const parcel = await pack(directory, work);
+    const [parcel, statusFile] = [join(directory, "parcel"), join(directory, "status")];
     const [file = "", ...args] = await resume(work.machine, parcel, statusFile);
+    await pack(work, parcel);
     const child = spawn(file, args, {
       stdio: work.terminal ? "inherit" : ["ignore", "pipe", "inherit"],
     });
+    process.once("exit", () => child.kill());
     let output = "";
     child.stdout?.on("data", (chunk) => {
       output += chunk;
@@ -127,16 +130,14 @@ async function main(): Promise<number> {
     options: { shell: { type: "boolean" }, old: { type: "boolean" }, as: { type: "string" } },
   });
   const parts = positionals.length > 0 ? positionals : ["test/guest/", ...chosen];
-  if (missing("machines") !== null && values.shell !== true) {
-    const child = spawn(
-      process.execPath,
-      ["--import", "tsx", "test/support/run.ts", "test/guest/"],
-      {
-        cwd: root,
-        stdio: "inherit",
-      },
-    );
-    return new Promise((done, reject) => child.on("close", done).on("error", reject));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => process.exit(1));
+  }
+  const reason = missing("machines");
+  if (reason !== null && values.shell === true) throw new Error(`no machine can be had: ${reason}`);
+  if (reason !== null) {
+    const here = ["--import", "tsx", "test/support/run.ts", "test/guest/"];
+    return spawnSync(process.execPath, here, { cwd: root, stdio: "inherit" }).status ?? 1;
   }
   await run(process.execPath, ["build.mjs"], { cwd: root });
   if (values.shell !== true) return runTests(parts);
