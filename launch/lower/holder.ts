@@ -260,7 +260,8 @@ export function startSharedUplink(c: Context, action: Uplink): void {
   const { b, memory } = c;
   const [ready, failed] = [b.fresh("uplink"), "keeper.uplinkFailed"];
   b.label("keeper.uplink");
-  startUplink(c, action, s.initPid, { leave: () => {}, failTo: failed });
+  b.failTo(failed);
+  startUplink(c, action, { user: h.user, net: h.net }, { leave: () => {}, failTo: failed });
   b.attempt("read", [uplink.ready, memory.scratch, 64], s.result);
   b.ignore("it is ours", "close", [uplink.ready]);
   b.branch(s.result, "gt", 0, ready);

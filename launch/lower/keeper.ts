@@ -34,7 +34,7 @@ export function lowerKeeper(c: Context): void {
   b.ignore("it tells the sandbox's life, not ours", "close", [h.firstLife]);
   b.must("chdir", [b.text("/")]);
   for (const number of [isServing, uplink.pid, uplink.anchor, uplink.starter]) b.set(number, 0);
-  b.set(own, -1);
+  for (const fd of [own, uplink.said, uplink.aliveWrite]) b.set(fd, -1);
   lowerSteps(c, "keeper");
   b.comment("let the answerer set the namespaces up");
   b.must("sendto", [h.outside, b.text("!"), 1, k("MSG_NOSIGNAL"), 0, 0]);

@@ -43,14 +43,20 @@ export const uplinkOf = ({ plan }: Context) =>
     .map(({ action }) => action)
     .find((a): a is Extract<Action, { kind: "startUplink" }> => a.kind === "startUplink");
 
+/** fds, of a user namespace and a network namespace that it owns. */
+export interface Namespaces {
+  readonly user: Slot;
+  readonly net: Slot;
+}
+
 /**
- * Starts the helper for the network namespace of `target`, a process; says nothing before it has
+ * Starts the helper for the network namespace of `target`, a process or its namespaces themselves; says nothing before it has
  * bound its ports. `leave` closes in it what only the starter shall hold; `failTo` is where a failure goes.
  */
 export function startUplink(
   c: Context,
   planned: Uplink,
-  target: Slot,
+  target: Slot | Namespaces,
   { leave, failTo }: { readonly leave: () => void; readonly failTo: string },
 ): void {
   const { b } = c;
@@ -104,16 +110,16 @@ export function startUplink(
   }
 }
 
-function startAnchor(c: Context, target: Slot, { socket }: Uplink, leave: () => void): void {
-  const { b, memory } = c;
+function startAnchor(
+  c: Context,
+  target: Slot | Namespaces,
+  { socket }: Uplink,
+  leave: () => void,
+): void {
+  const { b } = c;
   const end = b.fresh("anchor");
   const started = b.fresh("anchor");
-  const files = { user: slot("anchorUser"), net: slot("anchorNet") } as const;
-  // While the target can be looked into.
-  for (const [name, fd] of Object.entries(files)) {
-    compose(c, [b.text("/proc/"), { decimal: target }, b.text(`/ns/${name}`)]);
-    b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], fd);
-  }
+  const files = "net" in target ? target : openNamespaces(c, target);
   b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], anchor);
   b.branch(anchor, "ne", 0, started);
   b.comment("the anchor");
@@ -138,7 +144,18 @@ function startAnchor(c: Context, target: Slot, { socket }: Uplink, leave: () => 
   b.label(end);
   b.exit(0);
   b.label(started);
-  for (const fd of Object.values(files)) b.must("close", [fd]);
+  if (files !== target) for (const fd of Object.values(files)) b.must("close", [fd]);
+}
+
+/** While the target can be looked into. */
+function openNamespaces(c: Context, target: Slot): Namespaces {
+  const { b, memory } = c;
+  const files = { user: slot("anchorUser"), net: slot("anchorNet") } as const;
+  for (const [name, fd] of Object.entries(files)) {
+    compose(c, [b.text("/proc/"), { decimal: target }, b.text(`/ns/${name}`)]);
+    b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], fd);
+  }
+  return files;
 }
 
 /**
