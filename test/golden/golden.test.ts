@@ -165,6 +165,47 @@ const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
     host: hostOf({ kernel: current }),
     program: true,
   },
+  "on-two-networks": {
+    spec: {
+      ...base,
+      sbx: {
+        ...base.sbx,
+        network: {
+          from: {
+            mode: "networks",
+            networks: [
+              { name: "closed", ip: "10.89.1.9" },
+              { name: "lab", aliases: ["db"] },
+            ],
+          },
+        },
+      },
+    },
+    host: hostOf({
+      kernel: current,
+      networks: [
+        {
+          name: "closed",
+          bridge: "sbxi00000001",
+          subnet: "10.89.1.0/24",
+          gateway: "10.89.1.1",
+          internal: true,
+          createdMs: 0,
+        },
+        {
+          name: "lab",
+          bridge: "sbxe00000002",
+          subnet: "10.89.2.0/24",
+          gateway: "10.89.2.1",
+          subnet6: "fd00:5b::/64",
+          gateway6: "fd00:5b::1",
+          internal: false,
+          createdMs: 0,
+        },
+      ],
+    }),
+    program: false,
+  },
   "no-init-shared-namespaces": {
     spec: {
       ...base,
