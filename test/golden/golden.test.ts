@@ -118,6 +118,39 @@ const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
     }),
     program: false,
   },
+  pasta: {
+    spec: {
+      ...base,
+      sbx: {
+        ...base.sbx,
+        network: {
+          from: { mode: "auto" },
+          ports: [
+            { protocol: "tcp", hostPort: 8080, containerPort: 80 },
+            { protocol: "tcp", hostPort: 8081, containerPort: 81 },
+            { protocol: "udp", containerPort: 53 },
+          ],
+        },
+      },
+    },
+    host: hostOf({ kernel: current }),
+    program: true,
+  },
+  slirp4netns: {
+    spec: {
+      ...base,
+      sbx: {
+        ...base.sbx,
+        network: {
+          from: { mode: "slirp4netns" },
+          ports: [{ protocol: "tcp", hostIp: "127.0.0.1", containerPort: 80 }],
+        },
+        statusFd: 3,
+      },
+    },
+    host: hostOf({ kernel: current }),
+    program: true,
+  },
   "upper-on-disk": { spec: base, host: hostOf(), program: true },
   everything: {
     spec: {
