@@ -36,7 +36,12 @@ test("helpers are found in PATH, and what pasta knows in its file", () => {
   const top = temporaryDirectory("uplinks");
   const [bin, net] = [join(top, "bin"), join(top, "proc/net")];
   for (const made of [bin, net]) mkdirSync(made, { recursive: true });
-  const files = { etc: join(top, "etc"), proc: join(top, "proc"), bin: [] };
+  const files = {
+    etc: join(top, "etc"),
+    proc: join(top, "proc"),
+    bin: [],
+    resolved: join(top, "resolved"),
+  };
   assert.equal(readUplinks({ PATH: bin }, files).pasta, null);
   const usage = "\0  --map-guest-addr ADDR\tTranslate\0--config-net";
   writeFileSync(join(bin, "pasta"), usage, { mode: 0o755 });
