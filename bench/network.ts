@@ -30,6 +30,10 @@ const byHand = {
     "slirp4netns --configure --mtu=65520 --enable-sandbox --enable-seccomp --disable-host-loopback $target tap0",
 } as const;
 
+/** With a command in its place of a pid: in namespaces that pasta makes itself. */
+const ownNamespace =
+  "--quiet --config-net --no-map-gw --tcp-ports none --udp-ports none --tcp-ns none --udp-ns none";
+
 /** Whether a default route is there is seen in the namespace itself. */
 const started = (helper: (typeof helpers)[number], words: readonly string[]) => [
   "sh",
@@ -108,7 +112,11 @@ function launches(rounds: number): string {
   );
   const rootlesskit = findInPath("rootlesskit");
   const podman = findInPath("podman");
+  const pasta = findInPath("pasta");
   const others: (readonly [string, Command])[] = [
+    ...(pasta === null
+      ? []
+      : [["pasta by itself", [pasta, ...ownNamespace.split(" "), "/bin/true"]] as const]),
     ...(rootlesskit === null
       ? []
       : helpers

@@ -84,19 +84,25 @@ for (const helper of helpers) {
     assert.is(back, "same");
   });
 
-  test.needs([...common, helper], `${helper}: the host's loopback is out of reach`, async () => {
-    await serving([...world.here, ...trafficOf("serve", "82")]);
-    const outer = helper === "pasta" ? remote.ipv4 : "10.0.2.2";
-    for (const address of ["127.0.0.1", "::1", outer]) {
-      for (const rights of [[], ["--cap-add=ALL"]]) {
-        const options = [`--network=${helper}`, ...rights];
-        const answer = await inside(options, "who", "tcp", address, "82");
-        assert.ok(/^E(CONNREFUSED|TIMEDOUT|NETUNREACH|HOSTUNREACH)$/.test(answer), answer);
+  test.needs(
+    [...common, helper],
+    `${helper}: the host's loopback and abstract sockets are out of reach`,
+    async () => {
+      await serving([...world.here, ...trafficOf("serve", "82")]);
+      const outer = helper === "pasta" ? remote.ipv4 : "10.0.2.2";
+      for (const address of ["127.0.0.1", "::1", outer]) {
+        for (const rights of [[], ["--cap-add=ALL"]]) {
+          const options = [`--network=${helper}`, ...rights];
+          const answer = await inside(options, "who", "tcp", address, "82");
+          assert.ok(/^E(CONNREFUSED|TIMEDOUT|NETUNREACH|HOSTUNREACH)$/.test(answer), answer);
+        }
       }
-    }
-    const open = [`--network=${helper}`, "--host-loopback"];
-    assert.is(await inside(open, "who", "tcp", outer, "82"), "127.0.0.1");
-  });
+      assert.is(await said(world.here, trafficOf("who", "unix", "sbx-82")), "unix");
+      assert.is(await inside([`--network=${helper}`], "who", "unix", "sbx-82"), "ECONNREFUSED");
+      const open = [`--network=${helper}`, "--host-loopback"];
+      assert.is(await inside(open, "who", "tcp", outer, "82"), "127.0.0.1");
+    },
+  );
 }
 
 test.run();

@@ -5,6 +5,7 @@
  *   `who` and every UDP client gets its own address back; any other TCP client as many bytes as it
  *   has announced, once they are there.
  * - `who tcp|udp ADDRESS PORT`: prints what the server says, or the error's code, or `ETIMEDOUT`.
+ * - `who unix NAME`, of an abstract socket that `serve` has too, by the name `sbx-PORT`.
  * - `echo ADDRESS PORT BYTES`: sends random bytes and takes as many back; prints `same` if they are the same.
  */
 import { createHash, randomBytes } from "node:crypto";
@@ -37,6 +38,7 @@ function serve(port) {
       socket.on("data", take);
     });
   });
+  createServer((socket) => socket.end("unix")).listen(`\0sbx-${port}`);
   server.listen(port, "::", () => {
     const kinds = ["udp4", "udp6"].map((type) => {
       const socket = createSocket({ type, ipv6Only: type === "udp6" });
@@ -55,8 +57,9 @@ function who(protocol, address, port) {
     process.exit();
   };
   setTimeout(() => end("ETIMEDOUT"), patienceMs);
-  if (protocol === "tcp") {
-    const socket = connect(port, address, () => socket.write("who"));
+  if (protocol !== "udp") {
+    const to = protocol === "unix" ? { path: `\0${address}` } : { port, host: address };
+    const socket = connect(to, () => socket.write("who"));
     socket.on("data", (text) => end(text));
     socket.on("error", ({ code }) => end(code));
     return;
