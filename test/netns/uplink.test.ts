@@ -19,11 +19,15 @@ const spec = (network: NetworkKeys): Spec => {
   const base = defaultSpec("/srv/debian");
   return { ...base, sbx: { ...base.sbx, network } };
 };
-const host = (uplinks: Partial<UplinkFacts>) =>
-  hostOf({ uplinks: { ...hostOf().uplinks, ...uplinks } });
+/** With the pasta of Debian 12. */
+const host = (uplinks: Partial<UplinkFacts>) => {
+  const pasta = { path: "/usr/bin/pasta", options: [] };
+  return hostOf({ uplinks: { ...hostOf().uplinks, pasta, ...uplinks } });
+};
+const oldHost = host({});
 
 /** A plan's helper with its words, pieces that are known at run time only in braces. */
-function started(network: NetworkKeys, on: Host = hostOf(), more: Partial<UplinkIds> = {}) {
+function started(network: NetworkKeys, on: Host = oldHost, more: Partial<UplinkIds> = {}) {
   const { start } = planUplink(spec(network), on, { ...ids, ...more });
   const action = start.at(-1)?.action;
   if (action?.kind !== "startUplink") return null;
@@ -101,7 +105,7 @@ test("pasta: ports, consecutive ones as a range", () => {
     wordsOf({ ...pasta, ports }),
     "--tcp-ports 8080-8081:80-81 --tcp-ports fd00::1/8443:443 --udp-ports 127.0.0.1/{hostPort}:53",
   );
-  const { reserve, notes } = planUplink(spec({ ...pasta, ports }), hostOf(), ids);
+  const { reserve, notes } = planUplink(spec({ ...pasta, ports }), oldHost, ids);
   assert.equal(
     reserve.map(({ action }) => describe(action)),
     [
