@@ -4,7 +4,7 @@
  *
  * Both find the namespaces by a pid, slirp4netns twice, and in a process that can be looked into: the
  * init cannot, once it has changed its ids. So there is the anchor, a process of ours that enters both
- * namespaces and stays until the helper is ready. It is seen inside by nobody, whom the payload starts after.
+ * namespaces and stays until the helper is ready. Nobody inside sees it: the payload starts after that.
  */
 import type { Action, Uplink, UplinkPiece } from "../../spec/step.js";
 import { slot } from "../builder.js";
@@ -70,6 +70,7 @@ export function startUplink(
   b.failTo(failTo);
   const started = b.fresh("uplink");
   const failed = b.fresh("uplink");
+  const apart = b.fresh("uplink");
   b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], uplink.pid);
   b.branch(uplink.pid, "ne", 0, started);
   b.comment(`becomes ${planned.helper}`);
@@ -82,7 +83,7 @@ export function startUplink(
   b.must("fcntl", [aliveRead, k("F_SETFD"), 0]);
   dieWithStarter(c, failed);
   b.must("read", [joinedRead, c.memory.scratch, 1], s.result);
-  b.branch(s.result, "ne", 1, failed);
+  b.branch(s.result, "ne", 1, apart);
   // pasta gives up where this is ignored, as services of systemd have it.
   const byDefault = b.bytes("defaultAction", new Uint8Array(32));
   b.must("rt_sigaction", [signo("SIGPIPE"), byDefault, 0, 8]);
@@ -98,10 +99,14 @@ export function startUplink(
     argv,
     b.words("uplinkEnvironment", [0], false),
   ]);
-  b.label(failed);
-  const refusal = "it cannot be executed";
-  b.ignore("the starter reads it", "write", [saidWrite, b.text(refusal), refusal.length]);
-  b.exit(127);
+  for (const [label, refusal] of [
+    [failed, "it cannot be executed"],
+    [apart, "the namespaces cannot be entered"],
+  ] as const) {
+    b.label(label);
+    b.ignore("the starter reads it", "write", [saidWrite, b.text(refusal), refusal.length]);
+    b.exit(127);
+  }
 
   b.label(started);
   b.failTo(failTo);
