@@ -26,6 +26,7 @@ const checks = {
   strace: () => inPath("strace"),
   ip: () => inPath("ip"),
   nft: () => inPath("nft"),
+  dig: () => inPath("dig"),
   objdump: () => inPath("objdump"),
   readelf: () => inPath("readelf"),
   bwrap: () => inPath("bwrap"),

@@ -45,6 +45,9 @@ export function addressSubroutines(a: Answerer): void {
   b.load(1, byte, addressText);
   b.branch(byte, "lt", code("0"), "address.decimal.end");
   b.branch(byte, "gt", code("9"), "address.decimal.end");
+  b.branch(count, "eq", 0, "address.decimal.next");
+  b.branch(value, "eq", 0, "address.decimal.not");
+  b.label("address.decimal.next");
   b.alu("shl", place, value, 1);
   b.alu("shl", value, value, 3);
   b.alu("add", value, value, place);

@@ -39,18 +39,16 @@ export function eachEntry({ b, m }: Answerer, body: () => void): void {
   b.branch(d.entry, "lt", at(m.entries, entriesSize), next);
 }
 
-/** All are free. */
-export function entriesState(a: Answerer): void {
-  const { b, m } = a;
+/** All are free, as zeroed memory is, which takes no room until it is written to. */
+export function entriesState({ b, m }: Answerer): void {
+  const next = b.fresh("poll");
   b.set(serial, 0);
   b.set(poll, at(m.poll, polls.entries));
-  eachEntry(a, () => {
-    b.store(8, d.entry, entry.poll, poll);
-    // struct pollfd: the fd in four bytes, what is waited for in two, what has happened in two.
-    b.store(8, poll, ends.client, 0xffffffff);
-    b.store(8, poll, ends.upstream, 0xffffffff);
-    b.alu("add", poll, poll, 16);
-  });
+  b.label(next);
+  // struct pollfd: the fd in four bytes, what is waited for in two, what has happened in two.
+  b.store(8, poll, 0, 0xffffffff);
+  b.alu("add", poll, poll, 8);
+  b.branch(poll, "lt", at(m.poll, pollSize), next);
 }
 
 /** Puts a fd there; nothing has happened to it. */
@@ -136,6 +134,11 @@ export function entrySubroutines(a: Answerer): void {
   b.branch(own, "lt", limits.share, "entry.take.made");
   b.set(d.entry, ownOldest);
   b.label("entry.take.made");
+  b.alu("sub", value, d.entry, m.entries);
+  b.alu("div", value, value, entry.size);
+  b.alu("shl", value, value, 4);
+  b.alu("add", value, value, at(m.poll, polls.entries));
+  b.store(8, d.entry, entry.poll, value);
   b.call("entry.end");
   b.store(8, d.entry, entry.serial, serial);
   b.store(8, d.entry, entry.bridge, d.bridge);

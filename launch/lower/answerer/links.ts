@@ -1,7 +1,7 @@
 /**
  * Who is on which network: what the kernel says of the links of the namespace, by rtnetlink(7). It is
- * asked again only when it has told of a change, which it does before the change is done; so an
- * answer is never older than the query.
+ * asked again only when it has told of a change, which it does (of links that are up) before the change is
+ * done; so an answer is never older than the query.
  */
 import { bridgePrefixes } from "../../../netns/dns.js";
 import { at, slot } from "../../builder.js";
@@ -48,7 +48,7 @@ export function linkSubroutines(a: Answerer): void {
   b.label("links.refresh");
   b.set(attempts, 0);
   b.label("links.refresh.told");
-  b.attempt("recvfrom", [d.netlink, m.reply, limits.reply, k("MSG_DONTWAIT"), 0, 0], size);
+  b.attempt("recvfrom", [d.netlink, m.reply, limits.dump, k("MSG_DONTWAIT"), 0, 0], size);
   b.branch(size, "eq", minus("EAGAIN"), "links.refresh.quiet");
   b.comment("a change, or more of them than the socket holds");
   b.set(isStale, 1);
@@ -71,10 +71,10 @@ export function linkSubroutines(a: Answerer): void {
   b.set(d.complete, 1);
 
   b.label("links.more");
-  b.attempt("recvfrom", [d.netlink, m.reply, limits.reply, k("MSG_TRUNC"), 0, 0], size);
+  b.attempt("recvfrom", [d.netlink, m.reply, limits.dump, k("MSG_TRUNC"), 0, 0], size);
   b.branch(size, "eq", minus("ENOBUFS"), "links.more.changed");
   b.branch(size, "le", 0, "links.fail");
-  b.branch(size, "gt", limits.reply, "links.fail");
+  b.branch(size, "gt", limits.dump, "links.fail");
   b.set(message, m.reply);
   b.alu("add", end, message, size);
   b.label("links.message");
@@ -178,7 +178,10 @@ function keepSubroutine(a: Answerer): void {
 
   b.comment("a bridge of ours is no port of another");
   b.label("links.attributes.end");
-  b.branch(master, "eq", 0, "links.keep.add");
+  b.branch(master, "ne", 0, "links.keep.port");
+  b.branch(kind, "ne", 0, "links.keep.add");
+  b.return();
+  b.label("links.keep.port");
   b.set(kind, 0);
   b.label("links.keep.add");
   b.load(4, word, message, headerSizes.message + 4);

@@ -35,8 +35,9 @@ export const limits = {
   /** How long an upstream has to answer, and a client on TCP to say what it wants. */
   askTicks: 2 * 1024,
   streamTicks: 10 * 1024,
-  /** What is known of links. */
+  /** What is known of links, and what the kernel says of them at once, which is three links or more. */
   links: 0x80000,
+  dump: 0x2000,
 } as const;
 
 /** A link: a bridge of ours (`kind`), or a port of one with its addresses, IPv4 as ::ffff:a.b.c.d, 0 where absent. */

@@ -74,6 +74,7 @@ export function nameSubroutines(a: Answerer): void {
   b.label("names.plain");
   b.set(isReverse, 0);
   b.branch(d.type, "ne", types.PTR, "names.search");
+  b.branch(isOwn, "ne", 0, "names.search");
   b.call("address.reverse");
   b.label("names.search");
   b.set(d.rcode, rcodes.noError);
@@ -101,6 +102,8 @@ export function nameSubroutines(a: Answerer): void {
   b.jump("names.record.add");
   b.label("names.record.ip6");
   b.load(8, value, record, link.ip6);
+  b.branch(value, "ne", 0, "names.record.add");
+  b.load(8, value, record, link.ip6 + 8);
   b.branch(value, "eq", 0, "names.record.next");
   b.label("names.record.add");
   b.call("reply.add");
