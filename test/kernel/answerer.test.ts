@@ -29,7 +29,7 @@ const ports: LabPort[] = [
   },
   { sandbox: "b", bridge: inner, ip4: "10.89.1.2", ip6: null, names: ["Beta.Two", "inner"] },
   { sandbox: "c", bridge: inner, ip4: "10.89.1.3", ip6: null, names: ["gamma", "WEB"] },
-  { sandbox: "d", bridge: third, ip4: null, ip6: "fd00:3::2", names: ["delta", "alpha"] },
+  { sandbox: "d", bridge: third, ip4: null, ip6: "fd00:3::2", names: ["alpha", "delta"] },
 ];
 /** From these, where nobody is, many queries can be sent. */
 const more = Array.from({ length: 16 }, (_, index) => `10.89.0.${100 + index}`);

@@ -60,9 +60,7 @@ export function expectedAnswer(message: Buffer, asked: Asked): Buffer | "drop" |
       port.bridge === bridge ||
       ports.some(
         (other) =>
-          other.bridge === port.bridge &&
-          asking !== undefined &&
-          other.names[0] === asking.names[0],
+          other.bridge === port.bridge && asking !== undefined && other.sandbox === asking.sandbox,
       ),
   );
   const found = visible.filter((port) => {

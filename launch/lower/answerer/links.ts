@@ -22,11 +22,12 @@ const attribute = slot("linkAttribute");
 const attributeEnd = slot("linkAttributeEnd");
 const kind = slot("linkKind");
 const master = slot("linkMaster");
+const sandbox = slot("linkSandbox");
 const text = slot("linkText");
 
 /** linux/netlink.h, linux/rtnetlink.h, linux/if_link.h. */
 const messages = { error: 2, done: 3, newLink: 16, getLink: 18 } as const;
-const attributes = { name: 3, master: 10, alias: 20 } as const;
+const attributes = { name: 3, master: 10, alias: 20, peerNamespace: 37 } as const;
 const headerSizes = { message: 16, link: 32 } as const;
 /** NLM_F_REQUEST and NLM_F_DUMP: all of them. */
 const dumpRequest = words32([32, messages.getLink | (0x301 << 16), 1, 0, 0, 0, 0, 0]);
@@ -127,6 +128,7 @@ function keepSubroutine(a: Answerer): void {
   b.branch(word, "gt", at(m.links, limits.links), "links.keep.full");
   b.set(kind, 0);
   b.set(master, 0);
+  b.set(sandbox, 0);
   b.store(1, d.linksEnd, link.text, 0);
   b.alu("add", text, d.linksEnd, link.text);
   b.alu("add", attribute, message, headerSizes.link);
@@ -142,6 +144,7 @@ function keepSubroutine(a: Answerer): void {
   b.branch(word, "eq", attributes.name, "links.attribute.name");
   b.branch(word, "eq", attributes.master, "links.attribute.master");
   b.branch(word, "eq", attributes.alias, "links.attribute.alias");
+  b.branch(word, "eq", attributes.peerNamespace, "links.attribute.peer");
   b.label("links.attribute.next");
   align4(a, bytes);
   b.alu("add", attribute, attribute, bytes);
@@ -160,6 +163,11 @@ function keepSubroutine(a: Answerer): void {
   b.label("links.attribute.master");
   b.branch(bytes, "lt", 8, "links.attribute.next");
   b.load(4, master, attribute, 4);
+  b.jump("links.attribute.next");
+  b.label("links.attribute.peer");
+  b.branch(bytes, "lt", 8, "links.attribute.next");
+  b.load(4, sandbox, attribute, 4);
+  b.alu("add", sandbox, sandbox, 1);
   b.jump("links.attribute.next");
   b.label("links.attribute.alias");
   b.branch(bytes, "gt", 4 + 256, "links.attribute.next");
@@ -188,6 +196,7 @@ function keepSubroutine(a: Answerer): void {
   b.store(8, d.linksEnd, link.index, word);
   b.store(8, d.linksEnd, link.master, master);
   b.store(8, d.linksEnd, link.kind, kind);
+  b.store(8, d.linksEnd, link.sandbox, sandbox);
   b.alu("add", addressText, d.linksEnd, link.text);
   for (const [place, routine] of [
     [link.ip4, "address.ipv4"],

@@ -51,9 +51,11 @@ export const link = {
   ip6: 48,
   /** The address of the names in `text`, with a blank after each but the last. */
   names: 64,
-  text: 72,
+  /** A number that the ports have in common whose other ends are in one network namespace; 0: none. */
+  sandbox: 72,
+  text: 80,
   /** With the longest text, IFALIASZ of linux/if.h, and its NUL. */
-  most: 72 + 256 + 8,
+  most: 80 + 256 + 8,
 } as const;
 export const kinds = { external: 1, internal: 2 } as const;
 

@@ -184,43 +184,34 @@ export function nameSubroutines(a: Answerer): void {
   visibleSubroutine(a);
 }
 
-/** A sandbox is seen by those on the same bridge; and on its other bridges, by those who are on them too. */
+/**
+ * A sandbox is seen by those on the same bridge, and on its other bridges by those who are on them too.
+ * A sandbox is known by its network namespace, of which the kernel tells, and not by names, which two may have.
+ */
 function visibleSubroutine({ b, m }: Answerer): void {
   const third = slot("otherLink");
   const master = slot("otherMaster");
-  const found = slot("otherValue");
+  const sandbox = slot("askingSandbox");
   b.label("names.visible");
   b.set(isVisible, 1);
   b.load(8, master, record, link.master);
   b.branch(master, "eq", d.bridge, "names.visible.end");
   b.set(isVisible, 0);
   b.branch(asking, "eq", 0, "names.visible.end");
-  b.load(8, place, asking, link.names);
-  b.load(1, letter, place);
-  b.branch(letter, "le", blank, "names.visible.end");
+  b.load(8, sandbox, asking, link.sandbox);
+  b.branch(sandbox, "eq", 0, "names.visible.end");
   b.set(third, m.links);
   b.label("names.visible.next");
   b.branch(third, "ge", d.linksEnd, "names.visible.end");
-  b.load(8, found, third, link.master);
-  b.branch(found, "ne", master, "names.visible.other");
-  b.comment("a sandbox is known by the first of its names");
-  b.load(8, names, third, link.names);
-  b.load(8, place, asking, link.names);
-  b.label("names.visible.letter");
-  b.load(1, letter, names);
-  b.load(1, other, place);
-  b.branch(letter, "gt", blank, "names.visible.compare");
-  b.branch(other, "gt", blank, "names.visible.other");
+  b.load(8, value, third, link.master);
+  b.branch(value, "ne", master, "names.visible.other");
+  b.load(8, value, third, link.sandbox);
+  b.branch(value, "ne", sandbox, "names.visible.other");
   b.set(isVisible, 1);
   b.return();
-  b.label("names.visible.compare");
-  b.branch(letter, "ne", other, "names.visible.other");
-  b.alu("add", names, names, 1);
-  b.alu("add", place, place, 1);
-  b.jump("names.visible.letter");
   b.label("names.visible.other");
-  b.load(8, found, third, link.size);
-  b.alu("add", third, third, found);
+  b.load(8, value, third, link.size);
+  b.alu("add", third, third, value);
   b.jump("names.visible.next");
   b.label("names.visible.end");
   b.return();
