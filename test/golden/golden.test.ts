@@ -11,6 +11,7 @@ import { verify } from "../../launch/verify.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { DirectoryEntry, Host } from "../../spec/host.js";
 import type { Spec } from "../../spec/spec.js";
+import { answererProgram } from "../support/answerer.js";
 import { etcOf, hostOf, poorHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
@@ -272,6 +273,12 @@ for (const [name, { spec, host, program }] of Object.entries(cases)) {
     if (program) hold(`${name}.program.txt`, listing(compiled.program));
   });
 }
+
+test("the answerer", () => {
+  const program = answererProgram(["192.0.2.53", "2001:db8::53"]);
+  assert.equal(verify(program), []);
+  hold("answerer.program.txt", listing(program));
+});
 
 test("no golden file is left over", () => {
   const files = readdirSync(here).filter((file) => file.endsWith(".txt"));
