@@ -211,6 +211,7 @@ test("functions named in architecture.md exist", () => {
     "cmd",
     "launch",
     "launch/lower",
+    "launch/lower/answerer",
     "rootfs",
     "userns",
     "cgroup",
