@@ -4,9 +4,23 @@ import type { LimitFacts } from "../spec/host.js";
 import { didYouMean } from "../spec/nearest.js";
 import type { Resources } from "../spec/resources.js";
 
+/**
+ * Below it everything was killed, on Linux 6.1: of a sandbox that runs a command that needs nothing, the kernel
+ * itself keeps 300 KiB, for mounts, namespaces and processes, of which it can take back little.
+ */
+const leastMemoryBytes = 256 * 1024;
+
 /** Fails with everything that cannot be had, and gives what is different from what was asked for, as notes. */
 export function refuseLimits(resources: Resources, facts: LimitFacts): string[] {
   const problems: Problem[] = [];
+  const { limit = 0 } = resources.memory ?? {};
+  if (limit > 0 && limit < leastMemoryBytes) {
+    problems.push({
+      what: `linux.resources.memory.limit: ${limit}`,
+      why: "what the kernel itself keeps of a sandbox is more than so many bytes",
+      hint: "Give 512k or more",
+    });
+  }
   const { cpus, mems } = resources.cpu ?? {};
   const lists = [
     ["cpus", "CPU", cpus, facts.cpus],

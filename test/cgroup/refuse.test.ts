@@ -21,6 +21,16 @@ test("CPUs and memory nodes that are not there", () => {
   );
 });
 
+test("less memory than a sandbox has by itself", () => {
+  assert.throws(
+    () => refuseLimits({ memory: { limit: 65_536 } }, facts),
+    /limit: 65536: what the ker/,
+  );
+  for (const limit of [-1, 0, 524_288]) {
+    assert.equal(refuseLimits({ memory: { limit } }, facts), []);
+  }
+});
+
 test("devices that are not there, and partitions", () => {
   const disks = { "8:0": "8:0", "8:1": "8:0", "9:9": null };
   assert.throws(

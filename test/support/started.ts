@@ -29,7 +29,10 @@ export async function started(
     child.on("close", (code, signal) => resolve({ code, signal })),
   );
   const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
-  await ready;
+  await Promise.race([
+    ready,
+    ended.then(() => Promise.reject(new Error(`it ended early: ${out}`))),
+  ]);
   await act(child.pid ?? 0);
   const end = await ended;
   clearTimeout(timer);
