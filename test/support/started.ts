@@ -19,12 +19,13 @@ export async function started(
   child.stderr.on("data", (chunk) => {
     out += chunk;
   });
-  const ready = new Promise<void>((resolve) =>
+  const ready = new Promise<void>((resolve, reject) => {
     child.stdout.on("data", (chunk) => {
       out += chunk;
       if (out.includes("ready\n")) resolve();
-    }),
-  );
+    });
+    child.on("close", () => reject(new Error(`it ended before it was ready:\n${out}`)));
+  });
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal })),
   );
