@@ -112,14 +112,18 @@ test.needs(
     const script = `cat /proc/self/cgroup; cd /sys/fs/cgroup
 echo +memory > cgroup.subtree_control; mkdir -p a/b && echo 1m > a/memory.max && cat a/memory.max
 echo 1g > memory.max`;
-    const paths = () => fs.readdirSync(dirname(groupOf(process.pid)), { recursive: true });
-    const before = paths();
+    const slice = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/user.slice";
     for (const ids of [[], ["--userns=keep-id", "--user=0"]]) {
-      const { stdout, stderr } = await attempt([...limited, "--cgroup-writable", ...ids], script);
+      const { stdout, stderr } = await attempt(
+        [...limited, "--name=divided", "--cgroup-writable", ...ids],
+        script,
+      );
       assert.is(stdout, "0::/init.scope\n1048576\n");
       assert.match(stderr, "Operation not permitted");
     }
-    assert.equal(paths(), before);
+    for (const name of fs.readdirSync(slice).filter((each) => each.startsWith("sbx-divided-"))) {
+      assert.ok(await gone(join(slice, name)), name);
+    }
   },
 );
 
