@@ -7,7 +7,8 @@ import { started as startedWithin } from "../../support/started.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("usage in the guest");
-const timeoutMs = 120_000;
+// Emulated, and perhaps on a busy machine.
+const timeoutMs = 300_000;
 const started = (
   options: readonly string[],
   script: string,
