@@ -12,7 +12,8 @@ import { step } from "./steps.js";
  * name, and where its network cannot be joined.
  */
 export async function readJoined(name: string, run: RunDirectory): Promise<JoinedSandbox> {
-  const { name: whole, spec, networkIds } = await findSandbox(run, name);
+  const sandbox = await findSandbox(run, name);
+  const { version, name: whole, monitor, networkFd, init, started, spec, networkIds } = sandbox;
   const what = `join the network of the sandbox ${whole}`;
   const { namespaces } = spec.linux;
   if (!namespaces.some(({ type }) => type === "network")) {
@@ -26,7 +27,9 @@ export async function readJoined(name: string, run: RunDirectory): Promise<Joine
       "Start that one without --pid=host",
     );
   }
-  return { name: whole, spec, ids: networkIds };
+  const first = { version, name: whole, monitor, networkFd, init, started };
+  const head = JSON.stringify(first).slice(0, -1);
+  return { name: whole, spec, head, network: `/proc/${monitor}/fd/${networkFd}`, ids: networkIds };
 }
 
 /** How a sandbox gets into a network that is not its own. */
@@ -52,11 +55,12 @@ export function planJoined({ sbx }: Spec, { joined, run, user: caller }: Host): 
       };
     case "sandbox": {
       if (joined === null) throw new Error("the sandbox to join was not looked up");
-      const { name, ids } = joined;
-      const record = { kind: "sandbox", directory: `${run.path}/sandboxes`, name } as const;
+      const { name, ids, head, network } = joined;
+      const record = `${run.path}/sandboxes/${name}`;
+      const from = { kind: "sandbox", name, record, head, network } as const;
       return {
         parent: { what: `the sandbox ${name}`, ids, caller },
-        open: [step("monitor", "clone", { kind: "openJoined", from: record }, sandboxHints)],
+        open: [step("monitor", "clone", { kind: "openJoined", from }, sandboxHints)],
         enter: [enterStep],
         notes:
           joined.spec.sbx.seccomp === "unconfined"

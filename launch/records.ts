@@ -30,6 +30,8 @@ export interface Sandbox {
   readonly name: string;
   /** Pids as the caller sees them. That of the init may be anybody's by now. */
   readonly monitor: number;
+  /** As which the monitor has its network namespace open; 0 where that is the host's. */
+  readonly networkFd: number;
   readonly init: number;
   /** Seconds since 1970. */
   readonly started: number;

@@ -186,6 +186,10 @@ export interface ParentIds {
 export interface JoinedSandbox {
   readonly name: string;
   readonly spec: Spec;
+  /** How its record begins, which no other sandbox's does. */
+  readonly head: string;
+  /** The path of its network namespace, as long as its record is locked. */
+  readonly network: string;
   /** Of the user namespace that its network belongs to; null where they are not known. */
   readonly ids: ParentIds | null;
 }

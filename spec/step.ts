@@ -97,8 +97,14 @@ export interface NestedMaps {
 
 /** A network namespace of somebody else's. */
 export type JoinedNetwork =
-  /** That of a running sandbox, whose record is in `directory`. */
-  | { readonly kind: "sandbox"; readonly directory: string; readonly name: string }
+  /** That of a running sandbox: where its record is, how that begins, and the path of the namespace. */
+  | {
+      readonly kind: "sandbox";
+      readonly name: string;
+      readonly record: string;
+      readonly head: string;
+      readonly network: string;
+    }
   | { readonly kind: "path"; readonly path: string };
 
 /** Where an overlay puts writes. */

@@ -39,13 +39,6 @@ const word = slot("statWord");
 const monitor = slot("ownPid");
 const network = slot("networkFd");
 
-/** How a record begins, between name, pid of the monitor, and fd: launch/lower/joined.ts reads that much of it. */
-export const recordWords = {
-  start: '{"version":1,"name":"',
-  monitor: '","monitor":',
-  network: ',"networkFd":',
-} as const;
-
 type Keep = Extract<Action, { kind: "keepRecord" }>;
 const actionOf = ({ plan }: Context) =>
   plan.steps.map(({ action }) => action).find((a): a is Keep => a.kind === "keepRecord");
@@ -134,11 +127,11 @@ function writeMembers(c: Context, { known }: Keep): void {
     return fact === null ? [] : [`${JSON.stringify(fact[0])}:`, ...fact.slice(1), ","];
   });
   write(c, [
-    recordWords.start,
+    '{"version":1,"name":"',
     { string: sandboxName },
-    recordWords.monitor,
+    '","monitor":',
     { decimal: monitor },
-    recordWords.network,
+    ',"networkFd":',
     { decimal: network },
     ',"init":',
     { decimal: s.initPid },

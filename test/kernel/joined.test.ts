@@ -66,11 +66,11 @@ test.needs(
 
 test.needs(needs, "it goes on when the other one ends", async () => {
   await started(["--name=web", "--network=none"], idle, async (pid) => {
-    const both = attempt(joined, "echo in; sleep 2; ip -o link show lo | grep -c UP");
-    await sleep(1000);
-    process.kill(pid, "SIGKILL");
-    const { code, stdout, stderr } = await both;
-    assert.equal([code, stdout, stderr], [0, "in\n1\n", ""]);
+    const script = "echo ready; sleep 1; ip -o link show lo | grep -c UP";
+    const { code, out } = await started(joined, script, () => {
+      process.kill(pid, "SIGKILL");
+    });
+    assert.equal([code, out], [0, "ready\n1\n"]);
   });
 });
 
@@ -96,13 +96,25 @@ test.needs(
 );
 
 test.needs(needs, "the other one, whose root has rights over it, cannot reach it", async () => {
-  const script = `echo ready; sleep 2; kill -9 -1 2>/dev/null; ls /proc | grep -c '^[0-9]'; for p in /proc/[0-9]*; do
-    nsenter -t \${p##*/} -U true 2>/dev/null && echo entered; done; echo done; exec sleep 60`;
+  const script = `echo ready; nc -l -p 9 >/dev/null; kill -9 -1 2>/dev/null; ls /proc | grep -c '^[0-9]'
+    for p in /proc/[0-9]*; do nsenter -t \${p##*/} -U true 2>/dev/null && echo entered; done
+    echo done; exec sleep 60`;
   const said = await web(everything, script, async () => {
-    const { code, stdout } = await attempt(joined, "sleep 4; echo alive");
+    const { code, stdout } = await attempt(joined, "echo | nc 127.0.0.1 9; sleep 2; echo alive");
     assert.equal([code, stdout], [0, "alive\n"]);
   });
   assert.match(said.out, /^ready\n[345]\ndone\n$/);
+});
+
+test.needs(needs, "names are those of the other one and its own", async () => {
+  await web(["--add-host=db:10.1.2.3", "--hostname=other"], idle, async () => {
+    const hosts = await inside(
+      [...joined, "--hostname=own", "--add-host=x:10.1.2.4"],
+      "cat /etc/hosts",
+    );
+    assert.match(hosts, /^10\.1\.2\.3\tdb\n10\.1\.2\.4\tx\n127\.0\.0\.1\town other web\n/m);
+    assert.is(await inside(joined, "hostname"), "sbx\n");
+  });
 });
 
 for (const [how, requirements, options] of [
