@@ -12,7 +12,7 @@ import { compile } from "./link.js";
 import { lowerConnect } from "./lower/connect-network.js";
 import { allIds } from "./plan.js";
 import { probe } from "./probe.js";
-import type { Sandbox } from "./records.js";
+import { networkOf, type Sandbox } from "./records.js";
 import { step } from "./steps.js";
 import { keep } from "./store.js";
 
@@ -80,13 +80,14 @@ async function run(
   const host = probe("/", environment, undefined, { network });
   const networks = planNetworks(wanted, host, () => planIdMaps(allIds(wanted), host));
   if (networks === null) throw new Error("there are no networks to plan");
-  const from = { kind: "sandbox", directory: `${host.run.path}/sandboxes`, name } as const;
   const hints = {
     EPERM: "The holder of its networks has ended since it was started: start the sandbox anew",
   };
   const steps: Step[] = [
     step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
-    ...(sandbox === null ? [] : [step("monitor", "clone", { kind: "openJoined", from })]),
+    ...(sandbox === null
+      ? []
+      : [step("monitor", "clone", { kind: "openJoined", from: networkOf(host.run, sandbox) })]),
     ...networks.open,
     ...work(networks).map((each) => ({
       ...each,

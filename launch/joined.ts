@@ -4,7 +4,7 @@ import type { Host, JoinedSandbox, RunDirectory } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import type { Step } from "../spec/step.js";
 import type { Parent } from "../userns/within.js";
-import { findSandbox } from "./records.js";
+import { findSandbox, networkOf } from "./records.js";
 import { step } from "./steps.js";
 
 /**
@@ -13,7 +13,7 @@ import { step } from "./steps.js";
  */
 export async function readJoined(name: string, run: RunDirectory): Promise<JoinedSandbox> {
   const sandbox = await findSandbox(run, name);
-  const { version, name: whole, monitor, networkFd, init, started, spec, networkIds } = sandbox;
+  const { name: whole, spec, networkIds: ids } = sandbox;
   const what = `join the network of the sandbox ${whole}`;
   const { namespaces } = spec.linux;
   if (!namespaces.some(({ type }) => type === "network")) {
@@ -27,9 +27,7 @@ export async function readJoined(name: string, run: RunDirectory): Promise<Joine
       "Start that one without --pid=host",
     );
   }
-  const first = { version, name: whole, monitor, networkFd, init, started };
-  const head = JSON.stringify(first).slice(0, -1);
-  return { name: whole, spec, head, network: `/proc/${monitor}/fd/${networkFd}`, ids: networkIds };
+  return { name: whole, spec, network: networkOf(run, sandbox), ids };
 }
 
 /** How a sandbox gets into a network that is not its own. */
@@ -43,7 +41,7 @@ export interface JoinedPlan {
 }
 
 /** Null where the network is the sandbox's own, or the host's. */
-export function planJoined({ sbx }: Spec, { joined, run, user: caller }: Host): JoinedPlan | null {
+export function planJoined({ sbx }: Spec, { joined, user: caller }: Host): JoinedPlan | null {
   const from = sbx.network?.from;
   switch (from?.mode) {
     case "path":
@@ -55,12 +53,10 @@ export function planJoined({ sbx }: Spec, { joined, run, user: caller }: Host): 
       };
     case "sandbox": {
       if (joined === null) throw new Error("the sandbox to join was not looked up");
-      const { name, ids, head, network } = joined;
-      const record = `${run.path}/sandboxes/${name}`;
-      const from = { kind: "sandbox", name, record, head, network } as const;
+      const { name, ids, network } = joined;
       return {
         parent: { what: `the sandbox ${name}`, ids, caller },
-        open: [step("monitor", "clone", { kind: "openJoined", from }, sandboxHints)],
+        open: [step("monitor", "clone", { kind: "openJoined", from: network }, sandboxHints)],
         enter: [enterStep],
         notes:
           joined.spec.sbx.seccomp === "unconfined"

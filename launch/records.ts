@@ -9,6 +9,7 @@ import { fail } from "../spec/error.js";
 import type { ParentIds, RunDirectory } from "../spec/host.js";
 import type { PublishedPort } from "../spec/network.js";
 import type { Mapping, Spec } from "../spec/spec.js";
+import type { JoinedNetwork } from "../spec/step.js";
 import { isSystemError } from "./in-root.js";
 
 /** A port of the host's that leads to one of a sandbox, which has it by now. */
@@ -80,6 +81,19 @@ export async function findSandbox(run: RunDirectory, name: string): Promise<Sand
   if (sandbox === undefined) fail(what, "none of that name is running", runningNames(all));
   if (others.length > 0) fail(what, "several names begin so", runningNames(matching));
   return sandbox;
+}
+
+/** How a program finds the network namespace of a sandbox, and no other's that has the name by then. */
+export function networkOf({ path }: RunDirectory, sandbox: Sandbox): JoinedNetwork {
+  const { version, name, monitor, networkFd, init, started } = sandbox;
+  const head = JSON.stringify({ version, name, monitor, networkFd, init, started }).slice(0, -1);
+  return {
+    kind: "sandbox",
+    name,
+    record: `${path}/sandboxes/${name}`,
+    head,
+    network: `/proc/${monitor}/fd/${networkFd}`,
+  };
 }
 
 function runningNames(sandboxes: readonly Sandbox[]): string {

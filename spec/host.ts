@@ -5,6 +5,7 @@
 
 import type { Network } from "./network.js";
 import type { Mapping, Spec } from "./spec.js";
+import type { JoinedNetwork } from "./step.js";
 
 /** Architectures by the names that uname(2) gives them. */
 export type Architecture = "x86_64" | "aarch64";
@@ -186,10 +187,7 @@ export interface ParentIds {
 export interface JoinedSandbox {
   readonly name: string;
   readonly spec: Spec;
-  /** How its record begins, which no other sandbox's does. */
-  readonly head: string;
-  /** The path of its network namespace, as long as its record is locked. */
-  readonly network: string;
+  readonly network: JoinedNetwork;
   /** Of the user namespace that its network belongs to; null where they are not known. */
   readonly ids: ParentIds | null;
 }

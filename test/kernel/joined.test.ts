@@ -183,6 +183,11 @@ test.needs(needs, "one that ends between the compilation and the start is missed
   const killed = await run();
   assert.is(killed.code, 125);
   assert.match(killed.stderr, /of the sandbox web: that sandbox has ended/);
+  await web(["--userns=single"], idle, async () => {
+    const another = await run();
+    assert.is(another.code, 125);
+    assert.match(another.stderr, /of the sandbox web: that sandbox has ended/);
+  });
 });
 
 test.needs(needs, "a namespace that a file leads to has only the caller's id", async () => {
