@@ -12,7 +12,9 @@ import { probe } from "../launch/probe.js";
 import { defaultSpec } from "../spec/default.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { NetworkMode } from "../spec/network.js";
+import { temporaryDirectory } from "../test/support/inside.js";
 import { busyboxRootfs } from "../test/support/rootfs.js";
+import { command } from "../test/support/sandbox.js";
 import { findInPath } from "../test/support/skip.js";
 import { makeWorld, remote, sandboxOf, type World } from "../test/support/world.js";
 import { quantile, table, time } from "./measure.js";
@@ -34,19 +36,33 @@ const byHand = {
 const ownNamespace =
   "--quiet --config-net --no-map-gw --tcp-ports none --udp-ports none --tcp-ns none --udp-ns none";
 
-/** Whether a default route is there is seen in the namespace itself. */
+/**
+ * Whether a default route is there is seen in the namespace itself. Helper and command are in sessions of
+ * their own, as sbx's are: the kernel shares the CPUs out by sessions (sched(7), "The autogroup feature").
+ */
 const started = (helper: (typeof helpers)[number], words: readonly string[]) => [
   "sh",
   "-c",
   `unshare --user --map-root-user --net sleep 60 & target=$!
   while [ "$(readlink /proc/$target/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do :; done
-  ${byHand[helper]} >/dev/null 2>&1 & helper=$!
+  setsid ${byHand[helper]} >/dev/null 2>&1 & helper=$!
   enter="nsenter --target $target --user --net --preserve-credentials"
   until $enter ip route | grep -q default; do sleep 0.05; done
-  $enter "$@"; kill $target $helper`,
+  setsid --wait $enter "$@"; kill $target $helper`,
   "sh",
   ...words,
 ];
+
+/** In a sandbox on a network of theirs, beside another one that serves; `data` is where the network is kept. */
+const beside = (data: string, words: readonly string[]) => {
+  const kept = ["env", `XDG_DATA_HOME=${data}`];
+  const client = words.map((word) => (word === remote.ipv4 ? "server" : word));
+  const [serving, asking] = [
+    [...kept, ...sandboxOf("--network=siblings", "--name=server", "/", "iperf3", "--server")],
+    [...kept, ...sandboxOf("--network=siblings", "/", ...client)],
+  ].map((command) => command.map((word) => `'${word}'`).join(" "));
+  return ["sh", "-c", `${serving} >/dev/null & sleep 2; ${asking}; kill $!; wait`];
+};
 
 /** Gigabits a second; fails where iperf3 does, whose server may not be done with the run before. */
 async function gigabits(command: readonly string[]): Promise<number> {
@@ -65,6 +81,9 @@ async function throughput(world: World, rounds: number): Promise<string> {
     stdio: "ignore",
   });
   await sleep(500);
+  const data = temporaryDirectory("bench");
+  const create = [command, "network", "create", "siblings"];
+  spawnSync("env", [`XDG_DATA_HOME=${data}`, ...create], { env: environment, stdio: "ignore" });
   const directions = { out: [], in: ["--reverse"] } as const;
   const rows: string[][] = [["Gbit/s, median", ...Object.keys(directions)]];
   const client = `iperf3 --client ${remote.ipv4} --time ${seconds} --json`.split(" ");
@@ -77,6 +96,7 @@ async function throughput(world: World, rounds: number): Promise<string> {
       ] as const,
       [`${helper}, by hand`, (words: readonly string[]) => started(helper, words)] as const,
     ]),
+    ["veth between siblings", (words) => beside(data, words)],
   ];
   const samples = ways.map((): Record<string, number[]> => ({ out: [], in: [] }));
   for (const index of roundRobin(
