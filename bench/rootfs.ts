@@ -74,7 +74,12 @@ function makeRootfs(path: string): void {
 /** The program for a spec, and how to leave nothing of it between two runs. */
 function programOf(rootfs: string, keys: Partial<SbxKeys>, lowers: readonly string[] = []): string {
   const spec = defaultSpec(rootfs);
-  const sbx: SbxKeys = { ...spec.sbx, userns: { mode: "single" }, ...keys };
+  const sbx: SbxKeys = {
+    ...spec.sbx,
+    userns: { mode: "single" },
+    network: { from: { mode: "none" } },
+    ...keys,
+  };
   const layers = { lowers, upper: keys.upper };
   const host = probe(rootfs, environment, undefined, layers);
   const process = { ...spec.process, terminal: false };

@@ -57,6 +57,7 @@ function bare(rootfs: string): Spec {
     sbx: {
       ...sbx,
       userns: { mode: "single" },
+      network: { from: { mode: "none" } },
       writes: "in-place",
       capDrop: ["ALL"],
       seccomp: "unconfined",
@@ -133,15 +134,17 @@ function bubblewrapFlags(rootfs: string): string[] {
 /** All of them, on a rootfs that has a static /bin/busybox. */
 export function contenders(rootfs: string): Contender[] {
   const host = probe(rootfs, environment);
-  const spec = defaultSpec(rootfs);
+  const connected = defaultSpec(rootfs);
+  const network = { from: { mode: "none" as const } };
+  const spec: Spec = { ...connected, sbx: { ...connected.sbx, network } };
   const single: Spec = { ...spec, sbx: { ...spec.sbx, userns: { mode: "single" } } };
   const bwrap = findInPath("bwrap") ?? "bwrap";
   const unshare = findInPath("unshare") ?? "unshare";
   const sbx = join(import.meta.dirname, "../cmd/sbx");
   return [
     compiled("compiled, isolated as bubblewrap", bare(rootfs), host),
-    compiled("compiled, sbx's defaults", single, host),
-    fullyMapped("compiled, defaults, all ids", spec, host),
+    compiled("compiled, defaults, --network=none", single, host),
+    fullyMapped("compiled, the same, all ids", spec, host),
     peer(bubblewrap, "bwrap", (payload) => [bwrap, ...bubblewrapFlags(rootfs), ...payload]),
     // Without a rootfs, and only these namespaces: what a shell script would do.
     peer("unshare --map-auto", "unshare", ([command = "", ...words]) => [
@@ -157,7 +160,7 @@ export function contenders(rootfs: string): Contender[] {
       stays: false,
       program: null,
     },
-    peer("cold sbx run", "node", (payload) => [sbx, "run", rootfs, ...payload]),
+    peer("cold sbx run", "node", (payload) => [sbx, "run", "--network=none", rootfs, ...payload]),
   ];
 }
 

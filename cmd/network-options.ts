@@ -13,7 +13,7 @@ export const networkOptions = {
     // One network instead of another, not one besides it.
     overrides: true,
     completes: "network",
-    defaultDescription: "none",
+    defaultDescription: "auto",
     describe:
       "none, host, auto (private), pasta, slirp4netns, container:SANDBOX, ns:PATH, or NAME[:ip=…,mac=…,alias=…] of sbx network (repeatable)",
   },

@@ -116,6 +116,7 @@ function removal(store: string, name: string): Spec {
     sbx: {
       ...base.sbx,
       statusFd: 3,
+      network: { from: { mode: "host" } },
       volumes: [{ path: join(store, name), exclusive: true }],
     },
   };

@@ -89,8 +89,9 @@ export function defaultMounts(own: readonly NamespaceType[]): Mount[] {
 export const defaultHostname = "sbx";
 
 /**
- * A shell in `rootfs`, isolated in every namespace but time, as `runc spec --rootless` gives it.
- * User, capabilities, HOME and HOSTNAME are left to the plan, which knows the rootfs's users.
+ * A shell in `rootfs`, isolated in every namespace but time, as `runc spec --rootless` gives it, and
+ * connected as podman does it. User, capabilities, HOME and HOSTNAME are left to the plan, which knows
+ * the rootfs's users.
  */
 export function defaultSpec(rootfs: string): Spec {
   return {
@@ -119,6 +120,7 @@ export function defaultSpec(rootfs: string): Spec {
       inheritAllEnv: false,
       init: true,
       preserveFds: 0,
+      network: { from: { mode: "auto" } },
     },
   };
 }

@@ -84,7 +84,8 @@ test("a configuration file that cannot be read stops every run, by its name", as
   const directory = fs.mkdtempSync(join(tmpdir(), "sbx-cli-"));
   try {
     fs.mkdirSync(join(directory, "sbx/sbx.ini"), { recursive: true });
-    const run = (home: string) => sbx(["run", "/", "true"], { env: { XDG_CONFIG_HOME: home } });
+    const words = ["run", "--network=none", "/", "true"];
+    const run = (home: string) => sbx(words, { env: { XDG_CONFIG_HOME: home } });
     const isDirectory = await run(directory);
     assert.match(
       isDirectory.stderr,

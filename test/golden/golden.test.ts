@@ -12,14 +12,14 @@ import { defaultSpec } from "../../spec/default.js";
 import type { DirectoryEntry, Host } from "../../spec/host.js";
 import type { Spec } from "../../spec/spec.js";
 import { answererProgram } from "../support/answerer.js";
-import { etcOf, hostOf, poorHost } from "../support/fixture.js";
+import { closedSpec, etcOf, hostOf, poorHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
 const here = new URL(".", import.meta.url);
 const update = process.env.SBX_UPDATE_GOLDEN === "1";
 
 const current = { release: "6.18.0", major: 6, minor: 18 };
-const base = defaultSpec("/srv/debian");
+const base = closedSpec("/srv/debian");
 
 function entry(name: string, more: Partial<DirectoryEntry> = {}): DirectoryEntry {
   return { name, type: "directory", mode: 0o755, readable: true, ...more };
@@ -59,7 +59,8 @@ const layers = [
 ];
 
 const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
-  default: { spec: base, host: hostOf({ kernel: current }), program: true },
+  default: { spec: defaultSpec("/srv/debian"), host: hostOf({ kernel: current }), program: false },
+  "no-network": { spec: base, host: hostOf({ kernel: current }), program: true },
   "single-id": {
     spec: { ...base, process: { ...base.process, terminal: false } },
     host: { ...poorHost, kernel: current },

@@ -3,16 +3,15 @@ import * as assert from "uvu/assert";
 import { compileSandbox } from "../../launch/compile.js";
 import { plan } from "../../launch/plan.js";
 import { callsOf } from "../../seccomp/following.js";
-import { defaultSpec } from "../../spec/default.js";
 import type { Host } from "../../spec/host.js";
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Spec } from "../../spec/spec.js";
 import type { Action, Plan } from "../../spec/step.js";
-import { failureOf, hostOf, poorHost } from "../support/fixture.js";
+import { closedSpec, failureOf, hostOf, poorHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("plans");
-const base = defaultSpec("/srv/debian");
+const base = closedSpec("/srv/debian");
 
 const asUser: Spec = {
   ...base,

@@ -6,7 +6,7 @@ import type { Host, PastaOption, UplinkFacts } from "../../spec/host.js";
 import type { NetworkKeys } from "../../spec/network.js";
 import type { Spec } from "../../spec/spec.js";
 import type { UplinkPiece } from "../../spec/step.js";
-import { failureOf, hostOf, rootHost } from "../support/fixture.js";
+import { closedSpec, failureOf, hostOf, rootHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("netns/uplink");
@@ -56,7 +56,7 @@ test("nothing is connected where nothing is asked for", () => {
     const { start, sysctl, warnings } = planUplink(spec({ from: { mode } }), hostOf(), ids);
     assert.equal([start, sysctl, warnings], [[], {}, []]);
   }
-  assert.equal(planUplink(defaultSpec("/srv/debian"), hostOf(), ids).start, []);
+  assert.equal(planUplink(closedSpec("/srv/debian"), hostOf(), ids).start, []);
 });
 
 test("a helper that was asked for and cannot be had is an error", () => {

@@ -2,14 +2,13 @@
 import * as assert from "uvu/assert";
 import { planNames } from "../../netns/names.js";
 import { planEtc } from "../../rootfs/etc.js";
-import { defaultSpec } from "../../spec/default.js";
 import type { EtcFileName, Host, Place } from "../../spec/host.js";
 import type { Spec } from "../../spec/spec.js";
-import { etcOf, hostOf } from "../support/fixture.js";
+import { closedSpec, etcOf, hostOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("rootfs/etc");
-const base = defaultSpec("/srv/debian");
+const base = closedSpec("/srv/debian");
 
 /** A host whose rootfs has some places that differ from a usual file. */
 function hostWith(etc: Partial<Record<EtcFileName, Place | null>>, path = "/srv/debian"): Host {

@@ -105,6 +105,13 @@ export function rootHost(overrides: Partial<Host> = {}): Host {
   return hostOf({ user, mapsAnyId: true, subuids: [], subgids: [], ...overrides });
 }
 
+/** The default sandbox without its way out, of which then nothing is in the plan. */
+export function closedSpec(rootfs: string): Spec {
+  const { sbx, ...spec } = defaultSpec(rootfs);
+  const { network: _, ...keys } = sbx;
+  return { ...spec, sbx: keys };
+}
+
 /** A sandbox with a mode, or with explicit maps. */
 export function specOf(userns: UsernsMode, uidMappings?: Mapping[], gidMappings?: Mapping[]): Spec {
   const spec = defaultSpec("/srv/debian");

@@ -20,10 +20,13 @@ export function testCache(): string {
 /**
  * Makes the directory of a run, which ends with the process. It is in the cache, not in /tmp: programs
  * must be executable there, and before Linux 6.6 upper directories need a file system with user xattrs.
+ * Its configuration takes the way out away: what is no test of networks starts no helper.
  */
 export function makeHome(): string {
   const path = fs.mkdtempSync(join(testCache(), "run."));
   process.on("exit", () => fs.rmSync(path, { recursive: true, force: true }));
+  fs.mkdirSync(join(path, "config/sbx"), { recursive: true });
+  fs.writeFileSync(join(path, "config/sbx/sbx.ini"), "[run]\nnetwork = none\n");
   return path;
 }
 
