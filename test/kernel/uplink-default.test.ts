@@ -1,5 +1,4 @@
 /** What a sandbox is connected with where nothing is said, and what is never connected with anything. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { temporaryDirectory } from "../support/inside.js";
@@ -61,12 +60,11 @@ test.needs(needed, "--network=none is silent", async () => {
 
 test.needs(needed, "what is no sandbox of the user's starts no helper", async () => {
   const upper = join(temporaryDirectory("uplink-default"), "upper");
-  mkdirSync(upper);
   const broken = { pasta: "/bin/false" };
   // Seen to matter: a run by default does start it.
   assert.match(`${await addresses(broken)}`, "start pasta: it ended before it was ready");
   for (const words of [
-    ["run", "--network=none", "--userns=single", busyboxRootfs(), "true"],
+    ["run", "--network=none", "--userns=single", `--upper=${upper}`, busyboxRootfs(), "true"],
     ["unshare", "true"],
     ["volume", "create", "uplink-default"],
     ["volume", "rm", "uplink-default"],
