@@ -30,7 +30,7 @@ function wayOut({ host, maps, osRelease }: Facts): Finding {
   const rootMapped =
     hostIdOf(maps.uidMappings, 0) !== null && hostIdOf(maps.gidMappings, 0) !== null;
   const first = pastaRefusal(host);
-  if (first === null) return { id, state: "ok", found: "--network=auto takes pasta" };
+  if (first === null) return { id, state: "ok", found: "--network=auto, the default, takes pasta" };
   const mend = !host.uplinks.tun
     ? "See tun"
     : host.uplinks.pasta === null
@@ -38,8 +38,8 @@ function wayOut({ host, maps, osRelease }: Facts): Finding {
       : "Give this machine a default route, or install passt of 2024-10 or later";
   const second = slirpRefusal(host, [], { rootMapped, ownPids: true });
   return second === null
-    ? { id, state: "limited", found: `--network=auto takes slirp4netns: ${first}`, mend }
-    : { id, state: "missing", found: `--network=auto has none: ${first}; ${second}`, mend };
+    ? { id, state: "limited", found: `--network=auto, the default, takes slirp4netns: ${first}`, mend }
+    : { id, state: "missing", found: `--network=auto, the default, has none: ${first}; ${second}`, mend };
 }
 
 /** What versions lack, by an option that those have that do not. */

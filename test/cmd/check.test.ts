@@ -375,7 +375,7 @@ test("what a sandbox has of the network, and what it has not", () => {
     const host = hostOf({ uplinks: { ...uplinks, ...changes } });
     return judge(laptop({ host }));
   };
-  assert.is(judged({}).item("way-out").found, "--network=auto takes pasta");
+  assert.is(judged({}).item("way-out").found, "--network=auto, the default, takes pasta");
   assert.match(judged({}).item("slirp4netns").found, /not seen by their own addresses/);
   const old = judged({ pasta: { path: "/usr/bin/pasta", options: [] } });
   assert.equal(old.limited, ["pasta"]);
