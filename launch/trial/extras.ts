@@ -38,8 +38,18 @@ function wayOut({ host, maps, osRelease }: Facts): Finding {
       : "Give this machine a default route, or install passt of 2024-10 or later";
   const second = slirpRefusal(host, [], { rootMapped, ownPids: true });
   return second === null
-    ? { id, state: "limited", found: `--network=auto, the default, takes slirp4netns: ${first}`, mend }
-    : { id, state: "missing", found: `--network=auto, the default, has none: ${first}; ${second}`, mend };
+    ? {
+        id,
+        state: "limited",
+        found: `--network=auto, the default, takes slirp4netns: ${first}`,
+        mend,
+      }
+    : {
+        id,
+        state: "missing",
+        found: `--network=auto, the default, has none: ${first}; ${second}`,
+        mend,
+      };
 }
 
 /** What versions lack, by an option that those have that do not. */
