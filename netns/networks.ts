@@ -18,7 +18,7 @@ import {
   type Subnet,
   sizeOf,
 } from "./subnet.js";
-import { install, planSharedUplink, sharedKeys } from "./uplink.js";
+import { mendOf, planSharedUplink, sharedKeys } from "./uplink.js";
 
 export interface NetworksPlan {
   /** The holder's. */
@@ -64,7 +64,7 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
     hold: holderSteps(maps, uplink, host),
     warnings:
       wantsOut && uplink === null
-        ? [`the networks have no way out: ${reasons.join("; ")}. ${install}`]
+        ? [`the networks have no way out: ${reasons.join("; ")}. ${mendOf(host)}`]
         : [],
   };
 }

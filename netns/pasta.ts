@@ -41,6 +41,8 @@ export function planPasta(keys: NetworkKeys, host: Host, ports: readonly PortRan
     words: [
       // Its parent waits for it, and it dies with that.
       ...words("--foreground", "--quiet"),
+      // Newer versions would end with the process by which they found the namespaces.
+      ...words("--no-netns-quit"),
       // Open when it is ready: newer versions close all fds above 2, and this is 0.
       ...words("--pid", "/proc/self/fd/0"),
       // As root it would become nobody, who may not enter the sandbox.

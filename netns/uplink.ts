@@ -65,7 +65,7 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
   if (helper === null) {
     return reasons.length === 0
       ? none
-      : { ...none, warnings: [`there is no network: ${reasons.join("; ")}. ${install}`] };
+      : { ...none, warnings: [`there is no network: ${reasons.join("; ")}. ${mendOf(host)}`] };
   }
   const uplink = planners[helper](keys, host, ports);
   return {
@@ -104,9 +104,9 @@ export function planSharedUplink(host: Host): {
   return { uplink: helper === null ? null : planners[helper](sharedKeys, host, []), reasons };
 }
 
-/** How one is got. The name of the package is the same in Debian, Fedora, Arch, Alpine and openSUSE. */
-export const install =
-  "Install passt, as root, from the package of that name; --network=none says that none is wanted";
+/** How a way out is got. The name of the package is the same in Debian, Fedora, Arch, Alpine and openSUSE. */
+export const mendOf = ({ uplinks }: Host) =>
+  `${uplinks.tun ? "Install passt, as root, from the package of that name" : "Make /dev/net/tun open to all, as root: modprobe tun; chmod 0666 /dev/net/tun"}; --network=none says that none is wanted`;
 
 const planners = { pasta: planPasta, slirp4netns: planSlirp } as const satisfies Record<
   UplinkHelper,
@@ -136,10 +136,10 @@ function chooseHelper(
           reasons.join("; "),
           host.uplinks.tun
             ? "Leave it to --network=auto; `sbx check` tells what is missing"
-            : "Make it open to all, as root: modprobe tun; chmod 0666 /dev/net/tun",
+            : mendOf(host),
         );
       }
-      if (published.length > 0) fail("publish ports", reasons.join("; "), install);
+      if (published.length > 0) fail("publish ports", reasons.join("; "), mendOf(host));
       return { helper: null, reasons };
     }
     case "none":

@@ -211,7 +211,7 @@ test.needs(
   ["unprivileged", "user namespaces", "overlay"],
   "sbx run in sbx run: refused by the outer profile, which the error says",
   async () => {
-    const inner = [command, "run", "--userns=single", "/", "true"];
+    const inner = [command, "run", "--userns=single", "--network=none", "/", "true"];
     const words = ["-e", "HOME=/tmp", "/", ...inner];
     const { code, line } = await refusal([], words);
     assert.is(code, 125);
