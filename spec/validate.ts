@@ -65,10 +65,13 @@ const envName = textThat(
   (word) => word !== "" && !word.includes("="),
 );
 
-/** __NEW_UTS_LEN of include/uapi/linux/utsname.h: sethostname(2) and setdomainname(2). */
+/**
+ * __NEW_UTS_LEN of include/uapi/linux/utsname.h: sethostname(2) and setdomainname(2). The kernel takes any
+ * bytes; a blank or line end would be more names, or lines, of /etc/hosts and of a network's answerer.
+ */
 const utsName = textThat(
-  "be 1 to 64 bytes long",
-  (word) => word !== "" && Buffer.byteLength(word) <= 64,
+  "be 1 to 64 bytes long, without blanks, control characters and `#`",
+  (word) => /^[^\s\p{Cc}#]+$/u.test(word) && Buffer.byteLength(word) <= 64,
 );
 
 const capability = oneOf(...capabilityNames);

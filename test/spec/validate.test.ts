@@ -110,6 +110,13 @@ const wrong: [string, (spec: ReturnType<typeof defaultSpec>) => void, RegExp][] 
     /^hostname/,
   ],
   [
+    "a hostname that is two lines",
+    (s) => {
+      s.hostname = "box\n192.0.2.1 bank";
+    },
+    /^hostname: must .* without blanks/,
+  ],
+  [
     "soft above hard",
     (s) => {
       s.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 2, hard: 1 }];
