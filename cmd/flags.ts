@@ -14,6 +14,7 @@ import { validate } from "../spec/validate.js";
 import { requestedFilter, securityOptions } from "./filter.js";
 import { specMounts } from "./mounts.js";
 import { networkKeys, sharesNetwork } from "./network-flags.js";
+import { namingOptions } from "./option-names.js";
 import { type FlagName, type Flags, type OptionTable, runOptions } from "./options.js";
 import {
   readCapabilities,
@@ -57,7 +58,7 @@ export function specFromFlags(
   const hostname = flags.hostname ?? (own.includes("uts") ? base.hostname : undefined);
   const variables = readVariables(flags, environment);
   const { mounts, volumes } = specMounts(defaultMounts(own), flags, environment.places);
-  return validate({
+  const spec = {
     ...base,
     process: processKeys(base.process, args, variables, flags),
     root: { path: rootfs, readonly: flags["read-only"] || undefined },
@@ -70,7 +71,8 @@ export function specFromFlags(
       seccomp: environment.profile,
     },
     sbx: { ...sbxKeys(base.sbx, entrypoint, variables, flags), volumes },
-  } satisfies Record<keyof Spec, unknown>);
+  } satisfies Record<keyof Spec, unknown>;
+  return namingOptions(() => validate(spec));
 }
 
 /** `validate` passes over keys that are undefined. */

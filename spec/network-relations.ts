@@ -93,8 +93,8 @@ function checkPorts({ ports = [] }: NetworkKeys, report: Report): void {
     report(
       `sbx.network.ports[${index}]`,
       port.hostPort === undefined
-        ? `says the same as sbx.network.ports[${before}]`
-        : `takes the host's port ${port.hostPort}/${port.protocol}, and so does sbx.network.ports[${before}]`,
+        ? "says again what another says"
+        : `takes the host's port ${port.hostPort}/${port.protocol}, and so does another`,
       "Give each port of the host's once",
     );
   }
