@@ -6,7 +6,7 @@ import { planCgroup } from "../cgroup/plan.js";
 import { planLoopback } from "../netns/loopback.js";
 import { planNames } from "../netns/names.js";
 import { planNetworks } from "../netns/networks.js";
-import { planUplink } from "../netns/uplink.js";
+import { pingGroups, planUplink } from "../netns/uplink.js";
 import { planEtc } from "../rootfs/etc.js";
 import { planMasks } from "../rootfs/masks.js";
 import { planMounts } from "../rootfs/mounts.js";
@@ -91,6 +91,8 @@ export function plan(given: Spec, host: Host): Plan {
   });
   const uplink = planUplink(spec, host, maps);
   const networks = planNetworks(spec, host, () => planIdMaps(allIds(spec), host));
+  const isConnected = uplink.helper !== null || networks !== null;
+  const pings = isConnected && { "net.ipv4.ping_group_range": pingGroups(maps.gidMappings) };
   const named = withJoinedNames(spec, host);
   const { helper } = joined === null ? uplink : planUplink(named, host, maps);
   const etc = planEtc(named, host, planNames(named, host, helper), hasId);
@@ -205,7 +207,7 @@ export function plan(given: Spec, host: Host): Plan {
     ...mounts.staged,
     ...etc.staged,
     // Writes below /proc/sys come before it is made read-only.
-    ...sysctlSteps({ ...(stagedAt("/proc/sys") && uplink.sysctl), ...spec.linux.sysctl }, stagedAt),
+    ...sysctlSteps({ ...(stagedAt("/proc/sys") && pings), ...spec.linux.sysctl }, stagedAt),
     ...oomSteps(spec),
     ...masks.staged,
     ...terminalSteps(spec, user, mounts.stageOf),

@@ -21,7 +21,6 @@ import { planSlirp, type SlirpNeeds, slirpNotes, slirpRefusal } from "./slirp4ne
 /** What of the id maps counts here. */
 export interface UplinkIds {
   readonly rootMapped: boolean;
-  readonly gidMappings: readonly Mapping[];
 }
 
 export interface UplinkPlan {
@@ -31,8 +30,6 @@ export interface UplinkPlan {
   readonly reserve: readonly Step[];
   readonly start: readonly Step[];
   readonly wait: readonly Step[];
-  /** What is to be set in the sandbox's network namespace. */
-  readonly sysctl: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -42,7 +39,6 @@ const none: UplinkPlan = {
   reserve: [],
   start: [],
   wait: [],
-  sysctl: {},
   notes: [],
   warnings: [],
 };
@@ -80,7 +76,6 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
       },
     ],
     wait: [{ role: "init", phase: "network", action: { kind: "awaitUplink", helper } }],
-    sysctl: { "net.ipv4.ping_group_range": pingGroups(ids.gidMappings) },
     notes: [
       `the network is connected by ${helper}${reasons.length === 0 ? "" : `: ${reasons.join("; ")}`}`,
       ...(helper === "pasta" ? pastaNotes(host, ports) : slirpNotes(ports)),

@@ -52,6 +52,12 @@ test.needs(needs, "siblings reach one another, and nobody of another network", a
   await nothingIsLeft();
 });
 
+test.needs(needs, "every group may send pings", async () => {
+  const range = "cat /proc/sys/net/ipv4/ping_group_range";
+  const { stdout } = await attempt(["--network=one", "--userns=single"], range);
+  assert.is(stdout, "0\t0\n");
+});
+
 test.needs(
   needs,
   "several networks are several interfaces; the first with a way out has the route",

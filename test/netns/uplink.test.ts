@@ -11,10 +11,7 @@ import { suite } from "../support/suite.js";
 
 const test = suite("netns/uplink");
 
-const ids: UplinkIds = {
-  rootMapped: true,
-  gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
-};
+const ids: UplinkIds = { rootMapped: true };
 const spec = (network: NetworkKeys): Spec => {
   const base = defaultSpec("/srv/debian");
   return { ...base, sbx: { ...base.sbx, network } };
@@ -57,8 +54,8 @@ test("auto takes pasta, then slirp4netns, then none with a word on it", () => {
 
 test("nothing is connected where nothing is asked for", () => {
   for (const mode of ["none", "host"] as const) {
-    const { start, sysctl, warnings } = planUplink(spec({ from: { mode } }), hostOf(), ids);
-    assert.equal([start, sysctl, warnings], [[], {}, []]);
+    const { helper, start, warnings } = planUplink(spec({ from: { mode } }), hostOf(), ids);
+    assert.equal([helper, start, warnings], [null, [], []]);
   }
   assert.equal(planUplink(closedSpec("/srv/debian"), hostOf(), ids).start, []);
 });
