@@ -2,8 +2,9 @@
 import { fail } from "../spec/error.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";
 import type { Mount, NamespaceType, Spec } from "../spec/spec.js";
-import type { Action, Step } from "../spec/step.js";
+import type { Action, LimitWrite, Step } from "../spec/step.js";
 import { limitWrites, neededControllers } from "./limits.js";
+import type { Controller } from "./mode.js";
 import { findPlace, type Place } from "./place.js";
 import { refuseLimits } from "./refuse.js";
 import { scopeRequest } from "./scope.js";
@@ -18,6 +19,8 @@ export interface CgroupPlan {
   readonly enter: readonly Step[];
   /** Of the init, once it has its ids. */
   readonly delegate: readonly Step[];
+  /** Of the init, after all others. */
+  readonly limit: readonly Step[];
   readonly mounts: readonly Mount[];
   readonly notes: readonly string[];
 }
@@ -28,6 +31,7 @@ const nothing: CgroupPlan = {
   join: [],
   enter: [],
   delegate: [],
+  limit: [],
   mounts: [],
   notes: [],
 };
@@ -57,12 +61,17 @@ export function planCgroup(spec: Spec, host: Host, owner: CgroupOwner): CgroupPl
     return { ...nothing, notes: [`no control group: ${place.why}. ${place.hint}`] };
   }
   if (writable) requireDelegable(host, owner, own, limits !== null);
+  const writes = limits?.writes ?? [];
+  const late = lateControllers(place, limits?.controllers ?? []);
+  const isLate = ({ file }: LimitWrite) => late.some((name) => file.startsWith(`${name}.`));
   const isBornIn = kernelAtLeast(host, 5, 7) && !host.seccomp.isFiltered;
   return {
     make: [
-      ...placeSteps(place, spec.sbx.name, host),
+      ...placeSteps(place, late, spec.sbx.name, host),
       step({ kind: "makeCgroup", stem: stemOf(spec.sbx.name) }, makeHints),
-      ...(limits?.writes ?? []).map((write) => step({ kind: "limitCgroup", ...write }, limitHints)),
+      ...writes
+        .filter((write) => !isLate(write))
+        .map((write) => step({ kind: "limitCgroup", ...write }, limitHints)),
     ],
     isBornIn,
     join: isBornIn ? [] : [step({ kind: "joinCgroup" }, moveHints)],
@@ -70,6 +79,15 @@ export function planCgroup(spec: Spec, host: Host, owner: CgroupOwner): CgroupPl
     delegate: writable
       ? [step({ kind: "delegateCgroup", owner: owner.isCaller ? null : owner.ids })]
       : [],
+    limit:
+      late.length === 0
+        ? []
+        : [
+            step(
+              { kind: "awaitLimits", controllers: late, writes: writes.filter(isLate) },
+              { ...limitHints, EBUSY: enableHints.EBUSY },
+            ),
+          ],
     mounts: own("cgroup") ? shownMounts(spec.mounts, writable) : [],
     notes: [
       describePlace(place),
@@ -89,13 +107,28 @@ function readLimits({ linux: { resources } }: Spec, { limits: facts }: Host) {
     : { writes, notes, controllers: neededControllers(resources, facts) };
 }
 
-function placeSteps(place: Place, name: string | undefined, host: Host): Step[] {
-  const { controllers } = place;
+/**
+ * What is enabled once the rest of the set-up is done, where memory is limited: the kernel counts memory
+ * where it was first used, so that none of ours is the sandbox's. The controller io would have it
+ * counted too, as it depends on the controller memory.
+ */
+function lateControllers({ controllers }: Place, needed: readonly string[]): Controller[] {
+  if (!needed.includes("memory")) return [];
+  return controllers.filter((name) => name === "io" || name === "memory");
+}
+
+function placeSteps(
+  place: Place,
+  late: readonly Controller[],
+  name: string | undefined,
+  host: Host,
+): Step[] {
+  const controllers = place.controllers.filter((each) => !late.includes(each));
   const mountPoint = host.cgroup.mountPoint ?? "";
   const enable =
     controllers.length === 0 ? [] : [step({ kind: "enableControllers", controllers }, enableHints)];
   if (place.kind === "cgroupfs") {
-    const leave = place.isOwn && controllers.length > 0;
+    const leave = place.isOwn && place.controllers.length > 0;
     return [
       step({ kind: "openCgroup", path: place.path, mountPoint, leave }, moveHints),
       ...enable,
@@ -207,4 +240,4 @@ function step(action: Action, hints?: Step["hints"]): Step {
   const role = inside.has(action.kind) ? "init" : "monitor";
   return { role, phase: "cgroup", action, ...(hints && { hints }) };
 }
-const inside = new Set<Action["kind"]>(["unshareCgroup", "delegateCgroup"]);
+const inside = new Set<Action["kind"]>(["unshareCgroup", "delegateCgroup", "awaitLimits"]);

@@ -136,7 +136,7 @@ export function plan(given: Spec, host: Host): Plan {
     // The rootfs is found as the caller, with the caller's rights and the caller's view.
     ...root.prepare,
 
-    // Before the clone: limited from its first instruction on.
+    // Before the clone: limited from its first instruction on, but for memory.
     ...cgroup.make,
     // From within the user namespace that owns what it shares, where there is such.
     ...(joined?.open ?? []),
@@ -235,6 +235,7 @@ export function plan(given: Spec, host: Host): Plan {
     ),
     // After the last write to /proc/self, whose files then belong to nobody inside.
     step("init", "identity", { kind: "nonDumpable" }),
+    ...cgroup.limit,
 
     // The rest is the payload's own: it is no longer the init that does it.
     ...(spec.process.rlimits ?? []).map(rlimitStep),

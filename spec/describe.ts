@@ -21,6 +21,8 @@ export function describe(action: Action): string {
       return `make the sandbox's control group ${action.stem}…`;
     case "limitCgroup":
       return `write ${JSON.stringify(action.text)} to ${action.file} of the control group`;
+    case "awaitLimits":
+      return `have the controllers ${action.controllers.join(", ")} enabled, and write ${action.writes.map(({ file, text }) => `${JSON.stringify(text)} to ${file}`).join(", ")} of the control group`;
     case "joinCgroup":
       return "move the init into the control group";
     case "unshareCgroup":

@@ -269,6 +269,12 @@ export type Action =
   /** The sandbox's own group in it, by a name of `stem` and random digits; removed at the end. */
   | { readonly kind: "makeCgroup"; readonly stem: string }
   | ({ readonly kind: "limitCgroup" } & LimitWrite)
+  /** Waits until the monitor has enabled these controllers as well, and made these writes. */
+  | {
+      readonly kind: "awaitLimits";
+      readonly controllers: readonly string[];
+      readonly writes: readonly LimitWrite[];
+    }
   /** Clones the init, with `intoCgroup` into the sandbox's group: clone3(2). */
   | {
       readonly kind: "clone";

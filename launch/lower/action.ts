@@ -20,8 +20,8 @@ import {
   openCgroup,
 } from "./cgroup.js";
 import { chownTree } from "./chown.js";
-import { awaitUplink, connect } from "./connect.js";
-import { type Context, octal, regularFile, s, words32, words64 } from "./context.js";
+import { connect } from "./connect.js";
+import { type Context, octal, regularFile, s, tell, words32, words64 } from "./context.js";
 import { startScope } from "./dbus.js";
 import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
@@ -33,7 +33,7 @@ import {
   unlessThere,
   writeProc,
 } from "./filesystem.js";
-import { cloneInit, mapIds, mapNested } from "./handshake.js";
+import { awaitMonitor, cloneInit, mapIds, mapNested } from "./handshake.js";
 import { answerNames, holdNetworks, openHolder, startSharedUplink } from "./holder.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { openJoined } from "./joined.js";
@@ -95,6 +95,9 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return makeCgroup(c, action);
     case "limitCgroup":
       return limitCgroup(c, action);
+    case "awaitLimits":
+      tell(c, "limits", 0);
+      return awaitMonitor(c);
     case "joinCgroup":
       return joinCgroup(c);
     case "unshareCgroup":
@@ -209,7 +212,7 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
     case "startUplink":
       return connect(c, action);
     case "awaitUplink":
-      return awaitUplink(c);
+      return awaitMonitor(c);
     case "loopbackUp":
       return loopbackUp(c);
     case "joinKeyring":

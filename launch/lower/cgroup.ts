@@ -17,7 +17,9 @@ import {
   textSize,
 } from "./context.js";
 import { removeStaleGroups } from "./groups.js";
+import { releaseInit } from "./handshake.js";
 import { idOf } from "./id.js";
+import { blame } from "./shared.js";
 import { compose, type RecordFact, textLength } from "./text.js";
 
 /** The group that the sandbox's is made in. */
@@ -127,6 +129,21 @@ export function limitCgroup(c: Context, { file: name, text, otherwise }: LimitWr
   b.must("write", [file, b.text(text), Buffer.byteLength(text)]);
   b.must("close", [file]);
   b.label(end);
+}
+
+/** In the monitor's loop, when the init waits for it. */
+export function limitLate(c: Context, { controllers, writes }: ActionOf<"awaitLimits">): void {
+  const { b } = c;
+  const [failed, end] = [b.fresh("limit"), b.fresh("limit")];
+  b.failTo(failed);
+  enableControllers(c, controllers);
+  for (const write of writes) limitCgroup(c, write);
+  releaseInit(c);
+  b.jump(end);
+  b.label(failed);
+  blame(c, "awaitLimits", s.errno);
+  b.label(end);
+  b.failTo("monitor.fail");
 }
 
 /** In the monitor, after the clone, where the init was not born in the group. */

@@ -5,10 +5,11 @@ import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { leaveGuard } from "./guard.js";
+import { releaseInit } from "./handshake.js";
 import { events, type PollTable } from "./poll.js";
 import { closePorts } from "./ports.js";
 import { tellStatus } from "./report.js";
-import { failure } from "./shared.js";
+import { blame } from "./shared.js";
 import { sayLine } from "./terminal.js";
 import { compose, textLength } from "./text.js";
 import { composeWord, dismissAnchor, pieceOf, startUplink, uplink, uplinkOf } from "./uplink.js";
@@ -42,15 +43,6 @@ export function leaveUplink(c: Context): void {
   if (uplinkOf(c) !== undefined) c.b.must("close", [uplink.aliveWrite]);
 }
 
-/** In the init: the step itself. The monitor's second byte says it; its end, that the monitor is dead. */
-export function awaitUplink({ b, memory }: Context): void {
-  const ready = b.fresh("connected");
-  b.ignore("the result tells", "read", [s.releaseRead, memory.scratch, 1], s.result);
-  b.branch(s.result, "eq", 1, ready);
-  b.exit(125);
-  b.label(ready);
-}
-
 export function watchUplink(poll: PollTable): void {
   poll.watch("uplink", uplink.ready, k("POLLIN"));
 }
@@ -71,7 +63,7 @@ export function takeUplink(c: Context, poll: PollTable): void {
   closePorts(c);
   if (action.socket !== null) askForPorts(c, action, action.socket, end);
   dismissAnchor(c);
-  b.ignore("an init that died is noticed", "write", [s.releaseWrite, b.text("!"), 1]);
+  releaseInit(c);
   b.label(end);
 }
 
@@ -117,24 +109,10 @@ function askForPorts(
   }
   b.jump(all);
   b.label(refused);
-  blame(c, s.errno);
+  blame(c, "startUplink", s.errno);
   b.jump(gaveUp);
   b.label(all);
   b.failTo("monitor.fail");
-}
-
-/** The sandbox cannot start. */
-function blame({ b, plan }: Context, errno: Slot | number): void {
-  const other = b.fresh("connect");
-  b.branch(failure.happened, "ne", 0, other);
-  b.set(failure.happened, 1);
-  b.set(
-    failure.step,
-    plan.steps.findIndex(({ action }) => action.kind === "startUplink"),
-  );
-  b.set(failure.errno, errno);
-  b.label(other);
-  b.ignore("it may have died by itself", "kill", [s.initPid, signo("SIGKILL")]);
 }
 
 /** In the monitor, for a child that has ended. */
@@ -150,7 +128,7 @@ export function checkUplink(c: Context, pid: Slot): void {
   b.branch(pid, "ne", uplink.pid, other);
   b.set(uplink.pid, 0);
   b.branch(isReady, "ne", 0, late);
-  blame(c, pseudoErrno.uplinkEnded);
+  blame(c, "startUplink", pseudoErrno.uplinkEnded);
   b.jump(other);
   b.label(late);
   b.set(isLost, 1);

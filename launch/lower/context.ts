@@ -114,6 +114,8 @@ export const message = {
   listener: 6,
   /** The listener of the filter that watches changes of owners comes with it. */
   owners: 7,
+  /** The set-up is done, and memory can be limited; the answer is a byte on the release pipe. */
+  limits: 8,
 } as const;
 
 /** Bytes of a control message: two words. */

@@ -2,7 +2,8 @@
 import { at, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
-import { type Context, message, recordSize, s } from "./context.js";
+import { limitLate } from "./cgroup.js";
+import { actionOf, type Context, message, recordSize, s } from "./context.js";
 import { handListener, listenerStep } from "./listener.js";
 import { takeOwners, watchesOwners } from "./owners.js";
 import { tellStatus } from "./report.js";
@@ -64,6 +65,13 @@ export function controlSubroutines(c: Context): void {
     takeOwners(c, fd);
     b.return();
     b.label("control.notOwners");
+  }
+  const limits = actionOf(c, "awaitLimits");
+  if (limits !== undefined) {
+    next("control.notLimits", "limits");
+    limitLate(c, limits);
+    b.return();
+    b.label("control.notLimits");
   }
   if (c.terminal) {
     next("control.end", "terminal");

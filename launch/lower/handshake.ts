@@ -76,6 +76,20 @@ export function closeInitEnds(c: Context): void {
   tellGuard(c);
 }
 
+/** In the monitor: the init goes on from `awaitMonitor`. */
+export function releaseInit({ b }: Context): void {
+  b.ignore("an init that died is noticed by the loop", "write", [s.releaseWrite, b.text("!"), 1]);
+}
+
+/** In the init, which the end of the pipe tells that the monitor is dead. */
+export function awaitMonitor({ b, memory }: Context): void {
+  const released = b.fresh("released");
+  b.ignore("the result tells", "read", [s.releaseRead, memory.scratch, 1], s.result);
+  b.branch(s.result, "eq", 1, released);
+  b.exit(125);
+  b.label(released);
+}
+
 /**
  * In the stepper, who has all rights over the ids of the namespace that it is in. Where its maps are
  * not known, there is only the one id of the caller's, whatever that is there.

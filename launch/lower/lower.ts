@@ -11,6 +11,7 @@ import { scopeState } from "./dbus.js";
 import { errnoSubroutine } from "./errnos.js";
 import { closeFrom } from "./fds.js";
 import { guardState } from "./guard.js";
+import { releaseInit } from "./handshake.js";
 import { holderState } from "./holder.js";
 import { drawId } from "./id.js";
 import { lowerInit } from "./init.js";
@@ -56,7 +57,7 @@ export function lower(plan: Plan): Program {
   startJanitor(c);
   keepRecord(c);
   b.comment("release the init; what only the payload may hold open is closed out here");
-  b.ignore("an init that died is noticed by the loop", "write", [s.releaseWrite, b.text("!"), 1]);
+  releaseInit(c);
   if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
   tellStatus(c, ['{"event":"pid","pid":', { decimal: s.initPid }, "}"]);
   const own = c.terminal ? terminalMemory(c) : null;

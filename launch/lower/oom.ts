@@ -19,7 +19,9 @@ const letter = slot("oomLetter");
 const amount = slot("oomAmount");
 
 const isNeeded = (c: Context) =>
-  actionOf(c, "enableControllers")?.controllers.includes("memory") === true;
+  [actionOf(c, "enableControllers"), actionOf(c, "awaitLimits")].some(
+    (action) => action?.controllers.includes("memory") === true,
+  );
 
 /** In the monitor, before the group is removed. The peak is told by Linux 5.19. */
 export function readOom(c: Context): void {

@@ -3,8 +3,9 @@
  * seccomp filter may have left the payload no system call to tell it with. It is out of the reach of
  * the command: execve(2) takes the mapping away.
  */
+import type { Action } from "../../spec/step.js";
 import { slot } from "../builder.js";
-import { k } from "../constants.js";
+import { k, signo } from "../constants.js";
 import type { Slot, Value } from "../ir.js";
 import { type Context, s } from "./context.js";
 
@@ -40,6 +41,20 @@ export function leaveFailure(c: Context): void {
   putShared(c, "step", s.step);
   putShared(c, "errno", s.errno);
   putShared(c, "failed", 1);
+}
+
+/** In the monitor's loop: the sandbox cannot start, because of the step of that kind. */
+export function blame({ b, plan }: Context, kind: Action["kind"], errno: Slot | number): void {
+  const other = b.fresh("failure");
+  b.branch(failure.happened, "ne", 0, other);
+  b.set(failure.happened, 1);
+  b.set(
+    failure.step,
+    plan.steps.findIndex(({ action }) => action.kind === kind),
+  );
+  b.set(failure.errno, errno);
+  b.label(other);
+  b.ignore("it may have died by itself", "kill", [s.initPid, signo("SIGKILL")]);
 }
 
 /** In the monitor, at any time after the clone. What failed inside comes before what failed outside then. */

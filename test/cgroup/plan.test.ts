@@ -38,8 +38,8 @@ function machine(cgroup: Partial<CgroupFacts> = {}, overrides: Partial<Host> = {
 const memory: Resources = { memory: { limit: 1 << 26 } };
 const plan = (spec: Spec, host = machine(), owner = caller) => planCgroup(spec, host, owner);
 const steps = (...words: Parameters<typeof plan>) => {
-  const { make, join, enter, delegate } = plan(...words);
-  return [...make, ...join, ...enter, ...delegate].map(({ action }) => describe(action));
+  const { make, join, enter, delegate, limit } = plan(...words);
+  return [...make, ...join, ...enter, ...delegate, ...limit].map(({ action }) => describe(action));
 };
 
 test("nothing is made where nothing is limited", () => {
@@ -54,10 +54,10 @@ test("a scope of the user's systemd", () => {
   assert.equal(steps(sandbox(memory)), [
     "have systemd start a scope below user.slice",
     "open its own control group, and go to one below it",
-    "enable the controllers cpu, cpuset, io, memory, pids for the sandbox's control group",
+    "enable the controllers cpu, cpuset, pids for the sandbox's control group",
     "make the sandbox's control group sbx-…",
-    'write "67108864" to memory.max of the control group',
     "create a cgroup namespace",
+    'have the controllers io, memory enabled, and write "67108864" to memory.max of the control group',
   ]);
   const { isBornIn, mounts, notes } = plan(sandbox(memory));
   assert.ok(isBornIn);
@@ -70,6 +70,27 @@ test("a scope of the user's systemd", () => {
     },
   ]);
   assert.match(notes[0] ?? "", "in a scope of your systemd's below user.slice");
+});
+
+test("what is ours is not counted: memory, and io that depends on it, are the last to be limited", () => {
+  const written = (resources: Resources, host = machine()) =>
+    steps(sandbox(resources), host).filter((each) => /enable|write/.test(each));
+  const pids = { limit: 9 };
+  assert.equal(written({ pids }), [
+    "enable the controllers cpu, cpuset, io, memory, pids for the sandbox's control group",
+    'write "9" to pids.max of the control group',
+  ]);
+  assert.equal(written({ ...memory, pids, unified: { "io.weight": "9" } }), [
+    "enable the controllers cpu, cpuset, pids for the sandbox's control group",
+    'write "9" to pids.max of the control group',
+    'have the controllers io, memory enabled, and write "67108864" to memory.max, "9" to io.weight of the control group',
+  ]);
+  const only = machine({ manager: null, own: [own({ controllers: ["memory"] })] });
+  assert.equal(written(memory, only), [
+    'have the controllers memory enabled, and write "67108864" to memory.max of the control group',
+  ]);
+  // No limit is there without the controller.
+  assert.equal(written({ memory: { limit: -1 }, pids }).length, 3);
 });
 
 test("the slice that was asked for", () => {
@@ -95,7 +116,7 @@ test("a group of the caller's own, which the monitor leaves, or one above it", (
   const host = machine({ manager: null, own: [own()] });
   assert.equal(steps(sandbox(memory), host).slice(0, 2), [
     "open the control group /sys/fs/cgroup/init.scope, and go to one below it",
-    "enable the controllers cpu, memory, pids for the sandbox's control group",
+    "enable the controllers cpu, pids for the sandbox's control group",
   ]);
   const above = own({ path: "/sys/fs/cgroup" });
   const shared = machine({ manager: null, own: [own({ isVacant: false }), above] });
@@ -169,7 +190,7 @@ test("without a limit, what was asked for is an error too, and auto is a note", 
 
 test("a group that is writable inside is given to the sandbox's root, if that can be", () => {
   const keys: CgroupKeys = { manager: "auto", writable: true };
-  const spec = sandbox(memory, keys);
+  const spec = sandbox({ pids: { limit: 9 } }, keys);
   assert.is(steps(spec).at(-1), "go to a group below the control group");
   assert.not.ok(plan(spec).mounts[0]?.options?.includes("ro"));
   const kept = { ...caller, isCaller: false };

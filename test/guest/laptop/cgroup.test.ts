@@ -16,6 +16,8 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("laptop guest: cgroup");
 
+// Emulated, and perhaps on a busy machine.
+const timeoutMs = 300_000;
 const limited = ["-m", "64m"];
 const delegated = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes"];
 
@@ -263,8 +265,16 @@ test.needs(
   },
 );
 
-test.needs("laptop guest", "little memory is enough, and too little is told of", async () => {
-  assert.is((await attempt(["-m", "512k"], "true")).code, 0);
+test.needs("laptop guest", "512 KiB are enough for /bin/true, each time", async () => {
+  // Compiled once, as a run takes no Node then: the answer ends with the program's path.
+  const script = `answer=$(node "$1" run -m 512k / /bin/true)
+for i in $(seq 36); do "\${answer##* }" /bin/true || echo "run $i: $?"; done`;
+  const main = join(dirname(command), "../dist/sbx.js");
+  const { stdout, stderr } = await start(["sh", "-c", script, "sh", main], { timeoutMs });
+  assert.equal([stdout, stderr], ["", ""]);
+});
+
+test.needs("laptop guest", "too little memory is told of", async () => {
   const run = [command, "run", "-m", "16m", "--memory-swap=16m", "--status-fd=3", busyboxRootfs()];
   const words = [...run, "tail", "/dev/zero"];
   const { code, stderr, stdout } = await start(["sh", "-c", '"$@" 3>&1', "sh", ...words]);
