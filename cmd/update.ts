@@ -3,6 +3,7 @@ import { writeSync } from "node:fs";
 import { limitWrites, neededControllers } from "../cgroup/limits.js";
 import { refuseLimits } from "../cgroup/refuse.js";
 import { callersCgroups } from "../launch/cgroup-facts.js";
+import { requireGroup } from "../launch/control-group.js";
 import { findDisk } from "../launch/disks.js";
 import { readLimitFacts } from "../launch/limit-facts.js";
 import { findSandbox } from "../launch/records.js";
@@ -29,18 +30,15 @@ export async function update(argv: readonly string[]): Promise<number> {
   let status = 0;
   for (const given of names) {
     try {
-      const { name, spec, cgroup } = await findSandbox(run, given);
+      const sandbox = await findSandbox(run, given);
+      const { name, spec } = sandbox;
       // Limits that contradict one another, or the rest of it.
       validate({ ...spec, linux: { ...spec.linux, resources } });
-      const what = `update ${name}`;
-      if (cgroup === undefined) {
-        fail(what, "it has no control group", "Start it with a limit, or --cgroup-manager=auto");
-      }
       updateLimits(
-        cgroup,
+        requireGroup(sandbox, "update"),
         limitWrites(resources, facts),
         neededControllers(resources, facts),
-        what,
+        `update ${name}`,
       );
       print(`${name}\n`);
     } catch (error) {

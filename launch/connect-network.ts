@@ -1,6 +1,6 @@
 /** Puts sandboxes that are running on networks, and takes them off. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { planNetworks } from "../netns/networks.js";
 import { defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
@@ -8,6 +8,7 @@ import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
 import type { Step } from "../spec/step.js";
 import { planIdMaps } from "../userns/idmap.js";
+import { isSystemError } from "./in-root.js";
 import { compile } from "./link.js";
 import { lowerConnect } from "./lower/connect-network.js";
 import { allIds } from "./plan.js";
@@ -23,8 +24,21 @@ const laterName = ({ bridge }: Network) => `net${bridge.slice(4)}`;
 export function linkOf(sandbox: Sandbox, network: Network): string | null {
   const given = sandbox.networks?.find((each) => each.network === network.name)?.interface;
   const [name, file] = [given ?? laterName(network), `/proc/${sandbox.init}/net/dev`];
-  const links = existsSync(file) ? readFileSync(file, "utf8") : "";
-  return links.split("\n").some((line) => line.trim().startsWith(`${name}:`)) ? name : null;
+  return readLinks(file)
+    .split("\n")
+    .some((line) => line.trim().startsWith(`${name}:`))
+    ? name
+    : null;
+}
+
+/** Nothing where the sandbox has ended, be it while it is read. */
+function readLinks(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (isSystemError(error) && /^(ENOENT|ENXIO|ESRCH|EINVAL)$/.test(error.code)) return "";
+    throw error;
+  }
 }
 
 /** False where it could not be had: why, the program has told. */

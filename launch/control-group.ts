@@ -7,7 +7,7 @@ import { readNumber, readUsage, type Usage } from "../cgroup/usage.js";
 import { fail } from "../spec/error.js";
 import { isSystemError } from "./in-root.js";
 import { parentOf } from "./processes.js";
-import type { Sandbox } from "./records.js";
+import { isGroup, type Sandbox } from "./records.js";
 
 /** What a sandbox has used so far. */
 export interface Sample extends Usage {
@@ -42,14 +42,15 @@ export function sampleOf(sandbox: Sandbox): Sample | null {
 
 /** The control group's directory; fails where there is none. */
 export function requireGroup({ name, cgroup }: Sandbox, what: string): string {
-  return (
-    cgroup ??
-    fail(
-      `${what} ${name}`,
-      "it has no control group",
-      "Start it with a limit, or with --cgroup-manager=auto",
-    )
-  );
+  const at = `${what} ${name}`;
+  if (cgroup === undefined) {
+    const hint = "Start it with a limit, or with --cgroup-manager=auto";
+    fail(at, "it has no control group", hint);
+  }
+  // What is written to its files must not get into any others.
+  if (!fs.existsSync(cgroup)) fail(at, "it has ended");
+  if (!isGroup(cgroup)) fail(at, `its record names ${cgroup}, which is no control group`);
+  return cgroup;
 }
 
 /** Stops or continues all that runs inside, and waits until it is so. Fails where it is so already. */

@@ -4,7 +4,7 @@
  * killed, and is removed by whoever finds it.
  */
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fail } from "../spec/error.js";
 import type { ParentIds, RunDirectory } from "../spec/host.js";
 import type { PublishedPort } from "../spec/network.js";
@@ -53,8 +53,12 @@ interface Found {
   readonly path: string;
   readonly inode: number;
   readonly modifiedMs: number;
-  readonly text: string;
+  /** Null where what is in the file is no record. */
+  readonly said: Said | null;
 }
+
+/** A record, of whatever version. */
+type Said = Pick<Sandbox, "name" | "monitor"> & { readonly version: number };
 
 /** All that are running, in the order in which they were started. */
 export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
@@ -63,11 +67,13 @@ export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
   // After the records: one that is there and runs has been locked all the time.
   const locks = readLocks();
   const [whole, unfinished] = [found.filter(isWhole), found.filter((each) => !isWhole(each))];
-  const running = whole.filter(({ text, inode }) => locks.has(lockOf(parse(text).monitor, inode)));
+  const running = whole.filter(
+    ({ said, inode }) => said !== null && locks.has(lockOf(said.monitor, inode)),
+  );
   const rest = whole.filter((each) => !running.includes(each));
   const locked = await sweep([...rest, ...unfinished.filter(isOld)]);
   return [...running, ...rest.filter((each) => locked.has(each.path))]
-    .map(({ text }) => parse(text))
+    .flatMap(({ said }) => (said === null ? [] : sandboxOf(said)))
     .sort((a, b) => a.started - b.started || (a.name < b.name ? -1 : 1));
 }
 
@@ -120,24 +126,27 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** Null where it is gone by now. */
+/** Null where it is gone by now, or is no file. */
 function readRecord(path: string): Found | null {
   const fd = openRecord(path);
   if (fd === null) return null;
   try {
-    const { ino: inode, mtimeMs: modifiedMs } = fs.fstatSync(fd);
-    return { path, inode, modifiedMs, text: fs.readFileSync(fd, "utf8") };
+    const stats = fs.fstatSync(fd);
+    if (!stats.isFile()) return null;
+    const { ino: inode, mtimeMs: modifiedMs } = stats;
+    return { path, inode, modifiedMs, said: parse(fs.readFileSync(fd, "utf8"), basename(path)) };
   } finally {
     fs.closeSync(fd);
   }
 }
 
+/** Null for links, sockets, and files of others, too: whoever put them there, they are no records. */
 function openRecord(path: string): number | null {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
   try {
     return fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
-    if (isSystemError(error) && error.code === "ENOENT") return null;
+    if (isSystemError(error) && /^(ENOENT|ELOOP|ENXIO|EACCES)$/.test(error.code)) return null;
     throw error;
   }
 }
@@ -148,12 +157,27 @@ const isWhole = ({ path }: Pick<Found, "path">) => !/\/\.[^/]*$/.test(path);
 /** Nobody takes a minute from making the file to locking it. */
 const isOld = ({ modifiedMs }: Found) => Date.now() - modifiedMs > 60_000;
 
-function parse(text: string): Sandbox {
-  const { version } = JSON.parse(text);
-  if (version === 1) return JSON.parse(text);
+/** Null where it is not what a program of ours has written under that name. */
+function parse(text: string, file: string): Said | null {
+  const said = readJson(text);
+  const isSaid = said?.name === file && Number.isSafeInteger(said.version);
+  return isSaid && Number.isSafeInteger(said.monitor) ? (said as Said) : null;
+}
+
+function readJson(text: string): Partial<Said> | null {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return null;
+  }
+}
+
+function sandboxOf(said: Said): Sandbox {
+  if (said.version === 1) return said as Sandbox;
   return fail(
-    "read the record of a sandbox",
-    `it is of version ${version}`,
+    `read the record of the sandbox ${said.name}`,
+    `it is of version ${said.version}`,
     "It was started by a later sbx: use that one",
   );
 }
@@ -179,14 +203,14 @@ async function sweep(found: readonly Found[]): Promise<Set<string>> {
   const locked = new Set<string>();
   if (found.length === 0) return locked;
   const { tryLock } = await import("./file-calls.js");
-  for (const { path } of found) {
+  for (const { path, said } of found) {
     const fd = openRecord(path);
     if (fd === null) continue;
     try {
       if (!tryLock(fd)) locked.add(path);
       // Another may have taken the name since: only who has the lock removes a record.
       else if (fs.lstatSync(path, { throwIfNoEntry: false })?.ino === fs.fstatSync(fd).ino) {
-        if (isWhole({ path })) removeGroup(parse(fs.readFileSync(fd, "utf8")).cgroup);
+        if (said?.version === 1) removeGroup((said as Sandbox).cgroup);
         fs.unlinkSync(path);
       }
     } finally {
@@ -200,8 +224,13 @@ async function sweep(found: readonly Found[]): Promise<Set<string>> {
 function removeGroup(path: string | undefined): void {
   if (path === undefined) return;
   try {
-    fs.rmdirSync(path);
+    if (isGroup(path)) fs.rmdirSync(path);
   } catch (error) {
     if (!isSystemError(error)) throw error;
   }
+}
+
+/** Whether it is a directory of a cgroup2 file system, by linux/magic.h: a record may lie. */
+export function isGroup(path: string): boolean {
+  return fs.statfsSync(path).type === 0x63677270;
 }

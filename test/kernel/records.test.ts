@@ -1,9 +1,12 @@
 /** Running sandboxes are found by their records, and only they. */
 
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
+import * as net from "node:net";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { findSandbox, listSandboxes } from "../../launch/records.js";
+import { freeze, killAll } from "../../launch/control-group.js";
+import { findSandbox, listSandboxes, type Sandbox } from "../../launch/records.js";
 import { callersRunDirectory } from "../../launch/run-directory.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
@@ -149,6 +152,40 @@ test.needs(needs, "words of options and what is no name are refused", async () =
     const { code, stderr } = await sbx(["run", "--name", name, busyboxRootfs(), "true"]);
     assert.is(code, 125, name);
     assert.match(stderr, /^sbx: (sbx\.|--)name/, name);
+  }
+});
+
+test("whatever lies among the records, those of sandboxes are found", async () => {
+  fs.mkdirSync(join(records, "directory"), { recursive: true });
+  fs.mkdirSync(join(records, ".old"));
+  fs.utimesSync(join(records, ".old"), 0, 0);
+  fs.symlinkSync("/etc/passwd", join(records, "link"));
+  execFileSync("mkfifo", [join(records, "fifo")]);
+  const server = net.createServer().listen(join(records, "socket"));
+  const texts = ["", "hi", "null", '{"version":1', '{"version":1,"name":"other","monitor":1}'];
+  for (const [index, text] of texts.entries()) fs.writeFileSync(join(records, `x${index}`), text);
+  try {
+    assert.equal(await listSandboxes(run), []);
+    assert.equal(fs.readdirSync(records).sort(), [".old", "directory", "fifo", "link", "socket"]);
+  } finally {
+    server.close();
+    fs.rmSync(records, { recursive: true });
+  }
+});
+
+test("nothing that is no control group is written to or removed for a record that says so", async () => {
+  const cgroup = temporaryDirectory("group");
+  const lie = { version: 1, name: "liar", monitor: 1, cgroup };
+  fs.mkdirSync(records, { recursive: true, mode: 0o700 });
+  fs.writeFileSync(join(records, "liar"), JSON.stringify(lie));
+  assert.equal(await listSandboxes(run), []);
+  assert.ok(fs.existsSync(cgroup));
+  for (const file of ["cgroup.kill", "cgroup.freeze"]) fs.writeFileSync(join(cgroup, file), "mine");
+  const sandbox = lie as unknown as Sandbox;
+  assert.throws(() => killAll(sandbox), /kill liar: its record names .* no control group/);
+  assert.match(await failureOf(freeze(sandbox, true)), /pause liar: its record names/);
+  for (const file of fs.readdirSync(cgroup)) {
+    assert.is(fs.readFileSync(join(cgroup, file), "utf8"), "mine");
   }
 });
 
