@@ -47,9 +47,17 @@ export function endSiblings(): void {
 }
 
 /** Starts a sandbox of the busybox rootfs, and waits until its script has come to its end. */
-export async function sibling(options: readonly string[], script: string): Promise<Sibling> {
-  const words = ["run", ...options, busyboxRootfs(), "sh", "-c", `${script}\necho ready; exec cat`];
-  const child = spawn(command, words, { stdio: ["pipe", "pipe", "pipe"] });
+export const sibling = (options: readonly string[], script: string): Promise<Sibling> =>
+  siblingOf([command, "run", ...options, busyboxRootfs()], script);
+
+/** The same of a program, or any words that a command can be given to. */
+export async function siblingOf(
+  [file = "", ...words]: readonly string[],
+  script: string,
+): Promise<Sibling> {
+  const child = spawn(file, [...words, "sh", "-c", `${script}\necho ready; exec cat`], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   running.add(child);
   let out = "";
   let err = "";
