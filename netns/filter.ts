@@ -24,8 +24,10 @@ const notToBridge = () => meta("oifname", "ne", prefix("any"));
 const prefix = (kind: keyof typeof bridgePrefix) => new TextEncoder().encode(bridgePrefix[kind]);
 const protocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const;
 const over = (name: keyof typeof protocol) => meta("l4proto", "eq", u8(protocol[name]));
+const ofType = (type: number) => [...over("icmp6"), ...transport(0, u8(type))];
 const port = (number: number) => transport(2, be16(number));
-/** Neighbours ask for and tell link addresses by these types of ICMPv6: RFC 4861. */
+/** Types of ICMPv6. Neighbours ask for and tell link addresses by the last two: RFC 4443, RFC 4861. */
+const icmp6 = { ping: 128, router: 134 } as const;
 const neighbour = { solicitation: 135, advertisement: 136 } as const;
 
 /** NF_IP_PRI_FILTER, NF_IP_PRI_NAT_SRC. */
@@ -42,14 +44,17 @@ export function networkRules(): Message {
         [...meta("iifname", "eq", new TextEncoder().encode("lo\0")), accept()],
         // Answers to what the DNS answerer has asked.
         [...established(), accept()],
-        ...Object.values(neighbour).map((type) => [
-          ...over("icmp6"),
-          ...transport(0, u8(type)),
+        ...Object.values(neighbour).map((type) => [...ofType(type), accept()]),
+        // slirp4netns is the one router that is listened to: a sandbox that said that it is one would
+        // get what others send out.
+        [
+          ...meta("iifname", "eq", new TextEncoder().encode("tap0\0")),
+          ...ofType(icmp6.router),
           accept(),
-        ]),
+        ],
         // The gateway of the sandbox's own network, which is not to be reached by those of others.
         [...fromBridge("any"), ...isForItsLink(), ...over("icmp"), accept()],
-        [...fromBridge("any"), ...isForItsLink(), ...over("icmp6"), accept()],
+        [...fromBridge("any"), ...isForItsLink(), ...ofType(icmp6.ping), accept()],
         [...fromBridge("any"), ...isForItsLink(), ...over("udp"), ...port(53), accept()],
         [...fromBridge("any"), ...isForItsLink(), ...over("tcp"), ...port(53), accept()],
       ],

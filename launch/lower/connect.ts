@@ -93,7 +93,7 @@ function askForPorts(
     b.must("socket", [k("AF_UNIX"), k("SOCK_STREAM", "SOCK_CLOEXEC"), 0], fd);
     b.must("connect", [fd, address, size]);
     const done = b.fresh("connect");
-    const text = composeWord(c, request, b.fresh("uplinkRequest"));
+    const text = composeWord(c, request);
     // Of a word without numbers the length is known.
     compose(c, [text]);
     b.must("sendto", [fd, memory.text, textLength, k("MSG_NOSIGNAL"), 0, 0]);

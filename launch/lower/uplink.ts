@@ -90,14 +90,14 @@ export function startUplink(
   unblockSignals(c);
   // The starter may be another user than its socket's.
   b.ignore("umask(2) always succeeds", "umask", [0]);
-  const words = planned.words.map((word, index) => composeWord(c, word, `uplinkWord${index}`));
+  const words = planned.words.map((word) => composeWord(c, word));
   const program = b.text(planned.program);
-  const argv = b.buffer("uplinkArguments", 8 * (words.length + 2));
+  const argv = b.buffer(b.fresh("uplinkArguments"), 8 * (words.length + 2));
   for (const [index, word] of [program, ...words].entries()) b.store(8, argv, 8 * index, word);
   b.ignore("the next line tells", "execve", [
     program,
     argv,
-    b.words("uplinkEnvironment", [0], false),
+    b.words(b.fresh("uplinkEnvironment"), [0], false),
   ]);
   for (const [label, refusal] of [
     [failed, "it cannot be executed"],
@@ -165,15 +165,17 @@ function openNamespaces(c: Context, target: Slot): Namespaces {
 
 /**
  * Addresses would be of use after a second only, in which nobody says that they are his, and others be
- * asked for a second after that: ip-sysctl.rst. The one link that there will be is the helper's.
+ * asked for a second after that; of whom, who forwards does not ask: ip-sysctl.rst. The one link that is
+ * still to come is the helper's, or those of bridges, of whom the rules let nobody say that he is a router.
  */
 function hastenIpv6({ b }: Context): void {
   const fd = slot("ipv6Setting");
-  for (const name of ["accept_dad", "router_solicitation_delay"]) {
+  const settings = { accept_dad: "0", router_solicitation_delay: "0", accept_ra: "2" };
+  for (const [name, value] of Object.entries(settings)) {
     const next = b.fresh("anchor");
     const path = b.text(`/proc/sys/net/ipv6/conf/default/${name}`);
     b.orElse(next, "openat", [k("AT_FDCWD"), path, k("O_WRONLY", "O_CLOEXEC"), 0], fd);
-    b.ignore("it takes a second then", "write", [fd, b.text("0"), 1]);
+    b.ignore("it takes a second then", "write", [fd, b.text(value), 1]);
     b.must("close", [fd]);
     b.label(next);
   }
@@ -193,7 +195,7 @@ function pipe({ b, memory }: Context, read: Slot, write: Slot, flags: ReturnType
 }
 
 /** A word with its numbers, in memory of its own. */
-export function composeWord(c: Context, word: readonly UplinkPiece[], name: string): Address {
+export function composeWord(c: Context, word: readonly UplinkPiece[]): Address {
   const { b } = c;
   const text = word.every((piece) => typeof piece === "string") ? word.join("") : null;
   if (text !== null) return b.text(text);
@@ -201,7 +203,7 @@ export function composeWord(c: Context, word: readonly UplinkPiece[], name: stri
     (sum, piece) => sum + (typeof piece === "string" ? piece.length : 20),
     1,
   );
-  const buffer = b.buffer(name, size);
+  const buffer = b.buffer(b.fresh("uplinkWord"), size);
   compose(
     c,
     word.map((piece) => pieceOf(c, piece)),
