@@ -33,7 +33,7 @@ test("memory, in docker's units, and swap as docker has it", () => {
   assert.equal(memory("--memory-reservation=7"), { reservation: 7 });
   assert.is(memory("-m25%")?.limit, Math.floor((totalmem() / 100) * 25));
   refuses(/-m 1x: must be a size above zero/, "-m", "1x");
-  refuses(/memory\.swap: 1024 bytes .* less than the 1048576/, "-m1m", "--memory-swap=1k");
+  refuses(/--memory-swap: 1024 bytes .* less than the 1048576/, "-m1m", "--memory-swap=1k");
   refuses(/memory\.swap: .* memory has no limit/, "--memory-swap=1g");
   refuses(/memory\.reservation: .* above the limit/, "-m1m", "--memory-reservation=2m");
 });
@@ -51,7 +51,7 @@ test("CPUs", () => {
   });
   refuses(/--cpus 0\.001: must be a number of CPUs/, "--cpus=0.001");
   refuses(/--cpus: cannot be given together with --cpu-quota/, "--cpus=1", "--cpu-quota=1000");
-  refuses(/cpu\.period: a period alone/, "--cpu-period=1000");
+  refuses(/--cpu-period: a period alone/, "--cpu-period=1000");
   refuses(/--cpu-quota 999: must be a whole number from 1000/, "--cpu-quota=999");
   refuses(/--cpu-shares 1: must be a whole number from 2 to 262144, or 0/, "--cpu-shares=1");
   refuses(/--cpuset-cpus 3-1: must be a list/, "--cpuset-cpus=3-1");
@@ -62,7 +62,7 @@ test("processes", () => {
   assert.equal(resources("--pids-limit=-1")?.pids, { limit: -1 });
   assert.equal(resources("--pids-limit=1", "--no-init")?.pids, { limit: 1 });
   refuses(/--pids-limit 0: must be a whole number above zero, or -1/, "--pids-limit=0");
-  refuses(/pids\.limit: the init and the command are two/, "--pids-limit=1");
+  refuses(/--pids-limit: the init and the command are two/, "--pids-limit=1");
 });
 
 test("disks, by their paths", () => {
