@@ -27,11 +27,23 @@ import type { Attachment } from "../../spec/step.js";
 import { at, slot } from "../builder.js";
 import { k, minus } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
-import { type Context, call, pseudoErrno, s } from "./context.js";
+import { type Context, pseudoErrno, s } from "./context.js";
 import { h, opensHolder } from "./holder.js";
+import {
+  dotted,
+  fourNumbers,
+  hexName,
+  hexOf,
+  low,
+  madeMac,
+  madeMacOf,
+  type Six,
+  sixPieces,
+  storeBytes,
+} from "./link-text.js";
 import { ask, type Fill, openNetlink, requireResult, tellKernel } from "./netlink.js";
 import { sandboxName } from "./record.js";
-import { append, compose, type Piece } from "./text.js";
+import { append, compose } from "./text.js";
 
 /** Sockets that speak to the links of the holder, and to those of the sandbox. */
 const outside = slot("outerLinks");
@@ -40,20 +52,11 @@ const namespace = slot("sandboxNet");
 /** Of the link at hand. */
 const index = slot("linkIndex");
 const master = slot("bridgeIndex");
-/** The low four bytes of an IPv6 address. */
-const low = slot("linkLow");
-const number = slot("hexNumber");
-const place = slot("hexPlace");
-const end = slot("hexEnd");
-const digit = slot("hexDigit");
 
 /** As many bytes as the largest of our links takes at once. */
 const mtu = 65520;
-/** The first two bytes of addresses that are made of IPv4 addresses: locally administered, of one link. */
-const madeMac = [0x02, 0x53] as const;
 const portName = { four: 9, six: 33 } as const;
 const aliasSize = 255;
-type Six = NonNullable<Attachment["six"]>;
 
 /** The IPv4 address of a link, in a slot of its own, for the record. */
 export const addressOf = ({ number }: Attachment): Slot => slot(`address.${number}`);
@@ -230,31 +233,6 @@ function nameLink(c: Context, link: Attachment): void {
   });
 }
 
-/** The four numbers of an IPv4 address, as a text. */
-function dotted({ b }: Context, address: Slot): Piece[] {
-  return [24, 16, 8, 0].flatMap((bits, position) => {
-    const byte = slot(`addressByte.${position}`);
-    b.alu("shr", byte, address, bits);
-    b.alu("and", byte, byte, 255);
-    return [...(position === 0 ? [] : [b.text(".")]), { decimal: byte }];
-  });
-}
-
-/** An IPv6 address in full, whose low four bytes are in `low` where it was not asked for. */
-function sixPieces(c: Context, { ip, base }: Six): Piece[] {
-  const { b } = c;
-  const groups = (hexOf(ip ?? base).match(/.{4}/g) ?? []).join(":");
-  if (ip !== null) return [b.text(groups)];
-  const digits = b.buffer(b.fresh("addressDigits"), 10);
-  b.set(place, at(digits, 1));
-  b.set(number, low);
-  call(c, "network.hex");
-  b.load(4, digit, digits, 1);
-  b.store(4, digits, 0, digit);
-  b.store(1, digits, 4, ":".charCodeAt(0));
-  return [b.text(groups.slice(0, 30)), digits];
-}
-
 /** Puts the sandbox's own IPv6 address on the link of that index. */
 function addSix(c: Context, six: Six): void {
   const own = six.ip ?? hole("address", 16);
@@ -289,30 +267,6 @@ const native =
   (to) =>
     b.store(4, to, 0, value);
 
-/** The first byte is the highest. */
-function storeBytes({ b }: Context, to: Address, value: Slot): void {
-  for (const offset of [0, 1, 2, 3]) {
-    b.alu("shr", digit, value, 24 - 8 * offset);
-    b.store(1, to, offset, digit);
-  }
-}
-
-function madeMacOf(c: Context, to: Address, address: Slot): void {
-  for (const [offset, byte] of madeMac.entries()) c.b.store(1, to, offset, byte);
-  storeBytes(c, at(to, madeMac.length), address);
-}
-
-/** `v`, these digits, and those of the low four bytes of a number; the NUL is there. */
-function hexName(c: Context, to: Address, digits: string, value: Slot): void {
-  for (const [offset, letter] of [...`v${digits}`].entries()) {
-    c.b.store(1, to, offset, letter.charCodeAt(0));
-  }
-  c.b.set(place, at(to, 1 + digits.length));
-  c.b.set(number, value);
-  call(c, "network.hex");
-}
-
-const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const readLow = (bytes: Uint8Array) => Buffer.from(bytes).readUInt32BE(12);
 
 /** In the monitor, once the stepper has ended: what both had open. */
@@ -329,38 +283,14 @@ export function leaveNetworks(c: Context): void {
 
 /** For the record: where the sandbox is. */
 export function networksFact(c: Context): [string, ...(string | { decimal: Slot })[]] | null {
-  const { b } = c;
   const links = linksOf(c);
   if (links.length === 0) return null;
   const pieces = links.flatMap((link) => {
-    const own = [24, 16, 8, 0].flatMap((bits, position) => {
-      const byte = slot(`toldByte.${link.number}.${position}`);
-      b.alu("shr", byte, addressOf(link), bits);
-      b.alu("and", byte, byte, 255);
-      return [position === 0 ? "" : ".", { decimal: byte }];
-    });
+    const numbers = fourNumbers(c, addressOf(link), `toldByte.${link.number}`);
+    const own = numbers.flatMap((number, position) => [position === 0 ? "" : ".", number]);
     const { network, interface: name } = link;
     const text = JSON.stringify({ network, interface: name });
     return [`${link.number === 0 ? "[" : ","}${text.slice(0, -1)},"ip":"`, ...own, '"}'];
   });
   return ["networks", ...pieces, "]"];
-}
-
-export function networkSubroutines({ b, called }: Context): void {
-  if (!called.has("network.hex")) return;
-  b.comment("write the low 32 bits of hexNumber as eight digits at hexPlace");
-  b.label("network.hex");
-  b.alu("add", end, place, 8);
-  b.label("network.hex.next");
-  b.alu("shr", digit, number, 28);
-  b.alu("and", digit, digit, 15);
-  b.alu("add", digit, digit, "0".charCodeAt(0));
-  b.branch(digit, "le", "9".charCodeAt(0), "network.hex.digit");
-  b.alu("add", digit, digit, "a".charCodeAt(0) - "9".charCodeAt(0) - 1);
-  b.label("network.hex.digit");
-  b.store(1, place, 0, digit);
-  b.alu("shl", number, number, 4);
-  b.alu("add", place, place, 1);
-  b.branch(place, "lt", end, "network.hex.next");
-  b.return();
 }
