@@ -76,7 +76,8 @@ function pasta(facts: Facts): Finding {
 function slirp4netns(facts: Facts): Finding {
   const finding = toolFinding("slirp4netns", facts);
   if (finding.state !== "ok") return finding;
-  const lacks = "clients of published ports are not seen by their own addresses, and not over IPv6";
+  const lacks =
+    "clients on this machine's own loopback are seen as 10.0.2.2, and ports of IPv6 are not published";
   return { ...finding, found: `${finding.found}; ${lacks}` };
 }
 
