@@ -7,7 +7,7 @@ import type { ScopeRequest } from "../spec/step.js";
 import { encodeCall } from "./dbus.js";
 
 /** Hexadecimal digits at the end of the name. */
-export const digitCount = 12;
+const digitCount = 12;
 
 const suffix = ".scope";
 

@@ -17,7 +17,7 @@ import {
 } from "./nftables.js";
 
 /** How the names of bridges begin: of any network, and of one with a way out. */
-export const bridgePrefix = { any: "sbx", external: "sbxe", internal: "sbxi" } as const;
+const bridgePrefix = { any: "sbx", external: "sbxe", internal: "sbxi" } as const;
 
 const fromBridge = (kind: keyof typeof bridgePrefix) => meta("iifname", "eq", prefix(kind));
 const notToBridge = () => meta("oifname", "ne", prefix("any"));

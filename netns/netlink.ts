@@ -24,7 +24,7 @@ const sizeOf = (parts: readonly Part[]): number =>
   parts.reduce((sum, part) => sum + (isHole(part) ? part.size : part.length), 0);
 
 export const u8 = (...values: number[]): Uint8Array => Uint8Array.from(values);
-export const u16 = (value: number): Uint8Array => new Uint8Array(Uint16Array.of(value).buffer);
+const u16 = (value: number): Uint8Array => new Uint8Array(Uint16Array.of(value).buffer);
 export const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 export const be16 = (value: number): Uint8Array => u16(value).reverse();
 export const be32 = (value: number): Uint8Array => u32(value).reverse();

@@ -107,7 +107,7 @@ function namesOf({ hostname }: Spec): string[] {
 }
 
 /** Throws an `SbxError` where one cannot be had. `networks` has all that are wanted. */
-export function attachments(
+function attachments(
   wanted: readonly NetworkAttachment[],
   networks: readonly Network[],
   names: readonly string[],

@@ -10,7 +10,7 @@ import type { UplinkHelper } from "../spec/step.js";
 export const pastaDns = "169.254.1.1";
 
 /** slirp4netns's own forwarder of queries: slirp4netns(1), DESCRIPTION. */
-export const slirpDns = "10.0.2.3";
+const slirpDns = "10.0.2.3";
 
 /** The text of the sandbox's file. `helper`: what connects it, or the networks that it is on. */
 export function resolvConf(keys: NetworkKeys, host: Host, helper: UplinkHelper | null): string {

@@ -10,6 +10,7 @@ const place = slot("hexPlace");
 const end = slot("hexEnd");
 const digit = slot("hexDigit");
 
+/** The IPv6 side of a link. */
 export type Six = NonNullable<Attachment["six"]>;
 
 /** The low four bytes of an IPv6 address that was not asked for. */
@@ -60,6 +61,7 @@ export function hexName(c: Context, to: Address, digits: string, value: Slot): v
   call(c, "network.hex");
 }
 
+/** The address that is made of an IPv4 address. */
 export function madeMacOf(c: Context, to: Address, address: Slot): void {
   for (const [offset, byte] of madeMac.entries()) c.b.store(1, to, offset, byte);
   storeBytes(c, at(to, madeMac.length), address);
