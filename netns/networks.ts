@@ -45,7 +45,12 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
       "Set XDG_RUNTIME_DIR or XDG_STATE_HOME to a directory of your own, which nobody else may write to",
     );
   }
-  const links = attachments(network.from.networks, host.networks, namesOf(spec));
+  // Where ports are published, answers and all else go by that way: netns/uplink.ts.
+  const hasOwnWay = (network.ports ?? []).length > 0;
+  const links = attachments(network.from.networks, host.networks, namesOf(spec)).map((link) => ({
+    ...link,
+    isDefault: link.isDefault && !hasOwnWay,
+  }));
   const hasSix = links.some(({ six }) => six !== null);
   const maps = planMaps();
   const { uplink, reasons } = planSharedUplink(host);

@@ -48,6 +48,8 @@ export function planPasta(keys: NetworkKeys, host: Host, ports: readonly PortRan
       // As root it would become nobody, who may not enter the sandbox.
       ...(host.user.uid === 0 ? words("--runas", "0:0") : []),
       ...words("--config-net", "--mtu", "65520"),
+      // Otherwise it is called as the host's, which may be as one of the networks' is.
+      ...(keys.from.mode === "networks" ? words("--ns-ifname", "tap0") : []),
       ...(needsForwarder(keys, host) ? words("--dns-forward", pastaDns) : []),
       ...toHost,
       ...forwards("--tcp-ports", "tcp", ports),

@@ -53,9 +53,10 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
     ownPids: spec.linux.namespaces.some(({ type }) => type === "pid"),
   };
   if (keys.from.mode === "networks") {
-    if (ports.length > 0)
-      fail("publish ports", sharedWay, "Publish them of a sandbox with --network=auto");
-    return { ...none, helper: planSharedUplink(host).uplink?.helper ?? null };
+    if (ports.length === 0) {
+      return { ...none, helper: planSharedUplink(host).uplink?.helper ?? null };
+    }
+    requireWayOut(host);
   }
   const { helper, reasons } = chooseHelper(keys, host, ports, needs);
   if (helper === null) {
@@ -77,7 +78,7 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
     ],
     wait: [{ role: "init", phase: "network", action: { kind: "awaitUplink", helper } }],
     notes: [
-      `the network is connected by ${helper}${reasons.length === 0 ? "" : `: ${reasons.join("; ")}`}`,
+      `${keys.from.mode === "networks" ? "all but the networks" : "the network"} is connected by ${helper}${reasons.length === 0 ? "" : `: ${reasons.join("; ")}`}`,
       ...(helper === "pasta" ? pastaNotes(host, ports) : slirpNotes(ports)),
     ],
     warnings: [],
@@ -87,7 +88,15 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
 /** What the holder of networks asks for. */
 export const sharedKeys: NetworkKeys = { from: { mode: "auto" } };
 
-const sharedWay = "the sandboxes on a network of `sbx network` share one way out, and none in";
+/** Whoever reached a sandbox on internal networks alone could be answered only by a way out of theirs. */
+function requireWayOut({ networks }: Host): void {
+  if (networks.some(({ internal }) => !internal)) return;
+  fail(
+    "publish ports",
+    "the sandbox is on internal networks only, which have no way out nor in",
+    "Add a network that is not internal, or leave the ports out",
+  );
+}
 
 /** The same for namespaces that several sandboxes share, which publish no ports; null and why without one. */
 export function planSharedUplink(host: Host): {
@@ -118,16 +127,18 @@ function chooseHelper(
   switch (from.mode) {
     case "pasta":
     case "slirp4netns":
-    case "auto": {
+    case "auto":
+    case "networks": {
       const reasons: string[] = [];
-      for (const helper of from.mode === "auto" ? uplinkHelpers : [from.mode]) {
+      const asked = from.mode === "pasta" || from.mode === "slirp4netns" ? from.mode : null;
+      for (const helper of asked === null ? uplinkHelpers : [asked]) {
         const why = helper === "pasta" ? pastaRefusal(host) : slirpRefusal(host, ports, needs);
         if (why === null) return { helper, reasons };
         reasons.push(why);
       }
-      if (from.mode !== "auto") {
+      if (asked !== null) {
         fail(
-          `connect the network with ${from.mode}`,
+          `connect the network with ${asked}`,
           reasons.join("; "),
           host.uplinks.tun
             ? "Leave it to --network=auto; `sbx check` tells what is missing"
@@ -139,7 +150,6 @@ function chooseHelper(
     }
     case "none":
     case "host":
-    case "networks":
     case "sandbox":
     case "path":
       return { helper: null, reasons: [] };

@@ -37,13 +37,6 @@ export function checkNetwork({ linux, sbx }: PartialSpec, report: Report): void 
   if (closed !== null && (network.ports?.length ?? 0) > 0) {
     report("sbx.network.ports", `cannot be forwarded: ${closed}`, portMends[from.mode] ?? mend);
   }
-  if (from.mode === "networks" && (network.ports?.length ?? 0) > 0) {
-    report(
-      "sbx.network.ports",
-      "cannot be forwarded to a sandbox on networks: their way out is one for all",
-      "Siblings need none; for others, publish them from a sandbox with --network=pasta",
-    );
-  }
   const why = from.mode === "networks" ? "the sandboxes on a network share one way out" : closed;
   if (why !== null && network.hostLoopback === true) {
     report(

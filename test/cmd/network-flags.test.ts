@@ -126,7 +126,6 @@ const refused: readonly (readonly [string[], RegExp])[] = [
   [["-P"], /no port is exposed/],
   [["--network=none", "-p", "80"], /ports: cannot be forwarded: .*only|loopback/],
   [["--network=host", "-p", "80:80"], /the network is the host's own/],
-  [["--network=lab", "-p", "80:80"], /their way out is one for all/],
   [["--network=container:x", "-p", "80:80"], /Give it to that sandbox/],
   [
     ["--network=auto", "-p", "80:80", "-p", "127.0.0.1:80:81"],

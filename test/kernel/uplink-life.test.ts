@@ -10,6 +10,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { compileTo, temporaryDirectory } from "../support/inside.js";
+import { useNetworks } from "../support/networks.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { processesNaming, start } from "../support/sandbox.js";
 import { findInPath } from "../support/skip.js";
@@ -29,6 +30,7 @@ for (const helper of helpers) {
   const path = findInPath(helper);
   if (path !== null) symlinkSync(path, join(bin, helper));
 }
+useNetworks("uplink-life", [{ name: "one" }]);
 process.env.PATH = `${bin}:${process.env.PATH}`;
 process.env.XDG_RUNTIME_DIR = run;
 
@@ -54,11 +56,14 @@ function begin(program: string): { child: ChildProcess; ended: Promise<number | 
 }
 
 for (const helper of helpers) {
-  const options = [`--network=${helper}`, "-p=127.0.0.1::80"];
+  const port = "-p=127.0.0.1::80";
+  const options = [`--network=${helper}`, port];
   for (const [name, more] of [
-    ["a single id", ["--userns=single"]],
-    ["without an init", ["--userns=single", "--no-init"]],
-    ["another root inside", ["--userns=nomap"]],
+    ["a single id", [...options, "--userns=single"]],
+    ["without an init", [...options, "--userns=single", "--no-init"]],
+    ["another root inside", [...options, "--userns=nomap"]],
+    // The holder's and the sandbox's own.
+    ...(helper === "pasta" ? [["on a network", ["--network=one", port]] as const] : []),
   ] as const) {
     const needs = [
       ...common,
@@ -66,14 +71,14 @@ for (const helper of helpers) {
       ...(name === "another root inside" ? (["subids"] as const) : []),
     ];
     test.needs(needs, `${helper}, ${name}: SIGKILL of any process at random moments`, async () => {
-      const words = [...options, ...more, busyboxRootfs()];
+      const words = [...more, busyboxRootfs()];
       const program = await compileTo(
         join(directory, `${helper}-${name.replace(/\W/g, "-")}`),
         words,
       );
       for (let round = 0; round < 40; round++) {
         const { child, ended } = begin(program);
-        await sleep(Math.random() * 80);
+        await sleep(Math.random() * (name === "on a network" ? 200 : 80));
         const begun = [child.pid ?? 0, ...childrenOf(child.pid ?? 0)];
         // First one of the others, the init and the helper among them, and at last the monitor.
         const victim = begun[round % begun.length] ?? 0;

@@ -118,6 +118,21 @@ test("pasta: ports, consecutive ones as a range", () => {
   assert.match(notes.join("\n"), "come from that of the sandbox");
 });
 
+test("on networks there is a way out of the sandbox's own where it publishes ports, and only then", () => {
+  const from: NetworkKeys["from"] = { mode: "networks", networks: [{ name: "lab" }] };
+  const on = (internal: boolean) => {
+    const addresses = { subnet: "10.89.0.0/24", gateway: "10.89.0.1" };
+    const lab = { name: "lab", bridge: "sbxe00000000", ...addresses, internal, createdMs: 0 };
+    return { ...oldHost, networks: [lab] };
+  };
+  assert.equal([started({ from }, on(false)), started({ from }, on(true))], [null, null]);
+  assert.match(wordsOf({ from, ports }, on(false)), "--ns-ifname tap0");
+  const second = { ...on(false), uplinks: { ...oldHost.uplinks, pasta: null } };
+  assert.is(started({ from, ports: ports.slice(0, 1) }, second)?.helper, "slirp4netns");
+  const refused = failureOf(() => started({ from, ports }, on(true)));
+  assert.match(refused, "the sandbox is on internal networks only");
+});
+
 test("slirp4netns: confined, and asked for each port", () => {
   const { words, requests } =
     started({ ...slirp, ports: ports.filter(({ hostIp }) => hostIp !== "fd00::1") }) ?? {};

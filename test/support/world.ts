@@ -20,7 +20,7 @@ export interface World {
   readonly end: () => Promise<void>;
 }
 
-const setUp = (ipv6: boolean) => `
+const setUp = (ipv6: boolean, without: readonly string[]) => `
 set -e
 mount -t tmpfs -o mode=755 world /mnt
 cd /mnt
@@ -33,6 +33,7 @@ done
 mkdir -m 700 world old
 pivot_root . old
 umount -l old
+${without.map((program) => `mount --bind /dev/null "$(command -v ${program})"`).join("\n")}
 ip link set lo up
 echo '0 0' >/proc/sys/net/ipv4/ping_group_range
 unshare --net sleep infinity &
@@ -54,10 +55,16 @@ echo ready
 wait
 `;
 
-/** Has both kinds of addresses, unless `ipv6` is false. */
-export async function makeWorld({ ipv6 = true } = {}): Promise<World> {
+/** Has both kinds of addresses, unless `ipv6` is false, and all of this machine's programs but those of `without`. */
+export async function makeWorld({
+  ipv6 = true,
+  without = [],
+}: {
+  readonly ipv6?: boolean;
+  readonly without?: readonly string[];
+} = {}): Promise<World> {
   const isolate = "--user --map-root-user --net --mount --pid --fork --kill-child --mount-proc";
-  const child = spawn("unshare", [...isolate.split(" "), "sh", "-c", setUp(ipv6)], {
+  const child = spawn("unshare", [...isolate.split(" "), "sh", "-c", setUp(ipv6, without)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = once(child, "close");
