@@ -31,9 +31,11 @@ function sbxWith(replaced: { pasta?: string; slirp4netns?: string }, ...words: s
   );
   const script = `${mounts.join("")}exec "$@"`;
   const line = [...world.here, "unshare", "--mount", "sh", "-c", script, "sh", command, ...words];
-  return start(line, { env: { XDG_CONFIG_HOME: "/dev/null", XDG_RUNTIME_DIR: "/world" } });
+  const env = { XDG_CONFIG_HOME: "/dev/null", XDG_RUNTIME_DIR: "/world", XDG_DATA_HOME: directory };
+  return start(line, { env });
 }
 const absent = "/dev/null";
+const directory = temporaryDirectory("uplink-default");
 
 const show = ["--userns=single", busyboxRootfs(), "ip", "-o", "-4", "address"];
 /** The addresses of a sandbox, and what is said on stderr. */
@@ -59,7 +61,7 @@ test.needs(needed, "--network=none is silent", async () => {
 });
 
 test.needs(needed, "what is no sandbox of the user's starts no helper", async () => {
-  const upper = join(temporaryDirectory("uplink-default"), "upper");
+  const upper = join(directory, "upper");
   const broken = { pasta: "/bin/false" };
   // Seen to matter: a run by default does start it.
   assert.match(`${await addresses(broken)}`, "start pasta: it ended before it was ready");

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { compileTo, temporaryDirectory } from "../support/inside.js";
 import { useNetworks } from "../support/networks.js";
+import { makeNewerPasta } from "../support/newer-pasta.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { processesNaming, start } from "../support/sandbox.js";
 import { findInPath } from "../support/skip.js";
@@ -20,18 +21,25 @@ import { suite } from "../support/suite.js";
 const test = suite("uplink-life");
 const common = ["unprivileged", "user namespaces", "busybox"] as const;
 const helpers = ["pasta", "slirp4netns"] as const;
+const ways = {
+  pasta: { helper: "pasta", needs: ["pasta"], isNewer: false },
+  // The other one, whichever this machine's is.
+  "pasta of Debian 13": { helper: "pasta", needs: ["tun", "debian packages"], isNewer: true },
+  slirp4netns: { helper: "slirp4netns", needs: ["slirp4netns"], isNewer: false },
+} as const;
 
 // The helpers by names of their own, by which no other test's are taken for these.
 const directory = temporaryDirectory("uplink");
 const bin = join(directory, "bin");
 const run = join(directory, "run");
-for (const made of [bin, run]) mkdirSync(made, { mode: 0o700 });
+const newer = join(directory, "newer-bin");
+for (const made of [bin, run, newer]) mkdirSync(made, { mode: 0o700 });
 for (const helper of helpers) {
   const path = findInPath(helper);
   if (path !== null) symlinkSync(path, join(bin, helper));
 }
 useNetworks("uplink-life", [{ name: "one" }]);
-process.env.PATH = `${bin}:${process.env.PATH}`;
+const path = `${bin}:${process.env.PATH}`;
 process.env.XDG_RUNTIME_DIR = run;
 
 const payload = ["sh", "-c", "echo ready; exec sleep 86.25"];
@@ -55,7 +63,11 @@ function begin(program: string): { child: ChildProcess; ended: Promise<number | 
   return { child, ended: new Promise((done) => child.on("close", done)) };
 }
 
-for (const helper of helpers) {
+for (const [way, { helper, needs, isNewer }] of Object.entries(ways)) {
+  const usePath = async () => {
+    if (isNewer) await makeNewerPasta(newer);
+    process.env.PATH = isNewer ? `${newer}:${path}` : path;
+  };
   const port = "-p=127.0.0.1::80";
   const options = [`--network=${helper}`, port];
   for (const [name, more] of [
@@ -65,12 +77,13 @@ for (const helper of helpers) {
     // The holder's and the sandbox's own.
     ...(helper === "pasta" ? [["on a network", ["--network=one", port]] as const] : []),
   ] as const) {
-    const needs = [
+    const all = [
       ...common,
-      helper,
+      ...needs,
       ...(name === "another root inside" ? (["subids"] as const) : []),
     ];
-    test.needs(needs, `${helper}, ${name}: SIGKILL of any process at random moments`, async () => {
+    test.needs(all, `${way}, ${name}: SIGKILL of any process at random moments`, async () => {
+      await usePath();
       const words = [...more, busyboxRootfs()];
       const program = await compileTo(
         join(directory, `${helper}-${name.replace(/\W/g, "-")}`),
@@ -92,9 +105,10 @@ for (const helper of helpers) {
   }
 
   test.needs(
-    [...common, helper],
-    `${helper}: its end is told, and the sandbox goes on`,
+    [...common, ...needs],
+    `${way}: its end is told, and the sandbox goes on`,
     async () => {
+      await usePath();
       const program = await compileTo(join(directory, `${helper}-ends`), [
         ...options,
         "--userns=single",
@@ -109,7 +123,11 @@ for (const helper of helpers) {
         fd === 0 || stream === null ? null : text(stream as NodeJS.ReadableStream),
       );
       await once(child.stdout as NodeJS.ReadableStream, "data");
-      for (const { pid } of processesNaming(join(bin, helper))) process.kill(pid, "SIGKILL");
+      // Newer versions look after the process that they were started for once a second.
+      await sleep(1500);
+      assert.is(processesNaming(isNewer ? newer : join(bin, helper)).length, 1);
+      for (const { pid } of processesNaming(isNewer ? newer : join(bin, helper)))
+        process.kill(pid, "SIGKILL");
       await sleep(200);
       child.stdin?.end("on\n");
       const [code] = await once(child, "close");
@@ -126,9 +144,10 @@ for (const helper of helpers) {
   );
 
   test.needs(
-    [...common, helper],
-    `${helper}: nothing is left when the command has ended`,
+    [...common, ...needs],
+    `${way}: nothing is left when the command has ended`,
     async () => {
+      await usePath();
       const program = await compileTo(join(directory, `${helper}-well`), [
         ...options,
         "--userns=single",
@@ -151,7 +170,6 @@ test.needs(common, "a helper that fails is told of in its own words", async () =
     writeFileSync(join(broken, name), `#!/bin/sh\n${script}\n`);
     chmodSync(join(broken, name), 0o755);
   }
-  const path = process.env.PATH;
   process.env.PATH = `${broken}:${path}`;
   const fail = async (name: string) => {
     const words = [`--network=${name}`, "--userns=single", busyboxRootfs()];

@@ -41,6 +41,7 @@ const checks = {
   "i386 calls": () => x86Calls() ?? i386Calls(),
   "arm64 guest": () => inPath("qemu-system-aarch64") ?? debianPackages(),
   machines: () => machines(),
+  "debian packages": () => debianPackages(),
   "laptop guest": () => machine("laptop"),
   "old guest": () => machine("old"),
   "arm64 compiler": () => inPath("aarch64-linux-gnu-gcc"),
@@ -137,7 +138,7 @@ function i386Calls(): string | null {
   return fs.existsSync("/proc/sys/abi/vsyscall32") ? null : "the kernel has no calls of i386";
 }
 
-/** Kernels for guests are Debian's. */
+/** Kernels for guests are Debian's, and so is another pasta. */
 function debianPackages(): string | null {
   const isDebian = /^ID=debian$/m.test(read("/etc/os-release"));
   return isDebian ? (inPath("apt-get") ?? inPath("dpkg-deb")) : "the apt sources are not Debian's";
