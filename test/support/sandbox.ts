@@ -2,6 +2,10 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join, resolve } from "node:path";
+import { guestName } from "./skip.js";
+
+/** What is emulated, perhaps on a busy machine, gets more time. */
+export const patienceMs = guestName === "" ? 30_000 : 300_000;
 
 /** The launcher, absolute. */
 export const command = resolve(import.meta.dirname, "../../cmd/sbx");
@@ -34,7 +38,7 @@ export function sbx(args: readonly string[], options: SbxOptions = {}): Promise<
 /** Runs any command to its end, as `sbx` does. */
 export function start(
   [file = "", ...args]: readonly string[],
-  { input = "", env = {}, timeoutMs = 30_000, cwd = process.cwd() }: SbxOptions = {},
+  { input = "", env = {}, timeoutMs = patienceMs, cwd = process.cwd() }: SbxOptions = {},
 ): Promise<SbxResult> {
   return new Promise((done, reject) => {
     const child = spawn(file, args, { cwd, env: { ...process.env, ...env } });

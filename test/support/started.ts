@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { busyboxRootfs } from "./rootfs.js";
-import { command } from "./sandbox.js";
+import { command, patienceMs } from "./sandbox.js";
 
 /**
  * Starts a sandbox of the busybox rootfs whose shell script prints "ready", then acts on it by the
@@ -12,7 +12,7 @@ export async function started(
   options: readonly string[],
   script: string,
   act: (pid: number) => void | Promise<void>,
-  limitMs = 20_000,
+  limitMs = patienceMs,
 ): Promise<{ code: number | null; signal: string | null; out: string }> {
   const child = spawn(command, ["run", ...options, busyboxRootfs(), "sh", "-c", script]);
   let out = "";

@@ -3,18 +3,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { type SbxResult, sbx } from "../../support/sandbox.js";
-import { started as startedWithin } from "../../support/started.js";
+import { started } from "../../support/started.js";
 import { suite } from "../../support/suite.js";
 
 const test = suite("usage in the guest");
-// Emulated, and perhaps on a busy machine.
-const timeoutMs = 300_000;
-const started = (
-  options: readonly string[],
-  script: string,
-  act: (pid: number) => void | Promise<void>,
-) => startedWithin(options, script, act, timeoutMs);
-const call = (...words: string[]) => sbx(words, { timeoutMs });
+const call = (...words: string[]) => sbx(words);
 
 async function succeeds(...words: string[]): Promise<string> {
   const { code, stdout, stderr } = await call(...words);
