@@ -30,7 +30,7 @@ type Wishes = Pick<CgroupKeys, "manager" | "parent">;
 /** `needed` are the controllers that limits need. */
 export function findPlace(wishes: Wishes, host: Host, needed: readonly string[]): Place | NoPlace {
   const { mode, v1Controllers } = host.cgroup;
-  const missed = needed.filter((name) => v1Controllers.includes(name));
+  const missed = needed.filter((name) => v1Controllers.includes(name === "io" ? "blkio" : name));
   if (mode !== "v2" && (mode !== "hybrid" || missed.length > 0)) {
     return {
       kind: "none",
@@ -38,7 +38,7 @@ export function findPlace(wishes: Wishes, host: Host, needed: readonly string[])
         mode === "none"
           ? "no control groups are mounted here"
           : `${missed.length === 0 ? "all controllers are" : `${missed.join(", ")}: the controller is`} version 1's here, which only root may use`,
-      hint: "Boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line; in a container, boot its host so",
+      hint: bootHint,
     };
   }
   const place = usesSystemd(wishes, host.cgroup)
@@ -75,16 +75,24 @@ function askSystemd({ parent = "user.slice" }: Wishes, host: Host): Place | NoPl
       hint: "Use --cgroup-parent=NAME.slice, or --cgroup-manager=cgroupfs for a directory",
     };
   }
-  if (manager === null) {
-    return {
-      kind: "none",
-      why: "no systemd of yours is running here that could make one",
-      hint: lingerHint(host),
-    };
-  }
+  if (manager === null)
+    return noManager(host, "no systemd of yours is running here that could make one");
   const { socket, controllers } = manager;
   return { kind: "systemd", socket, slice: parent, controllers: known(controllers) };
 }
+
+/** Beside version 1, systemd delegates no controllers of version 2, whoever's it is. */
+function noManager(host: Host, why: string): NoPlace {
+  if (host.cgroup.mode !== "hybrid") return { kind: "none", why, hint: lingerHint(host) };
+  return {
+    kind: "none",
+    why: "your systemd, if there is one, has version 1 to divide here, which only root may use",
+    hint: bootHint,
+  };
+}
+
+const bootHint =
+  "Boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line; in a container, boot its host so";
 
 /** The user's systemd runs while its user is logged in at a seat or by ssh, or always with this. */
 const lingerHint = ({ user }: Host) =>
@@ -108,9 +116,9 @@ function takeDirectory({ manager, parent }: Wishes, host: Host, divides: boolean
   if (base === undefined) {
     return manager === "cgroupfs"
       ? none("no group around you is delegated to you", ownHint)
-      : none(
+      : noManager(
+          host,
           "no systemd of yours is running here, and no group around you is delegated to you",
-          lingerHint(host),
         );
   }
   if (divides && !base.isVacant) {

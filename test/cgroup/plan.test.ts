@@ -162,6 +162,13 @@ test("what cannot be limited is an error with its mend", () => {
     fails(hybrid),
     "sbx: limit resources: memory: the controller is version 1's here, which only root may use. Boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line; in a container, boot its host so",
   );
+  const disk = { throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1 }] };
+  assert.match(
+    fails({ ...hybrid, v1Controllers: ["blkio"] }, { blockIO: disk }),
+    "limit resources: io: the controller is version 1's here",
+  );
+  const only = plan(sandbox(undefined, { manager: "auto" }), machine({ ...hybrid, own: [] }));
+  assert.match(only.notes[0] ?? "", "your systemd, if there is one, has version 1 to divide here");
   assert.match(fails({ ...hybrid, mode: "v1" }), "only root may use");
   assert.match(fails({ mode: "none", manager: null }), "no control groups are mounted here");
   assert.is(
