@@ -102,7 +102,8 @@ function readLimits({ linux: { resources } }: Spec, { limits: facts }: Host) {
   if (resources === undefined || facts === null) return null;
   const notes = refuseLimits(resources, facts);
   const writes = limitWrites(resources, facts);
-  return writes.length === 0
+  // A limit that is taken off, as by -1, is not there to begin with.
+  return writes.every(({ otherwise }) => otherwise === null)
     ? null
     : { writes, notes, controllers: neededControllers(resources, facts) };
 }

@@ -46,7 +46,14 @@ test("nothing is made where nothing is limited", () => {
   const nothing = plan(sandbox());
   assert.equal([nothing.make, nothing.enter, nothing.mounts, nothing.notes], [[], [], [], []]);
   assert.equal(plan(sandbox({})).make, []);
-  assert.equal(plan(sandbox({ memory: { limit: -1 } }), hostOf()).make, []);
+  const none = machine({ manager: null, own: [] });
+  for (const endless of [
+    { memory: { limit: -1, swap: -1 } },
+    { cpu: { quota: -1 } },
+    { pids: { limit: -1 } },
+  ]) {
+    assert.equal(plan(sandbox(endless), none).make, []);
+  }
   assert.equal(plan(sandbox(undefined, { manager: "none" })).make, []);
 });
 
