@@ -9,13 +9,14 @@ import { readLimitFacts } from "../launch/limit-facts.js";
 import { findSandbox } from "../launch/records.js";
 import { callersRunDirectory } from "../launch/run-directory.js";
 import { updateLimits } from "../launch/update-limits.js";
-import { fail, SbxError, visible } from "../spec/error.js";
+import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
 import { refuseConflicts } from "./flags.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { readResources } from "./resource-flags.js";
 import { limitOptions } from "./resource-options.js";
+import { tryAll } from "./targets.js";
 
 /** `argv` is what follows `update`. Gives 0, or 1 where some of the sandboxes could not be changed. */
 export async function update(argv: readonly string[]): Promise<number> {
@@ -27,25 +28,17 @@ export async function update(argv: readonly string[]): Promise<number> {
   const facts = readLimitFacts(resources, callersCgroups(process.env));
   for (const note of refuseLimits(resources, facts)) writeSync(2, `sbx: ${visible(note)}\n`);
   const run = callersRunDirectory(process.env);
-  let status = 0;
-  for (const given of names) {
-    try {
-      const sandbox = await findSandbox(run, given);
-      const { name, spec } = sandbox;
-      // Limits that contradict one another, or the rest of it.
-      validate({ ...spec, linux: { ...spec.linux, resources } });
-      updateLimits(
-        requireGroup(sandbox, "update"),
-        limitWrites(resources, facts),
-        neededControllers(resources, facts),
-        `update ${name}`,
-      );
-      print(`${name}\n`);
-    } catch (error) {
-      if (!(error instanceof SbxError)) throw error;
-      writeSync(2, `${error.message}\n`);
-      status = 1;
-    }
-  }
-  return status;
+  return tryAll(names, async (given) => {
+    const sandbox = await findSandbox(run, given);
+    const { name, spec } = sandbox;
+    // Limits that contradict one another, or the rest of it.
+    validate({ ...spec, linux: { ...spec.linux, resources } });
+    updateLimits(
+      requireGroup(sandbox, "update"),
+      limitWrites(resources, facts),
+      neededControllers(resources, facts),
+      `update ${name}`,
+    );
+    print(`${name}\n`);
+  });
 }
