@@ -186,7 +186,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
       ({ shell }) => print(completionScript(shell as Shell)),
     );
   for (const [name, { words, usage, options }] of Object.entries(liveCommands)) {
-    all.command(`${name} [word..]`, commands[name as LiveCommand], (y) =>
+    all.command(`${name} ${words.replaceAll("…", "..")}`, commands[name as LiveCommand], (y) =>
       y.usage(`$0 ${name} ${words}\n\n${usage}`).options(options),
     );
   }

@@ -80,6 +80,13 @@ for (const line of [
   });
 }
 
+test("the help of sbx names what each command takes", async () => {
+  const { stdout } = await sbx(["--help"]);
+  for (const form of ["stats [NAME..]", "top NAME [FIELD..]", "pause NAME..", "update [options]"]) {
+    assert.ok(stdout.includes(`\n  sbx ${form} `), form);
+  }
+});
+
 test("a configuration file that cannot be read stops every run, by its name", async () => {
   const directory = fs.mkdtempSync(join(tmpdir(), "sbx-cli-"));
   try {
