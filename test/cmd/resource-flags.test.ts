@@ -35,7 +35,7 @@ test("memory, in docker's units, and swap as docker has it", () => {
   refuses(/-m 1x: must be a size above zero/, "-m", "1x");
   refuses(/--memory-swap: 1024 bytes .* less than the 1048576/, "-m1m", "--memory-swap=1k");
   refuses(/--memory-swap: .* memory has no limit/, "--memory-swap=1g");
-  refuses(/memory\.reservation: .* above the limit/, "-m1m", "--memory-reservation=2m");
+  refuses(/--memory-reservation: .* above the limit/, "-m1m", "--memory-reservation=2m");
 });
 
 test("CPUs", () => {
