@@ -57,7 +57,14 @@ export function planNetworks(spec: Spec, host: Host, planMaps: () => Maps): Netw
   const wantsOut = links.some(({ isDefault }) => isDefault);
   return {
     maps,
-    open: [step("monitor", "network", { kind: "openHolder", directory: run.path, base: run.base })],
+    open: [
+      step(
+        "monitor",
+        "network",
+        { kind: "openHolder", directory: run.path, base: run.base },
+        holderHints,
+      ),
+    ],
     enter: [
       step("stepper", "network", { kind: "enterHolder" }),
       // Not by the holder, which is as well on a host without IPv6.
@@ -218,6 +225,14 @@ const rulesHints = {
   EOPNOTSUPP: "The kernel has no packet filter: load the module nf_tables, as root",
   ENOENT:
     "The kernel lacks a part of nf_tables: load the modules nft_ct, nft_fib_inet, nft_masq and nft_chain_nat, as root",
+};
+
+const foreign = "Something else is there: remove it";
+const holderHints = {
+  EADDRINUSE: foreign,
+  EPROTOTYPE: foreign,
+  ETIMEDOUT:
+    "Your process sbx-networks is stopped, or waits for what is: kill it, and start anew all that is on networks",
 };
 
 const joinHints = ({ network, six }: Attachment) => ({

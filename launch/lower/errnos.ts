@@ -54,6 +54,7 @@ const told: readonly string[] = [
   "EADDRINUSE",
   "EADDRNOTAVAIL",
   "ENOTCONN",
+  "ETIMEDOUT",
   "ECONNABORTED",
   "ESTALE",
   "EDQUOT",

@@ -8,6 +8,7 @@
  * the socket itself, so that all others wait at it until the holder is ready or has failed.
  */
 import { dirname } from "node:path";
+import { errnoNumbers } from "../../spec/linux.js";
 import type { Action, Uplink } from "../../spec/step.js";
 import { at, constant, slot } from "../builder.js";
 import { k, minus, noFollow, signo } from "../constants.js";
@@ -54,6 +55,9 @@ const tries = slot("holderTries");
 const mostTries = 500;
 const pauseNs = 10_000_000;
 
+/** A holder may have its helper to start first; one that is stopped would keep us for ever, as signals are blocked. */
+const patienceSeconds = 30;
+
 /** fds that the holder sends: user namespace, network namespace, pipe. */
 export const sentFds = 3;
 
@@ -91,9 +95,9 @@ export function takeHolder(c: Context, poll: PollTable): void {
 /** In the monitor, before it opens or locks anything that a keeper must not hold. */
 export function openHolder(c: Context, action: Open): void {
   const { b } = c;
-  const [connect, absent, start, connected, got, done] = Array.from({ length: 6 }, () =>
+  const [connect, absent, start, connected, got, answered, done] = Array.from({ length: 7 }, () =>
     b.fresh("holder"),
-  ) as [string, string, string, string, string, string];
+  ) as [string, string, string, string, string, string, string];
   b.set(h.lock, -1);
   b.set(h.keeper, 0);
   b.set(h.firstLife, -1);
@@ -103,6 +107,8 @@ export function openHolder(c: Context, action: Open): void {
 
   b.label(connect);
   b.must("socket", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0], socket);
+  const patience = b.words("holderPatience", [patienceSeconds, 0], false);
+  b.must("setsockopt", [socket, k("SOL_SOCKET"), k("SO_RCVTIMEO"), patience, 16]);
   b.attempt("connect", [socket, address, addressSize], s.result);
   b.branch(s.result, "eq", 0, connected);
   b.must("close", [socket]);
@@ -124,6 +130,10 @@ export function openHolder(c: Context, action: Open): void {
   b.attempt("recvmsg", [socket, header, k("MSG_CMSG_CLOEXEC")], s.result);
   b.must("close", [socket]);
   b.branch(s.result, "eq", 1, got);
+  b.branch(s.result, "ne", minus("EAGAIN"), answered);
+  b.set(s.errno, Number(errnoNumbers.ETIMEDOUT));
+  b.fail();
+  b.label(answered);
   blameKeeper(c);
   unlock(c);
   b.alu("add", tries, tries, 1);

@@ -241,6 +241,23 @@ test.needs(
   },
 );
 
+test.needs(needs, "a keeper that is stopped is not waited for without end", async () => {
+  const first = await sibling(["--network=one"], "");
+  const pid = keeper() ?? 0;
+  process.kill(pid, "SIGSTOP");
+  try {
+    const { code, stderr } = await sbx(["run", "--network=one", busyboxRootfs(), "true"], {
+      timeoutMs: 60_000,
+    });
+    assert.is(code, 125);
+    assert.match(stderr, /^sbx: .*networks\.sock: .*ETIMEDOUT\)\. Your process sbx-networks is/);
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  await first.end();
+  await nothingIsLeft();
+});
+
 test.needs(needs, "nothing is left after a SIGKILL of whoever at any moment", async () => {
   const program = await onOne();
   for (let round = 0; round < 12; round++) {
