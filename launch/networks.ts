@@ -23,7 +23,8 @@ export function networkStore({ XDG_DATA_HOME: data }: NodeJS.ProcessEnv, home: s
 export function findNetwork(store: string, name: string): Network | null {
   const path = join(store, `${name}.json`);
   try {
-    return parse(fs.readFileSync(path, "utf8"), path);
+    const found = parse(readText(path), path);
+    return found.name === name ? found : fail(`read ${path}`, `it is of ${found.name}`, unfit);
   } catch (error) {
     if (isSystemError(error) && /^(ENOENT|ENOTDIR)$/.test(error.code)) return null;
     if (!isSystemError(error)) throw error;
@@ -31,18 +32,29 @@ export function findNetwork(store: string, name: string): Network | null {
   }
 }
 
+/** Of a fifo nothing is read, and nobody is waited for. */
+function readText(path: string): string {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  try {
+    return fs.readFileSync(fd, "utf8");
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+const unfit = "Remove the file and make the network anew: sbx network create";
+
 function parse(text: string, path: string): Network {
   const problems: Problem[] = [];
-  const hint = `Remove the file and make the network anew: sbx network create`;
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    fail(`read ${path}`, `it is no JSON: ${error.message}`, hint);
+    fail(`read ${path}`, `it is no JSON: ${error.message}`, unfit);
   }
   const found = networkShape(value, "", (at, why) => {
-    problems.push({ what: `read ${path}`, why: `${at} ${why}`, hint });
+    problems.push({ what: `read ${path}`, why: `${at} ${why}`, hint: unfit });
   });
   if (found === undefined || problems.length > 0) throw new SbxError(problems);
   return found;

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -99,6 +99,14 @@ test("what is not there, or is not as sbx wrote it, is told", () => {
   writeFileSync(file, '{"name":"lab"}');
   assert.match(network("ls").stderr, /lab\.json: bridge is missing/);
   assert.is(network("rm", "lab").status, 1);
+  rmSync(file);
+  network("create", "lab");
+  copyFileSync(file, join(data, "sbx/networks/other.json"));
+  assert.match(network("ls").stderr, /other\.json: it is of lab\. Remove the file/);
+  rmSync(file);
+  rmSync(join(data, "sbx/networks/other.json"));
+  spawnSync("mkfifo", [file]);
+  assert.match(network("ls").stderr, /lab\.json: it is no JSON/);
 });
 
 const others: Network[] = [
