@@ -122,5 +122,8 @@ export function missingControllers({ controllers }: Pick<Delegation, "controller
   return wantedControllers.filter((name) => !controllers.includes(name));
 }
 
+/** What controllers there are, a systemd learns as it starts; one that lingers outlives logins. */
+export const managerRestart = "sudo systemctl restart user@$(id -u)";
+
 /** How root delegates all controllers to the systemd of every user: systemd.resource-control(5). */
-export const delegationDropIn = `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${wantedControllers.join(" ")}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, then log in anew`;
+export const delegationDropIn = `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${wantedControllers.join(" ")}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, then log in anew, or where you linger: ${managerRestart}`;

@@ -4,7 +4,7 @@ import { type Host, kernelAtLeast } from "../spec/host.js";
 import type { Mount, NamespaceType, Spec } from "../spec/spec.js";
 import type { Action, LimitWrite, Step } from "../spec/step.js";
 import { limitWrites, neededControllers } from "./limits.js";
-import type { Controller } from "./mode.js";
+import { type Controller, managerRestart } from "./mode.js";
 import { findPlace, type Place } from "./place.js";
 import { refuseLimits } from "./refuse.js";
 import { scopeRequest } from "./scope.js";
@@ -85,7 +85,7 @@ export function planCgroup(spec: Spec, host: Host, owner: CgroupOwner): CgroupPl
         : [
             step(
               { kind: "awaitLimits", controllers: late, writes: writes.filter(isLate) },
-              { ...limitHints, EBUSY: enableHints.EBUSY },
+              { ...limitHints, ...enableHints },
             ),
           ],
     mounts: own("cgroup") ? shownMounts(spec.mounts, writable) : [],
@@ -221,7 +221,7 @@ const moveHints = {
 const enableHints = {
   EBUSY:
     "Somebody else is in that group: start sbx in a group of its own, as `systemd-run --user --scope -p Delegate=yes sbx run …` does",
-  ENOENT: "A controller is not delegated to that group any more: start again",
+  ENOENT: `A controller is not delegated to that group any more, or your systemd started before it was: log in anew, or where you linger: ${managerRestart}`,
 };
 const makeHints = {
   EAGAIN: "A limit of groups is reached: cgroup.max.descendants of a group above",

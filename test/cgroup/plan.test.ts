@@ -189,6 +189,7 @@ test("what cannot be limited is an error with its mend", () => {
     "limit resources: cpuset is not delegated to your systemd. sudo mkdir -p /etc",
   );
   assert.match(cpus, "Delegate=cpu cpuset io memory pids");
+  assert.match(cpus, "where you linger: sudo systemctl restart user@$(id -u)");
 });
 
 test("without a limit, what was asked for is an error too, and auto is a note", () => {
