@@ -16,6 +16,7 @@ import {
 } from "../launch/networks.js";
 import { findSandbox, listSandboxes, type Sandbox } from "../launch/records.js";
 import { callersRunDirectory } from "../launch/run-directory.js";
+import { addressNumber, addressText } from "../netns/subnet.js";
 import { fail, SbxError } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import type { Network } from "../spec/network.js";
@@ -140,10 +141,15 @@ function json(networks: readonly Network[], sandboxes: readonly Sandbox[]): stri
 
 /** That of one sandbox on the network, with the address that it was started with. */
 function interfaces(network: Network, sandbox: Sandbox) {
-  const { name, subnet, gateway } = network;
-  const prefix = subnet.slice(subnet.indexOf("/"));
+  const { name, subnet, gateway, subnet6 = "", gateway6 } = network;
+  const prefixOf = (block: string) => block.slice(block.indexOf("/"));
   const places = sandbox.networks?.filter((place) => place.network === name) ?? [];
-  const subnets = places.map(({ ip }) => ({ ipnet: ip + prefix, gateway }));
+  const subnets = places.flatMap(({ ip, ip6 }) => [
+    { ipnet: ip + prefixOf(subnet), gateway },
+    ...(ip6
+      ? [{ ipnet: addressText(addressNumber(ip6), 6) + prefixOf(subnet6), gateway: gateway6 }]
+      : []),
+  ]);
   return { [linkOf(sandbox, network) ?? ""]: { subnets } };
 }
 

@@ -22,6 +22,8 @@ export interface NetworkPlace {
   readonly interface: string;
   /** Its IPv4 address. */
   readonly ip: string;
+  /** Its IPv6 address in full, where the network has any. */
+  readonly ip6?: string;
 }
 
 /** What a record says. */

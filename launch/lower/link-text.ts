@@ -36,19 +36,27 @@ export function dotted(c: Context, address: Slot): Piece[] {
   );
 }
 
-/** An IPv6 address in full, whose low four bytes are in `low` where it was not asked for. */
-export function sixPieces(c: Context, { ip, base }: Six): Piece[] {
+/** An IPv6 address in full: eight groups of four digits. */
+export const sixText = (bytes: Uint8Array): string => (hexOf(bytes).match(/.{4}/g) ?? []).join(":");
+
+/** The same of one that was not asked for: what all of the subnet begin with, and the rest. */
+export function madeSix(c: Context, six: Six, address: Slot): [string, Address] {
   const { b } = c;
-  const groups = (hexOf(ip ?? base).match(/.{4}/g) ?? []).join(":");
-  if (ip !== null) return [b.text(groups)];
   const digits = b.buffer(b.fresh("addressDigits"), 10);
+  setLow(c, six, address);
   b.set(place, at(digits, 1));
   b.set(number, low);
   call(c, "network.hex");
   b.load(4, digit, digits, 1);
   b.store(4, digits, 0, digit);
   b.store(1, digits, 4, ":".charCodeAt(0));
-  return [b.text(groups.slice(0, 30)), digits];
+  return [sixText(six.base).slice(0, 30), digits];
+}
+
+/** Sets `low`: both addresses of a link have the same place in their subnets. */
+export function setLow({ b }: Context, { base, subnet }: Six, address: Slot): void {
+  b.alu("sub", low, address, subnet);
+  b.alu("add", low, low, Buffer.from(base).readUInt32BE(12));
 }
 
 /** `v`, these digits, and those of the low four bytes of a number; the NUL is there. */

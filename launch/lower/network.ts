@@ -37,13 +37,15 @@ import {
   low,
   madeMac,
   madeMacOf,
+  madeSix,
   type Six,
-  sixPieces,
+  setLow,
+  sixText,
   storeBytes,
 } from "./link-text.js";
 import { ask, type Fill, openNetlink, requireResult, tellKernel } from "./netlink.js";
 import { sandboxName } from "./record.js";
-import { append, compose } from "./text.js";
+import { append, compose, type JsonPiece, type Piece, type RecordFact } from "./text.js";
 
 /** Sockets that speak to the links of the holder, and to those of the sandbox. */
 const outside = slot("outerLinks");
@@ -198,8 +200,7 @@ function takeAddress(c: Context, link: Attachment): void {
 function takeSix(c: Context, six: Six, address: Slot, taken: string): void {
   const { b } = c;
   const free = b.fresh("address");
-  b.alu("sub", low, address, six.subnet);
-  b.alu("add", low, low, readLow(six.base));
+  setLow(c, six, address);
   const fixed = hexOf(six.ip ?? six.base).slice(0, 24);
   const name = six.ip === null ? hole("name", portName.six + 1) : text(`v${hexOf(six.ip)}`);
   ask(c, outside, addLinkName(hole("index", 4), name), {
@@ -220,17 +221,37 @@ function takeSix(c: Context, six: Six, address: Slot, taken: string): void {
 
 /** Tells the answerer who is behind the port. */
 function nameLink(c: Context, link: Attachment): void {
-  const { six, names } = link;
+  const { names } = link;
   const alias = linkAlias(hole("index", 4), hole("alias", aliasSize));
   tellKernel(c, outside, alias, {
     index: native(c, index),
     alias: (to) => {
       compose(c, dotted(c, addressOf(link)), to);
-      append(c, [c.b.text(" "), ...(six === null ? [c.b.text("-")] : sixPieces(c, six))]);
+      append(c, [c.b.text(" "), ...sixPieces(c, link)]);
       append(c, [c.b.text(" "), { string: sandboxName }]);
       if (names.length > 0) append(c, [c.b.text(["", ...names].join(" "))]);
     },
   });
+}
+
+/** Its IPv6 address, or `-`. */
+function sixPieces(c: Context, link: Attachment): Piece[] {
+  const { six } = link;
+  if (six === null) return [c.b.text("-")];
+  if (six.ip !== null) return [c.b.text(sixText(six.ip))];
+  const [head, rest] = madeSix(c, six, addressOf(link));
+  return [c.b.text(head), rest];
+}
+
+/** The member of a record, if it has one. */
+function toldSix(c: Context, link: Attachment): JsonPiece[] {
+  const { six, number } = link;
+  if (six === null) return [];
+  if (six.ip !== null) return [`,"ip6":"${sixText(six.ip)}"`];
+  const [head, rest] = madeSix(c, six, addressOf(link));
+  const string = slot(`toldSix.${number}`);
+  c.b.set(string, rest);
+  return [`,"ip6":"${head}`, { string }, '"'];
 }
 
 /** Puts the sandbox's own IPv6 address on the link of that index. */
@@ -267,8 +288,6 @@ const native =
   (to) =>
     b.store(4, to, 0, value);
 
-const readLow = (bytes: Uint8Array) => Buffer.from(bytes).readUInt32BE(12);
-
 /** In the monitor, once the stepper has ended: what both had open. */
 export function closeNetworks(c: Context): void {
   if (!opensHolder(c)) return;
@@ -282,7 +301,7 @@ export function leaveNetworks(c: Context): void {
 }
 
 /** For the record: where the sandbox is. */
-export function networksFact(c: Context): [string, ...(string | { decimal: Slot })[]] | null {
+export function networksFact(c: Context): RecordFact | null {
   const links = linksOf(c);
   if (links.length === 0) return null;
   const pieces = links.flatMap((link) => {
@@ -290,7 +309,13 @@ export function networksFact(c: Context): [string, ...(string | { decimal: Slot 
     const own = numbers.flatMap((number, position) => [position === 0 ? "" : ".", number]);
     const { network, interface: name } = link;
     const text = JSON.stringify({ network, interface: name });
-    return [`${link.number === 0 ? "[" : ","}${text.slice(0, -1)},"ip":"`, ...own, '"}'];
+    return [
+      `${link.number === 0 ? "[" : ","}${text.slice(0, -1)},"ip":"`,
+      ...own,
+      '"',
+      ...toldSix(c, link),
+      "}",
+    ];
   });
   return ["networks", ...pieces, "]"];
 }

@@ -128,7 +128,12 @@ test.needs(
     const shown = JSON.parse((await sbx(["network", "inspect", "two"])).stdout);
     const [there] = Object.values<{ interfaces: unknown }>(shown[0].containers);
     assert.equal(there?.interfaces, {
-      eth1: { subnets: [{ ipnet: "10.89.1.2/24", gateway: "10.89.1.1" }] },
+      eth1: {
+        subnets: [
+          { ipnet: "10.89.1.2/24", gateway: "10.89.1.1" },
+          { ipnet: "fd00:5b:2::2/64", gateway: "fd00:5b:2::1" },
+        ],
+      },
     });
     assert.match((await sbx(["network", "rm", "two"])).stderr, /network rm two: \w+ is on it/);
     assert.match((await sbx(["network", "prune", "-f"])).stdout, /^(one|plain)\n(one|plain)\n$/);
