@@ -37,6 +37,9 @@ export function nameOwnAddress(
     b.store(4, memory.scratch, 0, size);
     b.must("getsockname", [socket, at(memory.scratch, 8), memory.scratch]);
     if (isSix) {
+      // Of one link only (fe80::/10), as long as the network has given no other: RFC 4291.
+      b.load(1, byte, memory.scratch, 16);
+      b.branch(byte, "eq", 0xfe, none);
       writeHex(b, at(memory.scratch, 16), at(memory.scratch, 64));
       compose(c, [at(memory.scratch, 64), line]);
     } else {
