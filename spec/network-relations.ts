@@ -80,9 +80,13 @@ function checkNames(from: NetworkMode, report: Report): void {
 }
 
 function checkPorts({ ports = [] }: NetworkKeys, report: Report): void {
+  // There may be 65535 of them, each with few that it could collide with.
+  const alike = new Map<string, PublishedPort[]>();
   for (const [index, port] of ports.entries()) {
-    const before = ports.slice(0, index).findIndex((other) => overlap(port, other));
-    if (before < 0) continue;
+    const key = `${port.protocol} ${port.hostPort ?? `any ${port.containerPort}`}`;
+    const before = alike.get(key) ?? [];
+    alike.set(key, [...before, port]);
+    if (!before.some((other) => overlap(port, other))) continue;
     report(
       `sbx.network.ports[${index}]`,
       port.hostPort === undefined
@@ -93,12 +97,9 @@ function checkPorts({ ports = [] }: NetworkKeys, report: Report): void {
   }
 }
 
-/** Whether both take one port of the host's; of those that are free, whether both mean the same. */
+/** Of two of one host's port: whether both take it. Of two of any port, for one of the sandbox's: whether both mean the same. */
 function overlap(one: PublishedPort, other: PublishedPort): boolean {
-  if (one.protocol !== other.protocol || one.hostPort !== other.hostPort) return false;
-  if (one.hostPort === undefined) {
-    return one.containerPort === other.containerPort && one.hostIp === other.hostIp;
-  }
+  if (one.hostPort === undefined) return one.hostIp === other.hostIp;
   const [address, otherAddress] = [one.hostIp, other.hostIp].map(plainAddress);
   if (address === undefined || otherAddress === undefined) return true;
   if (isIPv6(address) !== isIPv6(otherAddress)) return false;
