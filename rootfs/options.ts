@@ -41,6 +41,11 @@ export interface MountOptions {
   readonly data: string;
 }
 
+/** Whether what the host mounts later is to be seen in it. */
+export function followsHost({ options = [] }: Mount): boolean {
+  return options.some((option) => /^r?(slave|shared)$/.test(option));
+}
+
 /** `gidMapped` tells whether a gid of the sandbox has one of the host's behind it. */
 export function parseOptions(
   { destination, options = [], type }: Mount,

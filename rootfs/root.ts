@@ -11,6 +11,7 @@ import { type Action, assertNever, type Step } from "../spec/step.js";
 import { copyOfHostRoot, type Uppers, upperIn } from "./host-root.js";
 import { chooseRung, needsOverlay, type Rung, tmpfsHasUserXattrs } from "./ladder.js";
 import { fuseOverlay, kernelOverlay, type LayerSteps, topMode } from "./layers.js";
+import { followsHost } from "./options.js";
 import { bind, init, restrict, tmpfs } from "./pieces.js";
 
 /** Where the pieces are mounted until the root is pivoted to; only the sandbox's mount namespace sees it. */
@@ -66,9 +67,8 @@ export function planRoot(spec: Spec, host: Host, ids: RootIds = usualIds): RootP
         source: "none",
         target: "/",
         type: null,
-        // A mount namespace of another user namespace is born so: what a bind shall follow of the
-        // host's mounts reaches it, nothing goes out.
-        flags: ["MS_REC", "MS_SLAVE"],
+        // Nothing goes out, and what the host mounts comes in only where a bind shall follow it.
+        flags: ["MS_REC", spec.mounts.some(followsHost) ? "MS_SLAVE" : "MS_PRIVATE"],
         data: "",
       }),
       tmpfs(base, 0o755, spec.sbx.upperSizeBytes ?? null),

@@ -5,7 +5,7 @@ import { defaultMaskedPaths, defaultReadonlyPaths } from "../../spec/default.js"
 import { etcFileNames } from "../../spec/host.js";
 import { attempt, inside } from "../support/inside.js";
 import { busyboxRootfs, debianRootfs } from "../support/rootfs.js";
-import { start } from "../support/sandbox.js";
+import { command, start } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("mounts");
@@ -78,6 +78,22 @@ test.needs(needs, "mounts: those of the sandbox, none of the host's, all private
     if (point !== "/dev") assert.ok(options.includes("noexec"), `${point}: ${options}`);
   }
 });
+
+test.needs(
+  needs,
+  "mounts are private where the host's are shared, as systemd has them",
+  async () => {
+    const shared = ["unshare", "--user", "--map-root-user", "--mount", "--propagation=shared"];
+    const run = [command, "run", "--userns=single", busyboxRootfs(), "cat", "/proc/self/mountinfo"];
+    const { stdout } = await start([...shared, ...run]);
+    const mounts = parseMounts(stdout);
+    assert.ok(mounts.some(({ point }) => point === "/dev/null"));
+    assert.equal(
+      mounts.flatMap(({ optional }) => optional),
+      [],
+    );
+  },
+);
 
 test.needs(needs, "the root is pivoted to: nothing of the host is above it", async () => {
   const script =
