@@ -108,7 +108,7 @@ test.needs(needs, "links that stay inside lead where they say", async () => {
   const script = "pwd; stat -c %t:%T /real/dev/null; ls -d /sys/kernel; cat /etc/resolv.conf";
   const seen = "/home/alice\n1:3\n/sys/kernel\n";
   const options = ["-w", "/work"];
-  assert.match(await inside(options, script, { rootfs }), `${seen}# There is no network`);
+  assert.match(await inside(options, script, { rootfs }), `${seen}# There is no name server`);
   // In a rootfs that is written to, what the link dangles to is not made.
   const kept = await attempt(["--in-place", ...options], script, { rootfs });
   assert.is(kept.stdout, seen);
