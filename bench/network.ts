@@ -4,7 +4,8 @@
  * to the launch of a sandbox. `npm run bench:network [-- --rounds N]`, as an unprivileged user, with iperf3.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { cpSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { compileSandbox } from "../launch/compile.js";
@@ -119,7 +120,9 @@ async function throughput(world: World, rounds: number): Promise<string> {
 
 /** Programs of a busybox sandbox with such a network, and what others make of it. */
 function launches(rounds: number): string {
-  const rootfs = busyboxRootfs();
+  // Not the one of all tests: podman makes /etc/mtab in it.
+  const rootfs = join(temporaryDirectory("bench"), "rootfs");
+  cpSync(busyboxRootfs(), rootfs, { recursive: true, verbatimSymlinks: true });
   const host = probe(rootfs, environment);
   const program = (mode: Extract<NetworkMode, { mode: "none" | "pasta" | "slirp4netns" }>) => {
     const { sbx, ...spec } = defaultSpec(rootfs);
