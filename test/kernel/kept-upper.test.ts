@@ -226,7 +226,7 @@ test.needs([...needs, "busybox", "overlay"], "no mount point is made in a kept u
   const seen = await inside(["--upper", upper], script, { rootfs });
   assert.match(
     seen,
-    /^\/dev\/null\n\/dev\/shm\n\/proc\/self\n\/sys\/kernel\n# There is no network/,
+    /^\/dev\/null\n\/dev\/shm\n\/proc\/self\n\/sys\/kernel\n# There is no name server/,
   );
   assert.match(seen, /hosts\n.*machine-id\n/s);
   assert.equal(fs.readdirSync(upper), []);

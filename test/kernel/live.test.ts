@@ -12,6 +12,8 @@ import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("live");
+// Sandboxes of other tests would be among those that errors name.
+process.env.XDG_RUNTIME_DIR = temporaryDirectory("live");
 const needed = ["busybox", "subids", "overlay"] as const;
 
 /** The record of a sandbox of that name whose shell waits until `look` is done. */

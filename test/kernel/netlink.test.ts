@@ -59,8 +59,9 @@ test.needs(["user namespaces", "nft"], "nft reads the rules of the networks", ()
     ct state established,related accept
     icmpv6 type nd-neighbor-solicit accept
     icmpv6 type nd-neighbor-advert accept
+    iifname "tap0" icmpv6 type nd-router-advert accept
     iifname "sbx*" fib daddr . iif type local meta l4proto icmp accept
-    iifname "sbx*" fib daddr . iif type local meta l4proto ipv6-icmp accept
+    iifname "sbx*" fib daddr . iif type local icmpv6 type echo-request accept
     iifname "sbx*" fib daddr . iif type local udp dport 53 accept
     iifname "sbx*" fib daddr . iif type local tcp dport 53 accept
   }
