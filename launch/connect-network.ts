@@ -11,7 +11,7 @@ import { planIdMaps } from "../userns/idmap.js";
 import { isSystemError } from "./in-root.js";
 import { compile } from "./link.js";
 import { lowerConnect } from "./lower/connect-network.js";
-import { allIds } from "./plan.js";
+import { allIds } from "./plan-parts.js";
 import { probe } from "./probe.js";
 import { networkOf, type Sandbox } from "./records.js";
 import { step } from "./steps.js";

@@ -12,16 +12,13 @@ import { planMasks } from "../rootfs/masks.js";
 import { planMounts } from "../rootfs/mounts.js";
 import { newRoot, planRoot, stage } from "../rootfs/root.js";
 import { planFilter } from "../seccomp/filter.js";
-import type { OnlyIds } from "../seccomp/owners.js";
-import { fail, renderProblem } from "../spec/error.js";
+import { fail } from "../spec/error.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";
-import { specToJson } from "../spec/json.js";
 import type { NamespaceType, Spec } from "../spec/spec.js";
-import type { CapabilitySets, NamespaceFlag, Plan, Step } from "../spec/step.js";
+import type { Plan, Step } from "../spec/step.js";
 import { capabilitySets } from "../userns/capabilities.js";
-import { hostIdOf, type IdMaps, planIdMaps } from "../userns/idmap.js";
+import { hostIdOf, planIdMaps } from "../userns/idmap.js";
 import { requireMapped } from "../userns/mapped.js";
-import { nestMappings } from "../userns/nested.js";
 import { resolveUser } from "../userns/passwd.js";
 import { mapsWithin } from "../userns/within.js";
 import { userNamespaceBlocker } from "./blocker.js";
@@ -33,7 +30,17 @@ import {
   explainFiltered,
   mapHints,
 } from "./hints.js";
-import { type JoinedPlan, planJoined, withHostSys, withJoinedNames } from "./joined.js";
+import { planJoined, withHostSys, withJoinedNames } from "./joined.js";
+import {
+  adminNotes,
+  allIds,
+  namespaceFlags,
+  nested,
+  onlyIds,
+  recordMembers,
+  requestedUser,
+  sharingNotes,
+} from "./plan-parts.js";
 import {
   executeAction,
   kernelFiles,
@@ -280,83 +287,4 @@ export function plan(given: Spec, host: Host): Plan {
     init: spec.sbx.init,
     statusFd,
   };
-}
-
-/** What other commands are told of a sandbox: launch/records.ts has the shape. */
-function recordMembers(spec: Spec, maps: IdMaps, joined: JoinedPlan | null): string {
-  const { uidMappings, gidMappings, denySetgroups } = maps;
-  const own = { uidMappings, gidMappings, denySetgroups };
-  const networkIds = joined === null ? own : joined.parent.ids;
-  const members = { uidMappings, gidMappings, networkIds };
-  return `${JSON.stringify(members).slice(1, -1)},"spec":${specToJson(spec)}`;
-}
-
-/** The maps by the ids of another namespace with maps of its own. */
-function nested(
-  { uidMappings, gidMappings }: IdMaps,
-  outer: Pick<IdMaps, "uidMappings" | "gidMappings">,
-) {
-  return {
-    uids: nestMappings(uidMappings, outer.uidMappings, "uid"),
-    gids: nestMappings(gidMappings, outer.gidMappings, "gid"),
-  };
-}
-
-/** What all sandboxes on networks have ids from, whatever this one wants. */
-export function allIds({ linux, sbx, ...spec }: Spec): Spec {
-  const { uidMappings: _u, gidMappings: _g, ...rest } = linux;
-  return { ...spec, linux: rest, sbx: { ...sbx, userns: { mode: "auto" } } };
-}
-
-/** By name or number as `--user` has it; who keeps its ids is that user inside, as with podman. */
-function requestedUser({ process, sbx, linux }: Spec, host: Host): string | undefined {
-  if (sbx.user !== undefined) return sbx.user;
-  if (process.user !== undefined) return `${process.user.uid}:${process.user.gid}`;
-  const isExplicit = linux.uidMappings !== undefined || linux.gidMappings !== undefined;
-  if (sbx.userns.mode !== "keep-id" || isExplicit) return undefined;
-  return `${sbx.userns.uid ?? host.user.uid}:${sbx.userns.gid ?? host.user.gid}`;
-}
-
-/** Null where there are more ids inside than one uid and one gid. */
-function onlyIds({ uidMappings, gidMappings, shortages }: IdMaps): OnlyIds | null {
-  const [uid, ...otherUids] = uidMappings;
-  const [gid, ...otherGids] = gidMappings;
-  if (uid?.size !== 1 || gid?.size !== 1 || otherUids.length + otherGids.length > 0) return null;
-  const { why, hint } = shortages.uid;
-  const message = renderProblem({
-    what: "give a file to another user or group",
-    why: `only one of each exists inside (EINVAL)${why === null ? "" : `: ${why}`}`,
-    hint,
-  });
-  return { uid: uid.containerID, gid: gid.containerID, message };
-}
-
-const flagOf = {
-  user: "CLONE_NEWUSER",
-  mount: "CLONE_NEWNS",
-  pid: "CLONE_NEWPID",
-  network: "CLONE_NEWNET",
-  ipc: "CLONE_NEWIPC",
-  uts: "CLONE_NEWUTS",
-  cgroup: "CLONE_NEWCGROUP",
-  // Only children of who unshares it get into a time namespace whose offsets can be set.
-  time: null,
-} as const satisfies Record<NamespaceType, NamespaceFlag | null>;
-
-function namespaceFlags(own: (type: NamespaceType) => boolean): NamespaceFlag[] {
-  return Object.entries(flagOf).flatMap(([type, flag]) =>
-    flag !== null && own(type as NamespaceType) ? [flag] : [],
-  );
-}
-
-function sharingNotes(own: (type: NamespaceType) => boolean, killsGroup: boolean): string[] {
-  // The monitor kills who is left in the group: cgroup.kill is of Linux 5.14.
-  if (own("pid") || killsGroup) return [];
-  return ["the pid namespace is the host's: what the command leaves in the background outlives it"];
-}
-
-/** What one capability undoes of the rest. */
-function adminNotes({ bounding }: CapabilitySets): string[] {
-  if (!bounding.includes("CAP_SYS_ADMIN")) return [];
-  return ["CAP_SYS_ADMIN: the command can remount what is read-only, and uncover what is masked"];
 }

@@ -7,8 +7,6 @@ import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
 import type { Action, Attachment, Step, Uplink } from "../spec/step.js";
 
-type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
-
 import { resolversThrough } from "./resolvers.js";
 import {
   addressNumber,
@@ -19,6 +17,8 @@ import {
   sizeOf,
 } from "./subnet.js";
 import { mendOf, planSharedUplink, sharedKeys } from "./uplink.js";
+
+type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
 
 export interface NetworksPlan {
   /** The holder's. */
