@@ -40,4 +40,6 @@ export function useHome(): void {
   process.env.XDG_STATE_HOME = join(home, "state");
   process.env.XDG_RUNTIME_DIR = join(home, "run");
   fs.mkdirSync(process.env.XDG_RUNTIME_DIR, { recursive: true, mode: 0o700 });
+  // Not every user has the places of nft, ip and pivot_root in PATH, as Debian sees it.
+  process.env.PATH += ":/usr/sbin:/sbin";
 }
