@@ -64,6 +64,7 @@ export function specFromFlags(
     root: { path: rootfs, readonly: flags["read-only"] || undefined },
     hostname,
     domainname: flags.domainname,
+    annotations: undefined,
     mounts: withShmSize(mounts, flags),
     linux: {
       ...linuxKeys(base.linux, own, flags),

@@ -69,6 +69,11 @@ export function orWord<T, W extends string>(check: Check<T>, word: W): Check<T |
   return (value, at, report) => (value === word ? word : check(value, at, report));
 }
 
+/** Either what the check accepts, or null. */
+export function orNull<T>(check: Check<T>): Check<T | null> {
+  return (value, at, report) => (value === null ? null : check(value, at, report));
+}
+
 /** An array; undefined as a whole where one of its items is wrong. */
 export function list<T>(item: Check<T>, least = 0): Check<T[]> {
   return (value, at, report) => {

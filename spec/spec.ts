@@ -4,6 +4,7 @@
  * for what OCI has no word for.
  */
 import type { Capability } from "./capabilities.js";
+import type { LifeKeys } from "./life.js";
 import type { NetworkKeys } from "./network.js";
 import type { CgroupKeys, Resources } from "./resources.js";
 
@@ -144,6 +145,8 @@ export interface SbxKeys {
   userns: UsernsMode;
   /** By which other commands know the sandbox while it runs. Absent: one is made up at each start. */
   name?: string;
+  /** Absent: it is gone when its command ends, and nothing of it is kept. */
+  life?: LifeKeys;
   /** Absent: only a loopback, or the host's network where that is not private. */
   network?: NetworkKeys;
   /** Absent: no control group of its own where nothing is limited. */
@@ -195,6 +198,8 @@ export interface Spec {
   root: { path: string; readonly?: boolean };
   hostname?: string;
   domainname?: string;
+  /** Labels. */
+  annotations?: Record<string, string>;
   mounts: Mount[];
   linux: Linux;
   sbx: SbxKeys;

@@ -2,6 +2,7 @@
 import { posix } from "node:path";
 import { capabilityNames } from "./capabilities.js";
 import { type Problem, SbxError } from "./error.js";
+import { lifeKeys } from "./life-shape.js";
 import { maskRefusal } from "./masked.js";
 import { hostGateway } from "./network.js";
 import { freeName, isAddress, networkKeys } from "./network-shape.js";
@@ -193,6 +194,7 @@ const etcFiles = object<EtcFiles>({
 const sbxKeys = object<SbxKeys>({
   userns,
   name: optional(freeName),
+  life: optional(lifeKeys),
   network: optional(networkKeys),
   cgroup: optional(cgroupKeys),
   user: optional(textThat("name a user", (word) => word !== "" && word !== ":")),
@@ -225,6 +227,7 @@ const wholeSpec = object<Spec>({
   root: object<Spec["root"]>({ path: nonEmptyText, readonly: optional(yesOrNo) }),
   hostname: optional(utsName),
   domainname: optional(utsName),
+  annotations: optional(record(nonEmptyText, text)),
   mounts: list(mount),
   linux,
   sbx: sbxKeys,
