@@ -62,6 +62,8 @@ const numbers = {
   F_SETOWN: 8,
   F_GETOWN: 9,
   F_SETSIG: 10,
+  F_DUPFD_CLOEXEC: 1030,
+  F_ADD_SEALS: 1033,
   F_GET_SEALS: 1034,
   FD_CLOEXEC: 1,
   SEEK_SET: 0,

@@ -48,6 +48,7 @@ import {
   oomSteps,
   recordSteps,
   rlimitStep,
+  sendSteps,
   step,
   sysctlSteps,
   terminalSteps,
@@ -197,6 +198,11 @@ export function plan(given: Spec, host: Host): Plan {
     step("init", "idmap", { kind: "dieWithMonitor" }),
     ...cgroup.delegate,
     ...timeSteps(spec),
+    // By the host's /proc, before it is out of reach.
+    ...sendSteps(host, [
+      ...(cgroup.enter.length > 0 ? (["cgroup"] as const) : []),
+      ...(own("time") ? (["time"] as const) : []),
+    ]),
 
     ...explainBlocked(root.mount, blocker),
     // What the host mounts from now on stays out.

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { fail } from "../spec/error.js";
 import type { ParentIds, RunDirectory } from "../spec/host.js";
 import type { PublishedPort } from "../spec/network.js";
-import type { Mapping, Spec } from "../spec/spec.js";
+import type { Mapping, NamespaceType, Spec } from "../spec/spec.js";
 import type { JoinedNetwork } from "../spec/step.js";
 import { isSystemError } from "./in-root.js";
 
@@ -33,8 +33,8 @@ export interface Sandbox {
   readonly name: string;
   /** Pids as the caller sees them. That of the init may be anybody's by now. */
   readonly monitor: number;
-  /** As which the monitor has its network namespace open; 0 where that is the host's. */
-  readonly networkFd: number;
+  /** As which the monitor has its namespaces open: launch/lower/namespaces.ts. Those that are not its own are absent. */
+  readonly namespaces: Readonly<Partial<Record<NamespaceType, number>>>;
   readonly init: number;
   /** Seconds since 1970. */
   readonly started: number;
@@ -93,14 +93,14 @@ export async function findSandbox(run: RunDirectory, name: string): Promise<Sand
 
 /** How a program finds the network namespace of a sandbox, and no other's that has the name by then. */
 export function networkOf({ path }: RunDirectory, sandbox: Sandbox): JoinedNetwork {
-  const { version, name, monitor, networkFd, init, started } = sandbox;
-  const head = JSON.stringify({ version, name, monitor, networkFd, init, started }).slice(0, -1);
+  const { version, name, monitor, namespaces, init, started } = sandbox;
+  const head = JSON.stringify({ version, name, monitor, namespaces, init, started }).slice(0, -1);
   return {
     kind: "sandbox",
     name,
     record: `${path}/sandboxes/${name}`,
     head,
-    network: `/proc/${monitor}/fd/${networkFd}`,
+    network: `/proc/${monitor}/fd/${namespaces.network}`,
   };
 }
 

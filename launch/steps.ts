@@ -30,6 +30,12 @@ export function timeSteps({ linux }: Spec): Step[] {
   ];
 }
 
+/** Without a record nobody else looks for them. */
+export function sendSteps({ run }: Host, types: readonly ("cgroup" | "time")[]): Step[] {
+  if (run.path === null || types.length === 0) return [];
+  return [step("init", "clone", { kind: "sendNamespaces", types })];
+}
+
 export function nameSteps({ hostname, domainname }: Spec): Step[] {
   return [
     ...(hostname === undefined

@@ -65,6 +65,8 @@ export function describe(action: Action): string {
       return "die with the monitor";
     case "unshareTime":
       return "create a time namespace";
+    case "sendNamespaces":
+      return `show the monitor the namespaces (${action.types.join(", ")})`;
     case "mount":
       return describeMount(action);
     case "openUpper":

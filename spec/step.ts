@@ -352,6 +352,8 @@ export type Action =
       readonly monotonic: Required<TimeOffset>;
       readonly boottime: Required<TimeOffset>;
     }
+  /** Sends namespaces that the init has made to the monitor, who keeps them for others to enter. */
+  | { readonly kind: "sendNamespaces"; readonly types: readonly ("cgroup" | "time")[] }
   | {
       readonly kind: "mount";
       readonly source: string;

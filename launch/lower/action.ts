@@ -39,6 +39,7 @@ import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { openJoined } from "./joined.js";
 import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
 import { mask, readonlyPath } from "./masks.js";
+import { sendNamespaces } from "./namespaces.js";
 import { openNetlink, tellKernel } from "./netlink.js";
 import { enterHolder, joinNetwork, leaveNetwork, removeBridge } from "./network.js";
 import { nameOwnAddress } from "./own-address.js";
@@ -102,6 +103,8 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return joinCgroup(c);
     case "unshareCgroup":
       return b.must("unshare", [k("CLONE_NEWCGROUP")]);
+    case "sendNamespaces":
+      return sendNamespaces(c, action.types);
     case "delegateCgroup":
       return delegateCgroup(c, action);
     case "clone":

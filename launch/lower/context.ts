@@ -116,6 +116,8 @@ export const message = {
   owners: 7,
   /** The set-up is done, and memory can be limited; the answer is a byte on the release pipe. */
   limits: 8,
+  /** A namespace that the init has made comes with it; the value is its number among `lateTypes`. */
+  namespace: 9,
 } as const;
 
 /** Bytes of a control message: two words. */

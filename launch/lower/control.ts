@@ -5,6 +5,7 @@ import type { Slot } from "../ir.js";
 import { limitLate } from "./cgroup.js";
 import { actionOf, type Context, message, recordSize, s } from "./context.js";
 import { handListener, listenerStep } from "./listener.js";
+import { showMounts, takeNamespace } from "./namespaces.js";
 import { takeOwners, watchesOwners } from "./owners.js";
 import { tellStatus } from "./report.js";
 import { messageHeader, receivedFd } from "./rights.js";
@@ -73,6 +74,13 @@ export function controlSubroutines(c: Context): void {
     b.return();
     b.label("control.notLimits");
   }
+  if (actionOf(c, "sendNamespaces") !== undefined) {
+    next("control.notNamespace", "namespace");
+    b.load(4, fd, receivedFd(c));
+    takeNamespace(c, fd, value);
+    b.return();
+    b.label("control.notNamespace");
+  }
   if (c.terminal) {
     next("control.end", "terminal");
     b.load(4, fd, receivedFd(c));
@@ -93,6 +101,7 @@ export function controlSubroutines(c: Context): void {
   b.branch(failure.happened, "ne", 0, "monitor.ready.end");
   b.branch(isReady, "ne", 0, "monitor.ready.end");
   b.set(isReady, 1);
+  showMounts(c);
   tellStatus(c, ['{"event":"ready"}']);
   b.label("monitor.ready.end");
   b.return();

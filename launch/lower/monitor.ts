@@ -19,6 +19,7 @@ import { controlState, controlSubroutines, payloadStatus, received } from "./con
 import { dismissGuard } from "./guard.js";
 import { takeHolder, watchHolder } from "./holder.js";
 import { awaitJanitor } from "./janitor.js";
+import { leaveMounts, namespacesState } from "./namespaces.js";
 import { readOom, tellOfOom } from "./oom.js";
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
 import { events, pollTable } from "./poll.js";
@@ -41,6 +42,7 @@ export function initialState(c: Context): void {
   b.set(s.initPid, 0);
   b.set(initStatus, 0);
   controlState(c);
+  namespacesState(c);
   ownersState(c);
   connectState(c);
   portState(c);
@@ -141,6 +143,7 @@ function finish(c: Context, relay: Relay | null): void {
     b.call("terminal.leave");
   }
   tellOfOwners(c);
+  leaveMounts(c);
   dismissGuard(c);
   endUplink(c);
   awaitServer(c, true);
@@ -188,6 +191,7 @@ export function monitorFailure(c: Context): void {
   killServer(c);
   b.set(failure.step, s.step);
   b.set(failure.errno, s.errno);
+  leaveMounts(c);
   dismissGuard(c);
   endUplink(c);
   awaitServer(c, false);

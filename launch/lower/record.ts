@@ -16,6 +16,7 @@ import { cgroupFact } from "./cgroup.js";
 import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
 import { appendErrno } from "./errnos.js";
 import { idOf } from "./id.js";
+import { openNamespaces } from "./namespaces.js";
 import { networksFact } from "./network.js";
 import { portFact } from "./ports.js";
 import { append, compose, type JsonPiece, type RecordFact, textLength, writeText } from "./text.js";
@@ -37,7 +38,6 @@ const other = slot("otherRecord");
 const started = slot("startedSeconds");
 const word = slot("statWord");
 const monitor = slot("ownPid");
-const network = slot("networkFd");
 
 type Keep = Extract<Action, { kind: "keepRecord" }>;
 const actionOf = ({ plan }: Context) =>
@@ -121,7 +121,7 @@ function writeMembers(c: Context, { known }: Keep): void {
   b.must("getpid", [], monitor);
   b.must("clock_gettime", [k("CLOCK_REALTIME"), memory.scratch]);
   b.load(8, started, memory.scratch);
-  openNetwork(c);
+  const namespaces = openNamespaces(c);
   const told = facts.flatMap((factOf) => {
     const fact = factOf(c);
     return fact === null ? [] : [`${JSON.stringify(fact[0])}:`, ...fact.slice(1), ","];
@@ -131,8 +131,8 @@ function writeMembers(c: Context, { known }: Keep): void {
     { string: sandboxName },
     '","monitor":',
     { decimal: monitor },
-    ',"networkFd":',
-    { decimal: network },
+    ',"namespaces":',
+    ...namespaces,
     ',"init":',
     { decimal: s.initPid },
     ',"started":',
@@ -141,23 +141,6 @@ function writeMembers(c: Context, { known }: Keep): void {
     ...told,
     `${known}}\n`,
   ]);
-}
-
-/**
- * Who is to join the network takes the fd by way of /proc/MONITOR/fd: the init lets nobody look into it,
- * and the payload may be anything. 0 where the network is the host's.
- */
-function openNetwork(c: Context): void {
-  const { b, memory, plan } = c;
-  b.set(network, 0);
-  const isOwn = plan.steps.some(
-    ({ action }) =>
-      action.kind === "enterJoined" ||
-      (action.kind === "clone" && action.namespaces.includes("CLONE_NEWNET")),
-  );
-  if (!isOwn) return;
-  compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/net")]);
-  b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], network);
 }
 
 /** Texts of any length as they are, what is only known now by way of the text buffer. */

@@ -48,10 +48,10 @@ export function attachFds({ b, memory }: Context, fds: readonly Slot[]): void {
 }
 
 /** Sends a message with a fd from inside to the monitor. */
-export function sendFd(c: Context, kind: keyof typeof message, fd: Slot): void {
+export function sendFd(c: Context, kind: keyof typeof message, fd: Slot, value = 0): void {
   const { b, memory } = c;
   b.store(8, memory.record, 0, message[kind]);
-  b.store(8, memory.record, 8, 0);
+  b.store(8, memory.record, 8, value);
   const header = messageHeader(c);
   attachFds(c, [fd]);
   b.must("sendmsg", [s.controlInside, header, k("MSG_NOSIGNAL")]);
