@@ -40,7 +40,7 @@ const mount = slot("mountNamespaceFd");
 /** Before any step. */
 export function namespacesState({ b }: Context): void {
   b.set(mount, -1);
-  b.set(numberOf("mount"), -1);
+  for (const type of ["mount", ...lateTypes] as const) b.set(numberOf(type), -1);
 }
 
 /** In the monitor, while the init can be looked into. Gives the JSON object of their fds. */
