@@ -3,12 +3,12 @@
  * other in the file without page padding; in memory each begins on a page of its own, at an address
  * congruent to its offset, so that one page of the file may be mapped twice.
  */
+import type { Encoder } from "./encoder.js";
 
 const headerSize = 64;
 const programHeaderSize = 56;
 /** R, RX, RW and the marker that the stack is not executable. */
 const programHeaderCount = 4;
-const pageSize = 4096;
 const baseAddress = 0x400000;
 /** Addresses must fit 31 bits, so that every back end can use short forms. */
 const addressLimit = 0x7fffffff;
@@ -46,16 +46,19 @@ export interface Contents {
   readonly data: Uint8Array;
 }
 
+/** What the segments of an architecture are laid out by: launch/encoder.ts. */
+type Alignment = Pick<Encoder, "instructionBytes" | "pageBytes">;
+
 const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
 
 /** Gives every part its place. Throws where the program would not fit below 2 GiB. */
-export function layout(sizes: SegmentSizes): Layout {
+export function layout(sizes: SegmentSizes, { instructionBytes, pageBytes }: Alignment): Layout {
   const rodata = headerSize + programHeaderSize * programHeaderCount;
-  const text = rodata + sizes.rodata;
-  const textAddress = alignUp(baseAddress + text, pageSize) + (text % pageSize);
+  const text = alignUp(rodata + sizes.rodata, instructionBytes);
+  const textAddress = alignUp(baseAddress + text, pageBytes) + (text % pageBytes);
   // Before Linux 6.7 a segment with nothing in the file has to begin on a page boundary.
   const data = sizes.data === 0 ? 0 : alignUp(text + sizes.text, 16);
-  const dataAddress = alignUp(textAddress + sizes.text, pageSize) + (data % pageSize);
+  const dataAddress = alignUp(textAddress + sizes.text, pageBytes) + (data % pageBytes);
   const zeroAddress = alignUp(dataAddress + sizes.data, 16);
   if (zeroAddress + sizes.zero > addressLimit) {
     throw new Error(`a program of ${zeroAddress + sizes.zero - baseAddress} bytes is too large`);
@@ -76,7 +79,7 @@ export function layout(sizes: SegmentSizes): Layout {
 export function encodeElf(
   { sizes, offsets, addresses }: Layout,
   contents: Contents,
-  machine: number,
+  { machine, pageBytes }: Pick<Encoder, "machine" | "pageBytes">,
 ) {
   for (const part of ["rodata", "text", "data"] as const) {
     if (contents[part].length !== sizes[part]) throw new Error(`${part} changed its size`);
@@ -103,7 +106,7 @@ export function encodeElf(
       size: sizes.data,
       memory: addresses.zero + sizes.zero - addresses.data,
     },
-  ].map((segment) => ({ ...segment, type: PT_LOAD, align: pageSize }));
+  ].map((segment) => ({ ...segment, type: PT_LOAD, align: pageBytes }));
   const stack = { flags: PF_R | PF_W, offset: 0, address: 0, size: 0, memory: 0 };
   for (const [index, header] of [
     ...headers,

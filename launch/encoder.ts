@@ -21,6 +21,10 @@ export interface Encoded {
 export interface Encoder {
   /** e_machine of the ELF header, see elf(5). */
   readonly machine: number;
+  /** What the address of an instruction is a multiple of. */
+  readonly instructionBytes: number;
+  /** The largest page that a kernel may have there: no two segments share one. */
+  readonly pageBytes: number;
   /** Translates the ops; `slotOffsets` says where in the slot area each slot lies, in bytes. */
   encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): Encoded;
   /** Writes an address, below 2^31, or a distance, of 32 bits with sign, where a relocation wants it. */

@@ -1,5 +1,6 @@
 /** From a program to the bytes of an executable: verify, encode, lay out, fill in addresses. */
 import type { Architecture } from "../spec/host.js";
+import { aarch64 } from "./aarch64.js";
 import { encodeElf, layout } from "./elf.js";
 import type { Encoder } from "./encoder.js";
 import { errno, isSlot, operandsOf, writeOf } from "./flow.js";
@@ -7,20 +8,18 @@ import type { Address, Data, Op, Program, Slot } from "./ir.js";
 import { verify } from "./verify.js";
 import { x86_64 } from "./x86_64.js";
 
-const encoders: Readonly<Record<Architecture, Encoder | null>> = { x86_64, aarch64: null };
+const encoders = { x86_64, aarch64 } as const satisfies Record<Architecture, Encoder>;
 
 /**
  * Compiles a program; the same program gives the same bytes. Throws a plain Error, listing all that
  * is wrong, where the program does not verify: that is a fault in sbx, not in what the user asked for.
  */
 export function compile(program: Program, architecture: Architecture): Uint8Array {
-  const encoder = encoders[architecture];
-  if (encoder === null) throw new Error(`there is no back end for ${architecture}`);
   const violations = verify(program);
   if (violations.length > 0) {
     throw new Error(`the program does not verify:\n${violations.join("\n")}`);
   }
-  return link(program, encoder);
+  return link(program, encoders[architecture]);
 }
 
 function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
@@ -35,12 +34,15 @@ function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
   const writable = arrange(words.filter((item) => item.writable));
   const buffers = arrange(data.filter((item) => item.kind === "buffer"));
   const slotArea = alignUp(8 * slotOffsets.size);
-  const image = layout({
-    rodata: constant.size,
-    text: text.length,
-    data: writable.size,
-    zero: slotArea + buffers.size,
-  });
+  const image = layout(
+    {
+      rodata: constant.size,
+      text: text.length,
+      data: writable.size,
+      zero: slotArea + buffers.size,
+    },
+    encoder,
+  );
 
   const { addresses } = image;
   const places = new Map<string, number>();
@@ -63,7 +65,7 @@ function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
     encoder.patch(view, at, relative ? address - addresses.zero : address);
   }
   const rodata = contents(constant, addressOf);
-  return encodeElf(image, { rodata, text, data: contents(writable, addressOf) }, encoder.machine);
+  return encodeElf(image, { rodata, text, data: contents(writable, addressOf) }, encoder);
 }
 
 const alignUp = (value: number): number => Math.ceil(value / 16) * 16;

@@ -12,10 +12,11 @@ import { assertNever } from "../spec/step.js";
 import type { Encoded, Encoder } from "./encoder.js";
 import { errno, goesOn, isSlot, writeOf } from "./flow.js";
 import type { Condition, Op, Value, Width } from "./ir.js";
+import { constantOf } from "./operand.js";
 import { call, jmp } from "./relax.js";
 import { arithmetic } from "./x86_64_arithmetic.js";
 import { assembler, rax, rbp, rcx, slotBases, slotBias, slotReach } from "./x86_64_assembler.js";
-import { constantOf, immediateOf, isByte, type Place } from "./x86_64_operand.js";
+import { immediateOf, isByte, type Place } from "./x86_64_operand.js";
 
 const argumentRegisters = [7, 6, 2, 10, 8, 9] as const;
 
@@ -47,7 +48,7 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
   /** [place] := value, of so many bytes. */
   function put(place: Place, width: Width, value: Value): void {
     const known = width === 1 ? null : immediateOf(value);
-    const constant = constantOf(value);
+    const constant = constantOf(value, "x86_64");
     if (holds(rax, value)) memory(width === 8, width === 1 ? 0x88 : 0x89, rax, place);
     else if (width === 8 && known !== null && isByte(known)) {
       emit(0x6a); // push
@@ -172,6 +173,8 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
 /** The encoder for x86-64. */
 export const x86_64: Encoder = {
   machine: 62, // EM_X86_64
+  instructionBytes: 1,
+  pageBytes: 4096,
   encode,
   patch: (text, at, value) => text.setInt32(at, value, true),
 };

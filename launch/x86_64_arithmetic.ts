@@ -2,8 +2,9 @@
 import { assertNever } from "../spec/step.js";
 import { isSlot } from "./flow.js";
 import type { Op, Value } from "./ir.js";
+import { constantOf } from "./operand.js";
 import { type Assembler, rax, rcx, rdx } from "./x86_64_assembler.js";
-import { constantOf, immediateOf, isByte, type Place } from "./x86_64_operand.js";
+import { immediateOf, isByte, type Place } from "./x86_64_operand.js";
 
 /** The /digit of the arithmetic group 0x81 and 0x83; the register forms are made from it. */
 const group = { add: 0, or: 1, and: 4, sub: 5, cmp: 7 } as const;
@@ -81,7 +82,7 @@ export function arithmetic(asm: Assembler): Arithmetic {
       case "shl":
       case "shr": {
         const digit = shifts[operator];
-        const count = constantOf(b);
+        const count = constantOf(b, "x86_64");
         if (count !== null && inPlace) {
           memory(true, 0xc1, digit, placeOf(to));
           emit(Number(count));

@@ -5,8 +5,9 @@
 import type { Encoded, Relocation } from "./encoder.js";
 import { isSlot } from "./flow.js";
 import type { Slot, Value } from "./ir.js";
+import { constantOf, isSame } from "./operand.js";
 import { call, type Jump, type Mark, relax } from "./relax.js";
-import { constantOf, type Immediate, isByte, isSame, type Place } from "./x86_64_operand.js";
+import { type Immediate, isByte, type Place } from "./x86_64_operand.js";
 
 /** Registers by their numbers in an encoding. */
 export const rax = 0;
@@ -109,7 +110,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
   };
 
   function load(register: number, value: Value): void {
-    const wanted = constantOf(value) ?? value;
+    const wanted = constantOf(value, "x86_64") ?? value;
     if (holds(register, wanted)) return;
     if (typeof wanted !== "object") loadConstant(register, wanted);
     else if (wanted.kind === "address") loadAddress(register, wanted);

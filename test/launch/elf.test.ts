@@ -4,19 +4,21 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { aarch64 } from "../../launch/aarch64.js";
 import { encodeElf, layout, type SegmentSizes } from "../../launch/elf.js";
+import { x86_64 } from "../../launch/x86_64.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("elf");
 
 /** A file whose parts are filled with 1, 2 and 3. */
-function file(sizes: SegmentSizes, machine = 62): Uint8Array {
+function file(sizes: SegmentSizes, encoder = x86_64): Uint8Array {
   const contents = {
     rodata: new Uint8Array(sizes.rodata).fill(1),
     text: new Uint8Array(sizes.text).fill(2),
     data: new Uint8Array(sizes.data).fill(3),
   };
-  return encodeElf(layout(sizes), contents, machine);
+  return encodeElf(layout(sizes, encoder), contents, encoder);
 }
 
 /** What readelf prints of the file, spaces squeezed, one line an item. */
@@ -54,7 +56,7 @@ test.needs("readelf", "is a static executable for the machine", () => {
   ]) {
     assert.ok(lines.includes(line), `${line} not in:\n${lines.join("\n")}`);
   }
-  const arm = readelf(file({ rodata: 0, text: 4, data: 0, zero: 8 }, 183));
+  const arm = readelf(file({ rodata: 0, text: 4, data: 0, zero: 8 }, aarch64));
   assert.ok(arm.includes("Machine: AArch64"));
 });
 
@@ -84,7 +86,7 @@ test("the parts follow each other without page padding", () => {
 
 test("all addresses are congruent to their offsets, on pages of their own, wherever the ends fall", () => {
   for (let text = 3700; text < 3900; text += 1) {
-    const { addresses, offsets } = layout({ rodata: 100, text, data: 48, zero: 64 });
+    const { addresses, offsets } = layout({ rodata: 100, text, data: 48, zero: 64 }, x86_64);
     for (const part of ["rodata", "text", "data"] as const) {
       assert.is(addresses[part] % 4096, offsets[part] % 4096);
     }
@@ -97,12 +99,26 @@ test("all addresses are congruent to their offsets, on pages of their own, where
   }
 });
 
+test.needs(
+  "readelf",
+  "on arm64 keeps them apart where pages have 64 KB, and aligns instructions",
+  () => {
+    const lines = readelf(file({ rodata: 10, text: 20, data: 16, zero: 70000 }, aarch64));
+    assert.ok(lines.includes("Entry point address: 0x41012c"));
+    assert.equal(segments(lines).slice(0, 3), [
+      "LOAD 0x000000 0x0000000000400000 0x0000000000400000 0x00012c 0x00012c R 0x10000",
+      "LOAD 0x00012c 0x000000000041012c 0x000000000041012c 0x000014 0x000014 R E 0x10000",
+      "LOAD 0x000140 0x0000000000420140 0x0000000000420140 0x000010 0x011180 RW 0x10000",
+    ]);
+  },
+);
+
 test("what does not fit is refused", () => {
-  assert.throws(() => layout({ rodata: 0, text: 1, data: 0, zero: 2 ** 31 }), /too large/);
-  const small = layout({ rodata: 0, text: 1, data: 0, zero: 8 });
+  assert.throws(() => layout({ rodata: 0, text: 1, data: 0, zero: 2 ** 31 }, x86_64), /too large/);
+  const small = layout({ rodata: 0, text: 1, data: 0, zero: 8 }, x86_64);
   const none = new Uint8Array(0);
   assert.throws(
-    () => encodeElf(small, { rodata: none, text: none, data: none }, 62),
+    () => encodeElf(small, { rodata: none, text: none, data: none }, x86_64),
     /text changed its size/,
   );
 });

@@ -8,21 +8,35 @@ import { type Builder, builder, slot } from "../../launch/builder.js";
 import type { Program, Value } from "../../launch/ir.js";
 import { compile } from "../../launch/link.js";
 import { verify } from "../../launch/verify.js";
+import type { Architecture } from "../../spec/host.js";
+import { emulator, nativeArchitecture } from "../support/skip.js";
 import type { Suite } from "../support/suite.js";
 
-/** Compiles what `write` writes, runs it, and gives its exit code and output. */
-export function run(write: (b: Builder) => void, ...args: readonly string[]) {
+/**
+ * Compiles what `write` writes, runs it, and gives its exit code and output; where this machine has another
+ * architecture, by QEMU, which needs none of the machine's own kernel.
+ */
+export function runOn(
+  architecture: Architecture,
+  write: (b: Builder) => void,
+  ...args: readonly string[]
+) {
   const directory = mkdtempSync(join(tmpdir(), "sbx-"));
   try {
     const path = join(directory, "program");
-    writeFileSync(path, compile(program(write), "x86_64"), { mode: 0o700 });
-    const { status, signal, stdout, error } = spawnSync(path, args, { env: {}, timeout: 10_000 });
+    writeFileSync(path, compile(program(write), architecture), { mode: 0o700 });
+    const [file = path, ...words] = [...emulator(architecture), path, ...args];
+    const { status, signal, stdout, error } = spawnSync(file, words, { env: {}, timeout: 10_000 });
     if (error !== undefined) throw error;
     return { status, signal, stdout: stdout.toString("latin1") };
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
+
+/** The same, on this machine's own. */
+export const run = (write: (b: Builder) => void, ...args: readonly string[]) =>
+  runOn(nativeArchitecture, write, ...args);
 
 /** What `write` writes; `must` goes to the label `fail`. */
 export function program(write: (b: Builder) => void): Program {
@@ -46,8 +60,11 @@ export function print(values: (b: Builder) => readonly Value[]) {
 }
 
 /** The signed numbers that a program prints. */
-export function numbers(values: (b: Builder) => readonly Value[]): bigint[] {
-  const { status, signal, stdout } = run(print(values));
+export function numbers(
+  values: (b: Builder) => readonly Value[],
+  architecture = nativeArchitecture,
+): bigint[] {
+  const { status, signal, stdout } = runOn(architecture, print(values));
   assert.equal([status, signal], [0, null]);
   const bytes = Buffer.from(stdout, "latin1");
   return Array.from({ length: bytes.length / 8 }, (_, index) => bytes.readBigInt64LE(8 * index));

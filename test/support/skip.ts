@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { release } from "node:os";
 import { delimiter, join } from "node:path";
+import type { Architecture } from "../../spec/host.js";
 
 /** Why something is missing, in one phrase, or null where it is there. */
 type Check = () => string | null;
@@ -39,6 +40,8 @@ const checks = {
   libseccomp: () => works("gcc", ["-fsyntax-only", "-xc", "-include", "seccomp.h", "/dev/null"]),
   "x86-64 calls": () => x86Calls(),
   "i386 calls": () => x86Calls() ?? i386Calls(),
+  "x86_64 code": () => code("x86_64"),
+  "aarch64 code": () => code("aarch64"),
   "arm64 guest": () => inPath("qemu-system-aarch64") ?? debianPackages(),
   machines: () => machines(),
   "debian packages": () => debianPackages(),
@@ -131,6 +134,18 @@ function staticBusybox(): string | null {
 
 function x86Calls(): string | null {
   return process.arch === "x64" ? inPath("gcc") : `this machine is ${process.arch}, not x64`;
+}
+
+/** What the programs are compiled for that run here as they are. */
+export const nativeArchitecture: Architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
+
+/** The words in front of a program of that architecture; QEMU makes its system calls here. */
+export const emulator = (architecture: Architecture): readonly string[] =>
+  architecture === nativeArchitecture ? [] : [`qemu-${architecture}-static`];
+
+function code(architecture: Architecture): string | null {
+  const [program] = emulator(architecture);
+  return program === undefined ? null : inPath(program);
 }
 
 /** The file comes with CONFIG_IA32_EMULATION. */
