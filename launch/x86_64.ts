@@ -31,6 +31,9 @@ const jumps = {
 } as const satisfies Record<Condition, number>;
 const jumpIfNegative = 0x78;
 
+/** System calls whose result needs more than the 31 bits of an int. */
+const wideResults: ReadonlySet<string> = new Set(["mmap", "lseek"]);
+
 function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): Encoded {
   const asm = assembler(slotOffsets);
   const { emit, immediate, memory, placeOf, load, holds, clobber } = asm;
@@ -93,7 +96,8 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
     if (op.onError.kind === "never") emit(0x0f, 0x0b); // ud2
     if (op.onError.kind !== "goto") return;
     // What succeeds is not negative: addresses of user space are below 2^63.
-    emit(0x48, 0x85, 0xc0); // test rax, rax
+    if (wideResults.has(op.name)) emit(0x48);
+    emit(0x85, 0xc0); // test eax, eax; with the prefix rax, rax
     asm.jump(jumpIfNegative, labelIn(errors, op.onError.label));
   }
 

@@ -7,11 +7,10 @@ import { slot } from "../builder.js";
 import type { Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
 import { context, s } from "./context.js";
-import { errnoSubroutine } from "./errnos.js";
+import { failureTextSubroutines } from "./failure-texts.js";
 import { holderState } from "./holder.js";
 import { lowerKeeper } from "./keeper.js";
 import { networkSubroutines } from "./link-text.js";
-import { lookupSubroutine } from "./lookup.js";
 import { netlinkSubroutines } from "./netlink.js";
 import { networkState } from "./network.js";
 import { sandboxName } from "./record.js";
@@ -45,7 +44,6 @@ export function lowerConnect(plan: Plan, name: string): Program {
   networkSubroutines(c);
   netlinkSubroutines(c);
   textSubroutines(c);
-  errnoSubroutine(c);
-  lookupSubroutine(c);
+  failureTextSubroutines(c);
   return b.finish();
 }

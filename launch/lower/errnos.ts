@@ -1,10 +1,6 @@
-/** Errnos in words, for messages of the program's. */
+/** Errnos in words, for messages of the program's: launch/lower/failure-texts.ts. */
 import { errnoNumbers, errnoTexts } from "../../spec/linux.js";
-import { slot } from "../builder.js";
-import type { Value } from "../ir.js";
-import { type Context, pseudoErrno } from "./context.js";
-import { found, lookup, lookupTable } from "./lookup.js";
-import { append } from "./text.js";
+import { pseudoErrno } from "./context.js";
 
 /** The errnos that the system calls of a set-up can give; another is shown by number. */
 const told: readonly string[] = [
@@ -62,43 +58,21 @@ const told: readonly string[] = [
   "EHOSTDOWN",
 ];
 
-const number = slot("toldErrno");
-
-/** Goes on with the text that `compose` began: what the positive errno stands for. */
-export function appendErrno({ b }: Context, errno: Value): void {
-  b.set(number, errno);
-  b.call("text.errno");
-}
-
-export function errnoSubroutine(c: Context): void {
-  const { b } = c;
-  const rows: (readonly [number, string])[] = [
-    ...told.map((name) => [errnoNumbers[name] ?? 0, `${errnoTexts[name]} (${name})`] as const),
-    [pseudoErrno.helperFailed, "the helper refused, see its message above"] as const,
-    [
-      pseudoErrno.noInterpreter,
-      "it is there, but its interpreter or dynamic loader is not (ENOENT)",
-    ] as const,
-    [pseudoErrno.notProc, "no procfs is mounted there"] as const,
-    [pseudoErrno.notNull, "/dev/null of this machine is not the null device (1:3)"] as const,
-    [pseudoErrno.otherType, "one is a directory, the other is not"] as const,
-    [pseudoErrno.serverEnded, "it ended, and with it all files of the sandbox"] as const,
-    [pseudoErrno.uplinkEnded, "it ended before it was ready"] as const,
-    [pseudoErrno.portRefused, "it does not forward one of the ports"] as const,
-    [pseudoErrno.scopeRefused, "systemd did not start it"] as const,
-    [pseudoErrno.joinedEnded, "that sandbox has ended"] as const,
-    [pseudoErrno.notNetwork, "it is no network namespace"] as const,
-    [pseudoErrno.nameTaken, "a sandbox of that name is running"] as const,
-    [pseudoErrno.addressTaken, "another sandbox has that address"] as const,
-    [pseudoErrno.networkFull, "every address is taken"] as const,
-  ];
-  b.comment("append what toldErrno stands for");
-  b.label("text.errno");
-  lookup(c, lookupTable(b, "errnos", rows), number);
-  b.branch(found, "ne", 0, "text.errno.known");
-  append(c, [b.text("errno "), { decimal: number }]);
-  b.return();
-  b.label("text.errno.known");
-  append(c, [{ string: found }]);
-  b.return();
-}
+/** What each errno means, in words. */
+export const errnoWords: readonly (readonly [number, string])[] = [
+  ...told.map((name) => [errnoNumbers[name] ?? 0, `${errnoTexts[name]} (${name})`] as const),
+  [pseudoErrno.helperFailed, "the helper refused, see its message above"],
+  [pseudoErrno.noInterpreter, "it is there, but its interpreter or dynamic loader is not (ENOENT)"],
+  [pseudoErrno.notProc, "no procfs is mounted there"],
+  [pseudoErrno.notNull, "/dev/null of this machine is not the null device (1:3)"],
+  [pseudoErrno.otherType, "one is a directory, the other is not"],
+  [pseudoErrno.serverEnded, "it ended, and with it all files of the sandbox"],
+  [pseudoErrno.uplinkEnded, "it ended before it was ready"],
+  [pseudoErrno.portRefused, "it does not forward one of the ports"],
+  [pseudoErrno.scopeRefused, "systemd did not start it"],
+  [pseudoErrno.joinedEnded, "that sandbox has ended"],
+  [pseudoErrno.notNetwork, "it is no network namespace"],
+  [pseudoErrno.nameTaken, "a sandbox of that name is running"],
+  [pseudoErrno.addressTaken, "another sandbox has that address"],
+  [pseudoErrno.networkFull, "every address is taken"],
+];

@@ -8,7 +8,7 @@ import { lowerSteps } from "./action.js";
 import { cgroupState } from "./cgroup.js";
 import { context, preservedFds, s } from "./context.js";
 import { scopeState } from "./dbus.js";
-import { errnoSubroutine } from "./errnos.js";
+import { failureTextSubroutines } from "./failure-texts.js";
 import { closeFrom } from "./fds.js";
 import { guardState } from "./guard.js";
 import { releaseInit } from "./handshake.js";
@@ -18,7 +18,6 @@ import { lowerInit } from "./init.js";
 import { janitorState, startJanitor } from "./janitor.js";
 import { lowerKeeper } from "./keeper.js";
 import { networkSubroutines } from "./link-text.js";
-import { lookupSubroutine } from "./lookup.js";
 import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
 import { netlinkSubroutines } from "./netlink.js";
 import { networkState } from "./network.js";
@@ -73,7 +72,6 @@ export function lower(plan: Plan): Program {
   networkSubroutines(c);
   netlinkSubroutines(c);
   textSubroutines(c);
-  errnoSubroutine(c);
-  lookupSubroutine(c);
+  failureTextSubroutines(c);
   return b.finish();
 }

@@ -14,7 +14,7 @@ import { k, minus, noFollow } from "../constants.js";
 import type { Address, Value } from "../ir.js";
 import { cgroupFact } from "./cgroup.js";
 import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
-import { appendErrno } from "./errnos.js";
+import { appendErrno } from "./failure-texts.js";
 import { idOf } from "./id.js";
 import { openNamespaces } from "./namespaces.js";
 import { networksFact } from "./network.js";

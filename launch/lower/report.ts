@@ -1,16 +1,13 @@
 /**
  * How a program tells what failed: one line for people on stderr, one JSON object a line for
  * programs on the status fd. All texts are made when the program is compiled; at run time they are
- * only looked up by step and errno.
+ * only looked up by step and errno: launch/lower/failure-texts.ts.
  */
-import { describe } from "../../spec/describe.js";
-import { visible } from "../../spec/error.js";
 import { errnoNumbers } from "../../spec/linux.js";
 import { slot } from "../builder.js";
-import type { Address, Slot, Value } from "../ir.js";
+import type { Slot, Value } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
-import { appendErrno } from "./errnos.js";
-import { found, lookup, lookupTable } from "./lookup.js";
+import { appendErrno, findText, found, stepShift, textOf } from "./failure-texts.js";
 import { appendSaid } from "./said.js";
 import { failure } from "./shared.js";
 import { append, compose, writeText } from "./text.js";
@@ -18,24 +15,16 @@ import { append, compose, writeText } from "./text.js";
 /** Exit statuses of sbx itself, as podman-run(1) has them. */
 export const exitStatus = { setUpFailed: 125, cannotExecute: 126, notFound: 127, signalled: 128 };
 
-/** `step` shifted, plus the errno: the key of the hints. */
-const stepShift = 16;
-const anyErrno = 0xffff;
-
 const what = slot("reportWhat");
 const hint = slot("reportHint");
-const offset = slot("reportOffset");
 const code = slot("reportCode");
 
 /** Reports the failure that the slots hold, and leaves the exit status in `to`. */
 export function reportFailure(c: Context, to: Slot): void {
   const { b, plan } = c;
-  const tables = reportTables(c);
-
-  b.alu("shl", offset, failure.step, 3);
-  b.alu("add", what, tables.steps, offset);
-  b.load(8, what, what);
-  findHint(c, tables.hints);
+  findStepText(c, textOf.step);
+  b.set(what, found);
+  findHint(c);
   b.set(hint, found);
   exitCode(c);
 
@@ -52,9 +41,8 @@ export function reportFailure(c: Context, to: Slot): void {
   writeText(c, 2);
 
   if (plan.statusFd !== null) {
-    b.alu("add", what, tables.jsonSteps, offset);
-    b.load(8, what, what);
-    compose(c, [b.text('{"event":"error","step":"'), { string: what }, b.text('","why":"')]);
+    findStepText(c, textOf.jsonStep);
+    compose(c, [b.text('{"event":"error","step":"'), { string: found }, b.text('","why":"')]);
     appendErrno(c, failure.errno);
     append(c, [b.text('","exitCode":'), { decimal: code }, b.text("}\n")]);
     writeText(c, plan.statusFd);
@@ -73,48 +61,23 @@ export function tellStatus(c: Context, pieces: readonly (string | { decimal: Val
   writeText(c, c.plan.statusFd);
 }
 
-interface Tables {
-  readonly steps: Address;
-  readonly jsonSteps: Address;
-  readonly hints: Address;
+/** The text of that kind that the failed step has. */
+function findStepText(c: Context, kind: number): void {
+  const wanted = slot("stepKey");
+  c.b.alu("shl", wanted, failure.step, stepShift);
+  c.b.alu("or", wanted, wanted, kind);
+  findText(c, wanted);
 }
 
-function reportTables({ b, plan }: Context): Tables {
-  const texts = plan.steps.map(({ action }) => describe(action));
-  const escaped = (text: string) => JSON.stringify(text).slice(1, -1);
-  const hints = plan.steps.flatMap(({ hints }, index) =>
-    Object.entries(hints ?? {}).map(
-      ([name, text]) => [(index << stepShift) | hintErrno(name), text] as const,
-    ),
-  );
-  return {
-    steps: b.words("steps", texts.map(visible).map(b.text), false),
-    jsonSteps:
-      plan.statusFd === null
-        ? b.text("")
-        : b.words("jsonSteps", texts.map(escaped).map(b.text), false),
-    hints: lookupTable(b, "hints", hints),
-  };
-}
-
-function hintErrno(name: string): number {
-  if (name === "any") return anyErrno;
-  if (name in pseudoErrno) return pseudoErrno[name as keyof typeof pseudoErrno];
-  const number = errnoNumbers[name];
-  if (number === undefined) throw new Error(`a hint for the unknown errno ${name}`);
-  return number;
-}
-
-function findHint(c: Context, hints: Address): void {
+function findHint(c: Context): void {
   const { b } = c;
   const end = b.fresh("hint");
   const wanted = slot("hintKey");
   b.alu("shl", wanted, failure.step, stepShift);
   b.alu("or", wanted, wanted, failure.errno);
-  lookup(c, hints, wanted);
+  findText(c, wanted);
   b.branch(found, "ne", 0, end);
-  b.alu("or", wanted, wanted, anyErrno);
-  lookup(c, hints, wanted);
+  findStepText(c, textOf.any);
   b.label(end);
 }
 

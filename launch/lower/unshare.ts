@@ -9,10 +9,9 @@ import { k, signo } from "../constants.js";
 import type { Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
 import { context, s } from "./context.js";
-import { errnoSubroutine } from "./errnos.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
+import { failureTextSubroutines } from "./failure-texts.js";
 import { mapIds, unblockSignals } from "./handshake.js";
-import { lookupSubroutine } from "./lookup.js";
 import { exitStatus, reportFailure } from "./report.js";
 import { failure, shareMemory } from "./shared.js";
 import { readArguments, refuseForeignStart } from "./start.js";
@@ -72,8 +71,7 @@ export function lowerUnshare(plan: Plan): Program {
   b.exit(code);
   executeSubroutines(c);
   textSubroutines(c);
-  errnoSubroutine(c);
-  lookupSubroutine(c);
+  failureTextSubroutines(c);
   return b.finish();
 }
 

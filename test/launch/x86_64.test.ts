@@ -459,14 +459,14 @@ test.needs("objdump", "a label that errors go to has an entrance which stores er
   assert.equal(text, [
     ...prologue,
     ...kill,
-    "48 85 c0  test rax,rax",
-    "78 06  js 0x24",
+    "85 c0  test eax,eax",
+    "78 06  js 0x23",
     "48 89 43 80  mov QWORD PTR [rbx-0x80],rax",
-    "eb 07  jmp 0x2b",
+    "eb 07  jmp 0x2a",
     ...entrance,
     ...kill,
-    "48 85 c0  test rax,rax",
-    "78 ef  js 0x24",
+    "85 c0  test eax,eax",
+    "78 f0  js 0x23",
   ]);
   // Nothing has to jump over it where nothing comes from above.
   assert.equal(other?.slice(-4), ["c3  ret", ...entrance, "c3  ret"]);
