@@ -22,15 +22,9 @@ import { requireMapped } from "../userns/mapped.js";
 import { resolveUser } from "../userns/passwd.js";
 import { mapsWithin } from "../userns/within.js";
 import { userNamespaceBlocker } from "./blocker.js";
-import {
-  cloneHints,
-  cwdHints,
-  executeHints,
-  explainBlocked,
-  explainFiltered,
-  mapHints,
-} from "./hints.js";
+import { cloneHints, explainBlocked, explainFiltered, mapHints } from "./hints.js";
 import { planJoined, withHostSys, withJoinedNames } from "./joined.js";
+import { payloadSteps } from "./payload.js";
 import {
   adminNotes,
   allIds,
@@ -42,12 +36,10 @@ import {
   sharingNotes,
 } from "./plan-parts.js";
 import {
-  executeAction,
   kernelFiles,
   nameSteps,
   oomSteps,
   recordSteps,
-  rlimitStep,
   sendSteps,
   step,
   sysctlSteps,
@@ -110,20 +102,6 @@ export function plan(given: Spec, host: Host): Plan {
   const enter = joined?.enter ?? networks?.enter ?? [];
   const cloner = enter.length === 0 ? "monitor" : "stepper";
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
-
-  const becomeUser = [
-    ...(user.uid === 0 ? [] : [step("payload", "identity", { kind: "keepCapabilities" })]),
-    step("payload", "identity", { kind: "setIds", uid: user.uid, gid: user.gid }),
-    // Again, where nobody between it and the monitor would take it along.
-    ...(own("pid") && spec.sbx.init
-      ? []
-      : [step("payload", "identity", { kind: "dieWithMonitor" })]),
-    // With the payload's rights, as its user would go there.
-    step("payload", "identity", { kind: "enterWorkdir", path: spec.process.cwd }, cwdHints),
-    // Capabilities last of the privileges: every step before may need them.
-    step("payload", "capabilities", { kind: "setCapabilities", sets }),
-  ];
-  const execute = step("payload", "execve", executeAction(spec, user.home), executeHints(host));
 
   const steps: Step[] = [
     // Before anything is opened: what the caller left open must not be inherited by any part of it.
@@ -251,21 +229,13 @@ export function plan(given: Spec, host: Host): Plan {
     ...cgroup.limit,
 
     // The rest is the payload's own: it is no longer the init that does it.
-    ...(spec.process.rlimits ?? []).map(rlimitStep),
-    // While CAP_SETPCAP and CAP_SETGID are still there.
-    step("payload", "capabilities", { kind: "dropBounding", keep: sets.bounding }),
-    ...(maps.denySetgroups
-      ? []
-      : [step("payload", "identity", { kind: "setgroups", gids: user.additionalGids })]),
-    // The filter comes last, so that it need not let through what only the set-up does. But the
-    // kernel takes it only with no_new_privs, or while CAP_SYS_ADMIN is still there.
-    ...(spec.process.noNewPrivileges === false
-      ? filter.load([...becomeUser, execute])
-      : [
-          ...becomeUser,
-          step("payload", "no_new_privs", { kind: "noNewPrivileges" }),
-          ...filter.load([execute]),
-        ]),
+    ...payloadSteps(spec, host, {
+      user,
+      sets,
+      denySetgroups: maps.denySetgroups,
+      filter,
+      diesAlone: !own("pid") || !spec.sbx.init,
+    }),
     // By other processes, before all that comes behind `networks.open`.
     ...(networks?.hold ?? []),
   ];
