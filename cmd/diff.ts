@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import type { Change, DiffEntry } from "../launch/diff.js";
 import { isSystemError } from "../launch/in-root.js";
 import { readUpperRecord } from "../launch/kept-upper.js";
+import { launcher, runMapped } from "../launch/mapped.js";
 import { fail, visible } from "../spec/error.js";
-import { launcher, runMapped } from "./mapped.js";
 
 export interface DiffOptions {
   /** Instead of those that the upper was made with, topmost first. */

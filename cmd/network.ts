@@ -14,8 +14,9 @@ import {
   removeNetwork,
   requireNetwork,
 } from "../launch/networks.js";
-import { findSandbox, listSandboxes, type Sandbox } from "../launch/records.js";
+import { listSandboxes, type Sandbox } from "../launch/records.js";
 import { callersRunDirectory } from "../launch/run-directory.js";
+import { callersPlaces, findRunning } from "../launch/sandboxes.js";
 import { addressNumber, addressText } from "../netns/subnet.js";
 import { fail, SbxError } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
@@ -204,7 +205,7 @@ async function connect(
   const { flags, words } = parse(command, argv, 2);
   const [networkName = "", name = ""] = words;
   const network = requireNetwork(store, networkName);
-  const sandbox = await findSandbox(callersRunDirectory(process.env), name);
+  const sandbox = await findRunning(callersPlaces(process.env), name);
   const what = `network ${command} ${networkName} ${sandbox.name}`;
   if (sandbox.spec.sbx.network?.from.mode !== "networks") {
     fail(what, "it was started without networks", "Start it with --network=NAME");

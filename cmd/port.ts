@@ -1,6 +1,6 @@
 /** `sbx port`: at which ports of this machine those of a running sandbox are reached. */
-import { findSandbox, type RunningPort } from "../launch/records.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
+import type { RunningPort } from "../launch/records.js";
+import { callersPlaces, findRunning } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { readExpose } from "./network-values.js";
 import { parseWords } from "./parse.js";
@@ -12,7 +12,7 @@ export async function port(argv: readonly string[]): Promise<number> {
   if (name === undefined || more.length > 0) {
     fail(["port", ...argv].join(" "), "the form is sbx port SANDBOX [PORT[/PROTOCOL]]");
   }
-  const { ports = [] } = await findSandbox(callersRunDirectory(process.env), name);
+  const { ports = [] } = await findRunning(callersPlaces(process.env), name);
   print(wanted === undefined ? allPorts(ports) : onePort(ports, name, wanted));
   return 0;
 }

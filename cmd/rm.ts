@@ -3,8 +3,8 @@ import { closeSync, constants, openSync } from "node:fs";
 import { resolve } from "node:path";
 import { isSystemError } from "../launch/in-root.js";
 import { readUpperRecord, recordOf, workOf } from "../launch/kept-upper.js";
+import { removeTrees } from "../launch/mapped.js";
 import { fail } from "../spec/error.js";
-import { removeTrees } from "./mapped.js";
 
 /** Gives up, before anything is removed, where one of them is no upper of sbx's or is in use. */
 export async function rm(uppers: readonly string[]): Promise<void> {

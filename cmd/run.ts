@@ -51,7 +51,8 @@ export async function readRequest(
   const host = probe(rootfs, process.env, undefined, spec.sbx, spec.linux.resources);
   const from = spec.sbx.network?.from;
   if (from?.mode !== "sandbox") return { spec, host };
-  const joined = await readJoined(from.sandbox, host.run);
+  const { callersPlaces, findRunning } = await import("../launch/sandboxes.js");
+  const joined = readJoined(await findRunning(callersPlaces(process.env), from.sandbox), host.run);
   // Those that the other is on, whose resolver is asked.
   const networks = readNetworks(joined.spec.sbx.network, networkStore(process.env, host.user.home));
   return { spec, host: { ...host, joined, networks } };

@@ -1,18 +1,24 @@
 /** What is done to several sandboxes in one call: all are tried, and the errors told. */
 import { writeSync } from "node:fs";
-import { findSandbox, type Sandbox } from "../launch/records.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
+import type { Sandbox } from "../launch/records.js";
+import {
+  callersPlaces,
+  chooseView,
+  listViews,
+  requireRunning,
+  type SandboxView,
+} from "../launch/sandboxes.js";
 import { fail, SbxError } from "../spec/error.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 
-/** The sandboxes that are named, in that order, and the status: 1 where one was not found. */
+/** The running sandboxes that are named, in that order, and the status: 1 where one was not found. */
 export async function findAll(
   names: readonly string[],
 ): Promise<{ found: Sandbox[]; status: number }> {
   const found: Sandbox[] = [];
-  const status = await tryAll(names, async (name) => {
-    found.push(await findSandbox(callersRunDirectory(process.env), name));
+  const status = await tryViews(names, (view) => {
+    found.push(requireRunning(view));
   });
   return { found, status };
 }
@@ -25,12 +31,19 @@ export async function onEach(
 ): Promise<number> {
   const { words } = parseWords(argv, {});
   if (words.length === 0) fail(word, "no sandbox is named", `The form is sbx ${word} NAME…`);
-  const run = callersRunDirectory(process.env);
-  return tryAll(words, async (name) => {
-    const sandbox = await findSandbox(run, name);
-    await act(sandbox);
-    print(`${sandbox.name}\n`);
+  return tryViews(words, async (view) => {
+    await act(requireRunning(view));
+    print(`${view.name}\n`);
   });
+}
+
+/** Carries it out on each sandbox that is named, running or not. Gives 0, or 1 where one of them failed. */
+export async function tryViews(
+  names: readonly string[],
+  act: (view: SandboxView) => void | Promise<void>,
+): Promise<number> {
+  const { views, damaged } = await listViews(callersPlaces(process.env));
+  return tryAll(names, async (name) => act(chooseView(views, damaged, name)));
 }
 
 /** Gives 0, or 1 where one of them failed. */

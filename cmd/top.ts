@@ -1,8 +1,7 @@
 /** `sbx top`: the processes of a sandbox. */
 import { spawnSync } from "node:child_process";
 import { processesOf } from "../launch/processes.js";
-import { findSandbox } from "../launch/records.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
+import { callersPlaces, findRunning } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { parseWords } from "./parse.js";
 
@@ -13,7 +12,7 @@ export async function top(argv: readonly string[]): Promise<number> {
   const [name, ...fields] = parseWords(argv, {}).words;
   if (name === undefined) fail("top", "no sandbox is named", "The form is sbx top NAME [FIELD…]");
   const what = `top ${name}`;
-  const sandbox = await findSandbox(callersRunDirectory(process.env), name);
+  const sandbox = await findRunning(callersPlaces(process.env), name);
   const pids = processesOf(sandbox);
   if (pids.length === 0) fail(what, "it has ended");
   const format = (fields.length > 0 ? fields : usual).flatMap((field) => ["-o", field]);

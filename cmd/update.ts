@@ -6,8 +6,7 @@ import { callersCgroups } from "../launch/cgroup-facts.js";
 import { requireGroup } from "../launch/control-group.js";
 import { findDisk } from "../launch/disks.js";
 import { readLimitFacts } from "../launch/limit-facts.js";
-import { findSandbox } from "../launch/records.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
+import { callersPlaces, findRunning } from "../launch/sandboxes.js";
 import { updateLimits } from "../launch/update-limits.js";
 import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
@@ -27,9 +26,8 @@ export async function update(argv: readonly string[]): Promise<number> {
   if (names.length === 0) fail("update", "no sandbox is named", "`sbx run --name` names one");
   const facts = readLimitFacts(resources, callersCgroups(process.env));
   for (const note of refuseLimits(resources, facts)) writeSync(2, `sbx: ${visible(note)}\n`);
-  const run = callersRunDirectory(process.env);
   return tryAll(names, async (given) => {
-    const sandbox = await findSandbox(run, given);
+    const sandbox = await findRunning(callersPlaces(process.env), given);
     const { name, spec } = sandbox;
     // Limits that contradict one another, or the rest of it.
     validate({ ...spec, linux: { ...spec.linux, resources } });

@@ -78,6 +78,11 @@ export async function freeze(sandbox: Sandbox, frozen: boolean): Promise<void> {
   }
 }
 
+/** Whether all that runs inside is stopped by `freeze`, or is to be. */
+export function isPaused({ cgroup }: Sandbox): boolean {
+  return cgroup !== undefined && readOrNull(join(cgroup, "cgroup.freeze"))?.trim() === "1";
+}
+
 /** Kills all that runs inside, at once, as nothing can escape from there. */
 export function killAll(sandbox: Sandbox): void {
   const group = requireGroup(sandbox, "kill");

@@ -1,6 +1,15 @@
 /** Directories of sbx's own below the caller's home. */
 import * as fs from "node:fs";
-import { dirname } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
+import { fail } from "../spec/error.js";
+
+/**
+ * What stays when the machine is switched off: `${XDG_DATA_HOME:-~/.local/share}/sbx`. A relative
+ * XDG_DATA_HOME is ignored (XDG Base Directory Specification 0.8).
+ */
+export function dataDirectory({ XDG_DATA_HOME: data }: NodeJS.ProcessEnv, home: string): string {
+  return join(data !== undefined && isAbsolute(data) ? data : join(home, ".local/share"), "sbx");
+}
 
 /**
  * mkdir -p, each of mode 0700. Not Node's own `recursive`, which never returns where mkdir(2) gives
@@ -50,3 +59,17 @@ export function dangerOf(
   }
   return directory === "/" ? null : dangerOf(dirname(directory), uid);
 }
+
+/** Makes the directory where it is missing. Fails where anybody else may change or read what is in it. */
+export function requirePrivate(directory: string, uid: number): void {
+  const what = `keep sandboxes in ${directory}`;
+  const before = dangerOf(nearest(directory), uid);
+  if (before !== null) fail(what, `${before.directory}: ${before.why}`, elsewhere);
+  makeDirectories(directory);
+  const stats = fs.lstatSync(directory);
+  if (!stats.isDirectory()) fail(what, "it is no directory", elsewhere);
+  if (stats.uid !== uid) fail(what, `it belongs to uid ${stats.uid}`, elsewhere);
+  if ((stats.mode & 0o077) !== 0) fail(what, "others may enter it", `chmod 700 ${directory}`);
+}
+
+const elsewhere = "XDG_DATA_HOME can name a directory of yours";

@@ -4,15 +4,11 @@ import type { Host, JoinedSandbox, RunDirectory } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import type { Step } from "../spec/step.js";
 import type { Parent } from "../userns/within.js";
-import { findSandbox, networkOf } from "./records.js";
+import { networkOf, type Sandbox } from "./records.js";
 import { step } from "./steps.js";
 
-/**
- * What a plan depends on of the sandbox whose network is joined; gives up where there is none of that
- * name, and where its network cannot be joined.
- */
-export async function readJoined(name: string, run: RunDirectory): Promise<JoinedSandbox> {
-  const sandbox = await findSandbox(run, name);
+/** What a plan depends on of the sandbox whose network is joined; gives up where that cannot be. */
+export function readJoined(sandbox: Sandbox, run: RunDirectory): JoinedSandbox {
   const { name: whole, spec, networkIds: ids } = sandbox;
   const what = `join the network of the sandbox ${whole}`;
   const { namespaces } = spec.linux;

@@ -4,20 +4,18 @@
  */
 import { randomBytes, randomInt } from "node:crypto";
 import * as fs from "node:fs";
-import { isAbsolute, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { join } from "node:path";
 import { fail, type Problem, SbxError } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import type { Network, NetworkKeys } from "../spec/network.js";
 import { network as networkShape } from "../spec/network-shape.js";
-import { makeDirectories } from "./directories.js";
+import { dataDirectory, makeDirectories } from "./directories.js";
 import { isSystemError } from "./in-root.js";
+import { withLock } from "./lock-file.js";
 
-/** `${XDG_DATA_HOME:-~/.local/share}/sbx/networks`; a relative XDG_DATA_HOME is ignored (XDG spec). */
-export function networkStore({ XDG_DATA_HOME: data }: NodeJS.ProcessEnv, home: string): string {
-  const base = data !== undefined && isAbsolute(data) ? data : join(home, ".local/share");
-  return join(base, "sbx/networks");
-}
+/** Where the networks of the user are. */
+export const networkStore = (environment: NodeJS.ProcessEnv, home: string) =>
+  join(dataDirectory(environment, home), "networks");
 
 /** Null where there is no such network. Fails on a file that is not as sbx wrote it. */
 export function findNetwork(store: string, name: string): Network | null {
@@ -133,18 +131,11 @@ export async function removeNetwork(store: string, name: string): Promise<boolea
 /** A whole number from 0 to below `below`, by which subnets are chosen. */
 export const random = (below: number): number => randomInt(below);
 
-/** Alone with the store. flock(2) ends with the process, so that nothing is left locked. */
+/** Alone with the store. */
 async function locked<T>(store: string, work: () => T): Promise<T> {
-  const { tryLock } = await import("./file-calls.js");
   try {
     makeDirectories(store);
-    const fd = fs.openSync(join(store, ".lock"), "a", 0o600);
-    try {
-      while (!tryLock(fd)) await sleep(10);
-      return work();
-    } finally {
-      fs.closeSync(fd);
-    }
+    return await withLock(join(store, ".lock"), work);
   } catch (error) {
     if (!isSystemError(error)) throw error;
     return fail(

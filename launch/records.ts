@@ -8,9 +8,11 @@ import { basename, join } from "node:path";
 import { fail } from "../spec/error.js";
 import type { ParentIds, RunDirectory } from "../spec/host.js";
 import type { PublishedPort } from "../spec/network.js";
+import { isGivenName } from "../spec/network-shape.js";
 import type { Mapping, NamespaceType, Spec } from "../spec/spec.js";
 import type { JoinedNetwork } from "../spec/step.js";
 import { isSystemError } from "./in-root.js";
+import { objectIn, openPlain, readPlain } from "./plain-file.js";
 
 /** A port of the host's that leads to one of a sandbox, which has it by now. */
 export type RunningPort = PublishedPort & { readonly hostPort: number };
@@ -30,7 +32,12 @@ export interface NetworkPlace {
 export interface Sandbox {
   /** Of this format. */
   readonly version: 1;
+  /** That of the file, by which it is found: a sandbox may be renamed while it runs. */
   readonly name: string;
+  /** What it was called as it was started: what is in the file. */
+  readonly firstName: string;
+  /** 12 hexadecimal digits. Absent from programs of before there were any. */
+  readonly id?: string;
   /** Pids as the caller sees them. That of the init may be anybody's by now. */
   readonly monitor: number;
   /** As which the monitor has its namespaces open: launch/lower/namespaces.ts. Those that are not its own are absent. */
@@ -60,14 +67,14 @@ interface Found {
 }
 
 /** A record, of whatever version. */
-type Said = Pick<Sandbox, "name" | "monitor"> & { readonly version: number };
+type Said = Pick<Sandbox, "name" | "firstName" | "monitor"> & { readonly version: number };
 
 /** All that are running, in the order in which they were started. */
 export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
   const directory = requireDirectory(run);
   const found = namesIn(directory).flatMap((name) => readRecord(join(directory, name)) ?? []);
   // After the records: one that is there and runs has been locked all the time.
-  const locks = readLocks();
+  const locks = new Set(readLocks().map(({ pid, inode }) => lockOf(pid, inode)));
   const [whole, unfinished] = [found.filter(isWhole), found.filter((each) => !isWhole(each))];
   const running = whole.filter(
     ({ said, inode }) => said !== null && locks.has(lockOf(said.monitor, inode)),
@@ -79,35 +86,17 @@ export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
     .sort((a, b) => a.started - b.started || (a.name < b.name ? -1 : 1));
 }
 
-/** The one of that name, or the only one whose name begins so. Gives up where there is none or several. */
-export async function findSandbox(run: RunDirectory, name: string): Promise<Sandbox> {
-  const all = await listSandboxes(run);
-  const exact = all.filter((sandbox) => sandbox.name === name);
-  const matching = exact.length > 0 ? exact : all.filter((each) => each.name.startsWith(name));
-  const [sandbox, ...others] = matching;
-  const what = `find the sandbox ${name}`;
-  if (sandbox === undefined) fail(what, "none of that name is running", runningNames(all));
-  if (others.length > 0) fail(what, "several names begin so", runningNames(matching));
-  return sandbox;
-}
-
 /** How a program finds the network namespace of a sandbox, and no other's that has the name by then. */
 export function networkOf({ path }: RunDirectory, sandbox: Sandbox): JoinedNetwork {
-  const { version, name, monitor, namespaces, init, started } = sandbox;
-  const head = JSON.stringify({ version, name, monitor, namespaces, init, started }).slice(0, -1);
+  const { version, name, firstName, monitor, namespaces, init, started } = sandbox;
+  const head = { version, name: firstName, monitor, namespaces, init, started };
   return {
     kind: "sandbox",
     name,
     record: `${path}/sandboxes/${name}`,
-    head,
+    head: JSON.stringify(head).slice(0, -1),
     network: `/proc/${monitor}/fd/${namespaces.network}`,
   };
-}
-
-function runningNames(sandboxes: readonly Sandbox[]): string {
-  return sandboxes.length === 0
-    ? "Start one with sbx run --name"
-    : `There ${sandboxes.length === 1 ? "is" : "are"} ${sandboxes.map(({ name }) => name).join(", ")}`;
 }
 
 function requireDirectory(run: RunDirectory): string {
@@ -130,27 +119,10 @@ function namesIn(directory: string): string[] {
 
 /** Null where it is gone by now, or is no file. */
 function readRecord(path: string): Found | null {
-  const fd = openRecord(path);
-  if (fd === null) return null;
-  try {
-    const stats = fs.fstatSync(fd);
-    if (!stats.isFile()) return null;
-    const { ino: inode, mtimeMs: modifiedMs } = stats;
-    return { path, inode, modifiedMs, said: parse(fs.readFileSync(fd, "utf8"), basename(path)) };
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-/** Null for links, sockets, and files of others, too: whoever put them there, they are no records. */
-function openRecord(path: string): number | null {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-  try {
-    return fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  } catch (error) {
-    if (isSystemError(error) && /^(ENOENT|ELOOP|ENXIO|EACCES)$/.test(error.code)) return null;
-    throw error;
-  }
+  const file = readPlain(path);
+  if (file === null) return null;
+  const { inode, modifiedMs, text } = file;
+  return { path, inode, modifiedMs, said: parse(text, basename(path)) };
 }
 
 /** What is not yet whole has a dot before its name. */
@@ -159,20 +131,12 @@ const isWhole = ({ path }: Pick<Found, "path">) => !/\/\.[^/]*$/.test(path);
 /** Nobody takes a minute from making the file to locking it. */
 const isOld = ({ modifiedMs }: Found) => Date.now() - modifiedMs > 60_000;
 
-/** Null where it is not what a program of ours has written under that name. */
+/** Null where it is not what a program of ours has written. */
 function parse(text: string, file: string): Said | null {
-  const said = readJson(text);
-  const isSaid = said?.name === file && Number.isSafeInteger(said.version);
-  return isSaid && Number.isSafeInteger(said.monitor) ? (said as Said) : null;
-}
-
-function readJson(text: string): Partial<Said> | null {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return null;
-  }
+  const said = objectIn(text);
+  const isSaid = isGivenName(`${said?.name}`) && Number.isSafeInteger(said?.version);
+  if (!isSaid || !Number.isSafeInteger(said?.monitor)) return null;
+  return { ...(said as unknown as Said), name: file, firstName: `${said?.name}` };
 }
 
 function sandboxOf(said: Said): Sandbox {
@@ -190,15 +154,16 @@ const lockOf = (pid: number, inode: number) => `${pid} ${inode}`;
  * Who holds which lock of flock(2): proc_locks(5). The device is left out, as btrfs and overlayfs tell
  * another one to stat(2).
  */
-function readLocks(): Set<string> {
+function readLocks(): { pid: number; inode: number }[] {
   const lines = fs.readFileSync("/proc/locks", "utf8").split("\n");
-  return new Set(
-    lines.flatMap((line) => {
-      const [, pid, inode] = /FLOCK +ADVISORY +WRITE (\d+) [^ ]+:(\d+) /.exec(line) ?? [];
-      return pid === undefined ? [] : [lockOf(Number(pid), Number(inode))];
-    }),
-  );
+  return lines.flatMap((line) => {
+    const [, pid, inode] = /FLOCK +ADVISORY +WRITE (\d+) [^ ]+:(\d+) /.exec(line) ?? [];
+    return pid === undefined ? [] : [{ pid: Number(pid), inode: Number(inode) }];
+  });
 }
+
+/** The inodes that somebody has locked. */
+export const lockedInodes = (): Set<number> => new Set(readLocks().map(({ inode }) => inode));
 
 /** Removes what nobody has locked, and gives the paths of what somebody has. */
 async function sweep(found: readonly Found[]): Promise<Set<string>> {
@@ -206,7 +171,7 @@ async function sweep(found: readonly Found[]): Promise<Set<string>> {
   if (found.length === 0) return locked;
   const { tryLock } = await import("./file-calls.js");
   for (const { path, said } of found) {
-    const fd = openRecord(path);
+    const fd = openPlain(path);
     if (fd === null) continue;
     try {
       if (!tryLock(fd)) locked.add(path);

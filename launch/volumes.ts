@@ -6,12 +6,12 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
 import { compileSandbox } from "./compile.js";
-import { makeDirectories } from "./directories.js";
+import { dataDirectory, makeDirectories } from "./directories.js";
 import { isSystemError } from "./in-root.js";
 import { probe } from "./probe.js";
 import { keep } from "./store.js";
@@ -24,11 +24,9 @@ export interface Volume {
   readonly createdMs: number;
 }
 
-/** `${XDG_DATA_HOME:-~/.local/share}/sbx/volumes`; a relative XDG_DATA_HOME is ignored (XDG spec). */
-export function volumeStore({ XDG_DATA_HOME: data }: NodeJS.ProcessEnv, home: string): string {
-  const base = data !== undefined && isAbsolute(data) ? data : join(home, ".local/share");
-  return join(base, "sbx/volumes");
-}
+/** Where the volumes of the user are. */
+export const volumeStore = (environment: NodeJS.ProcessEnv, home: string) =>
+  join(dataDirectory(environment, home), "volumes");
 
 /** Makes the volume whole, or not at all. Gives false where it is there already. */
 export function createVolume(store: string, name: string): boolean {

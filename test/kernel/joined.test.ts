@@ -147,7 +147,7 @@ test.needs(needs, "what cannot be joined is refused", async () => {
     assert.is(code, 125, stderr);
     return stderr;
   };
-  assert.match(await refusal("container:nobody"), /nobody: none of that name is running/);
+  assert.match(await refusal("container:nobody"), /nobody: there is none of that name or ID/);
   await started(["--name=shared", "--network=host"], idle, async (pid) => {
     assert.match(await refusal("container:shared"), /has the network of this machine/);
     process.kill(pid, "SIGTERM");

@@ -56,7 +56,7 @@ test.needs(needed, "without a control group there is an error with its mend", as
       assert.is(stdout, "");
       assert.is(
         stderr,
-        `sbx: find the sandbox absent: none of that name is running. There is bare\nsbx: ${words[0]} bare: it has no control group. Start it with a limit, or with --cgroup-manager=auto\n`,
+        `sbx: find the sandbox absent: there is none of that name or ID. There are bare\nsbx: ${words[0]} bare: it has no control group. Start it with a limit, or with --cgroup-manager=auto\n`,
       );
     }
     const all = await sbx(["stats", "--no-stream"]);

@@ -89,7 +89,7 @@ test.needs([...needs, "pasta"], "sbx port tells the ports of a running sandbox",
   assert.is(code, 125);
   assert.match(stderr, "port ports-told 82: the sandbox does not publish it. It publishes 80/tcp");
   await running.end();
-  assert.match((await sbx(["port", "ports-told"])).stderr, "none of that name is running");
+  assert.match((await sbx(["port", "ports-told"])).stderr, "there is none of that name or ID");
 });
 
 test.needs(needs, "who joins another's network has its names, and asks its resolver", async () => {

@@ -6,8 +6,8 @@ import * as net from "node:net";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { freeze, killAll } from "../../launch/control-group.js";
-import { findSandbox, listSandboxes, type Sandbox } from "../../launch/records.js";
-import { callersRunDirectory } from "../../launch/run-directory.js";
+import { listSandboxes, type Sandbox } from "../../launch/records.js";
+import { callersPlaces, findRunning } from "../../launch/sandboxes.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { sbx } from "../support/sandbox.js";
@@ -18,7 +18,8 @@ const test = suite("records");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
 // The sandboxes of other test files are not to be found here.
 process.env.XDG_RUNTIME_DIR = temporaryDirectory("records");
-const run = callersRunDirectory(process.env);
+const places = callersPlaces(process.env);
+const { run } = places;
 const records = join(run.path ?? "", "sandboxes");
 
 async function failureOf(action: Promise<unknown>): Promise<string> {
@@ -54,8 +55,11 @@ test.needs(
     await started([], "echo ready; exec sleep 20", async (pid) => {
       const [{ name } = { name: "" }] = await listSandboxes(run);
       assert.match(name, /^[0-9a-f]{12}$/);
-      assert.is((await findSandbox(run, name.slice(0, 3))).monitor, pid);
-      assert.match(await failureOf(findSandbox(run, "zz")), /zz: none of that name is running/);
+      assert.is((await findRunning(places, name.slice(0, 3))).monitor, pid);
+      assert.match(
+        await failureOf(findRunning(places, "zz")),
+        /zz: there is none of that name or ID/,
+      );
       process.kill(pid, "SIGTERM");
     });
   },
@@ -70,7 +74,7 @@ test.needs(needs, "a name is one sandbox's at a time", async () => {
       /sandboxes\/db: a sandbox of that name is running\. Choose another/,
     );
     assert.equal(fs.readdirSync(records), ["db"]);
-    assert.is((await findSandbox(run, "db")).monitor, pid);
+    assert.is((await findRunning(places, "db")).monitor, pid);
     process.kill(pid, "SIGTERM");
   });
   const { code } = await sbx(["run", "--name", "db", busyboxRootfs(), "true"]);
@@ -88,7 +92,7 @@ test.needs(needs, "what a killed monitor leaves behind is nobody's, and removed"
   assert.equal(fs.readdirSync(records), []);
   await kill();
   await started(["--name", "gone"], "echo ready; exec sleep 20", async (pid) => {
-    assert.is((await findSandbox(run, "gone")).monitor, pid);
+    assert.is((await findRunning(places, "gone")).monitor, pid);
     process.kill(pid, "SIGTERM");
   });
 });
@@ -106,10 +110,10 @@ test.needs(needs, "half a record that is left behind is removed in time", async 
 test.needs(needs, "two that begin alike are not mixed up", async () => {
   await started(["--name", "web"], "echo ready; exec sleep 20", async (first) => {
     await started(["--name", "web2"], "echo ready; exec sleep 20", async (second) => {
-      assert.is((await findSandbox(run, "web")).monitor, first);
+      assert.is((await findRunning(places, "web")).monitor, first);
       assert.match(
-        await failureOf(findSandbox(run, "we")),
-        /several names begin so\. There are web, web2/,
+        await failureOf(findRunning(places, "we")),
+        /several names or IDs begin so\. There are web .*, web2 /,
       );
       process.kill(second, "SIGTERM");
     });

@@ -38,6 +38,7 @@ export function useHome(): void {
   process.env.XDG_CACHE_HOME = join(home, "cache");
   process.env.XDG_CONFIG_HOME = join(home, "config");
   process.env.XDG_STATE_HOME = join(home, "state");
+  process.env.XDG_DATA_HOME = join(home, "data");
   process.env.XDG_RUNTIME_DIR = join(home, "run");
   fs.mkdirSync(process.env.XDG_RUNTIME_DIR, { recursive: true, mode: 0o700 });
   // Not every user has the places of nft, ip and pivot_root in PATH, as Debian sees it.

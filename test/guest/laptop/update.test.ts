@@ -2,8 +2,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { findSandbox } from "../../../launch/records.js";
-import { callersRunDirectory } from "../../../launch/run-directory.js";
+import { callersPlaces, findRunning } from "../../../launch/sandboxes.js";
 import { sbx } from "../../support/sandbox.js";
 import { started } from "../../support/started.js";
 import { suite } from "../../support/suite.js";
@@ -19,7 +18,7 @@ async function during(
   const script = "echo ready; exec sleep 600";
   const inIt = async (pid: number) => {
     try {
-      await act((await findSandbox(callersRunDirectory(process.env), name)).cgroup);
+      await act((await findRunning(callersPlaces(process.env), name)).cgroup);
     } finally {
       process.kill(pid, "SIGKILL");
     }

@@ -103,7 +103,7 @@ test.needs(["laptop guest", "busybox"], "of several targets all are tried", asyn
       };
       const told = failing(await call("pause", "absent", "without", "with"));
       assert.is(told[0], "with\n");
-      assert.match(told[1] ?? "", "find the sandbox absent: none of that name is running");
+      assert.match(told[1] ?? "", "find the sandbox absent: there is none of that name or ID");
       assert.match(told[2] ?? "", "pause without: it has no control group. Start it with a limit");
       const measured = failing(await call("stats", "--no-stream", "without", "with"));
       assert.match(measured[0] ?? "", /^NAME.*\nwith +0\.00%[^\n]*\n$/);
