@@ -30,6 +30,7 @@ export const commands = {
   pause: "Stop all that runs in sandboxes",
   unpause: "Let paused sandboxes go on",
   kill: "Kill all that runs in sandboxes",
+  logs: "Show what sandboxes in the background have written",
   check: "Show what this host offers and what it lacks",
   seccomp: "Check, compile, explain and compare seccomp profiles",
   completion: "Print a completion script",

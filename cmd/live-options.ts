@@ -3,6 +3,7 @@ import type { OptionTable } from "./options.js";
 
 const group = "Options:";
 const toggle = { type: "boolean", negatable: false, group } as const;
+const value = { type: "string", nargs: 1, group } as const;
 
 /** Words that are none of their options are the names of sandboxes. */
 export const liveCommands = {
@@ -25,6 +26,26 @@ export const liveCommands = {
     words: "NAME…",
     usage: "Kills all that runs in the sandboxes, at once.",
     options: {},
+  },
+  logs: {
+    words: "NAME…",
+    usage: "Shows what sandboxes in the background have written.",
+    options: {
+      follow: { ...toggle, alias: "f", describe: "Go on until they end" },
+      since: {
+        ...value,
+        describe: "From then on: a date, seconds since 1970, or how long ago (10m)",
+      },
+      until: { ...value, describe: "Up to then, likewise" },
+      tail: {
+        ...value,
+        alias: "n",
+        defaultDescription: "all",
+        describe: "How many lines from the end on",
+      },
+      timestamps: { ...toggle, alias: "t", describe: "Begin each line with its time" },
+      names: { ...toggle, describe: "Begin each line with its sandbox" },
+    },
   },
 } as const satisfies Record<string, { words: string; usage: string; options: OptionTable }>;
 

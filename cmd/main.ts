@@ -21,6 +21,7 @@ const selfParsed = {
   top: async () => (await import("./top.js")).top,
   pause: async () => (await import("./pause.js")).pause,
   unpause: async () => (await import("./pause.js")).unpause,
+  logs: async () => (await import("./logs.js")).logs,
   kill: async () => (await import("./pause.js")).kill,
 };
 const isSelfParsed = (command: string | undefined): command is keyof typeof selfParsed =>

@@ -1,0 +1,70 @@
+/**
+ * Pieces of logs on standard output and standard error, as `sbx logs` shows them: in their order even where both
+ * are one terminal, and no faster than they are taken.
+ */
+import { writeSync } from "node:fs";
+import { isSystemError } from "../launch/in-root.js";
+import type { LogStream, Piece } from "../launch/log.js";
+import { fail } from "../spec/error.js";
+
+export interface LogPrinter {
+  print(name: string, piece: Piece): void;
+  /** What was printed may be held back until then. */
+  flush(): void;
+}
+
+interface Style {
+  /** Each line begins with the name of its sandbox, in so many columns; null: none does. */
+  readonly nameWidth: number | null;
+  /** Each line begins with its time. */
+  readonly timestamps: boolean;
+}
+
+const batchBytes = 65_536;
+
+export function createLogPrinter({ nameWidth, timestamps }: Style): LogPrinter {
+  /** Whose line is not ended yet. */
+  const open: Record<LogStream, string | null> = { stdout: null, stderr: null };
+  let stream: LogStream = "stdout";
+  let batch: Buffer[] = [];
+  let size = 0;
+
+  const flush = () => {
+    writeAll(stream === "stdout" ? 1 : 2, Buffer.concat(batch));
+    [batch, size] = [[], 0];
+  };
+  const put = (bytes: Buffer) => {
+    batch.push(bytes);
+    size += bytes.length;
+  };
+  return {
+    flush,
+    print(name, piece) {
+      if (piece.stream !== stream || size > batchBytes) flush();
+      stream = piece.stream;
+      const interrupted = open[stream];
+      const isNext = interrupted !== null && (nameWidth === null || interrupted === name);
+      if (!isNext) {
+        const prefix = `${nameWidth === null ? "" : `${name.padEnd(nameWidth)} `}${timestamps ? `${piece.time} ` : ""}`;
+        put(Buffer.from(interrupted === null ? prefix : `\n${prefix}`));
+      }
+      put(piece.bytes);
+      open[stream] = piece.isEnd ? null : name;
+    },
+  };
+}
+
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      // As other programs end by SIGPIPE, which Node ignores.
+      if (error.code === "EPIPE") process.exit(0);
+      if (error.code !== "EAGAIN") fail("write the log", error.message);
+      // Whoever has the pipe too made it non-blocking.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+}
