@@ -41,6 +41,7 @@ const numbers = {
   AT_RECURSIVE: 0x8000,
   // linux/fcntl.h, asm-generic/fcntl.h
   AT_FDCWD: -100,
+  RENAME_NOREPLACE: 1,
   AT_REMOVEDIR: 0x200,
   AT_SYMLINK_NOFOLLOW: 0x100,
   AT_EMPTY_PATH: 0x1000,
@@ -67,6 +68,7 @@ const numbers = {
   F_GET_SEALS: 1034,
   FD_CLOEXEC: 1,
   SEEK_SET: 0,
+  SEEK_END: 2,
   LOCK_SH: 1,
   LOCK_EX: 2,
   LOCK_NB: 4,

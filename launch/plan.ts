@@ -37,8 +37,10 @@ import {
 } from "./plan-parts.js";
 import {
   kernelFiles,
+  lifeSteps,
   nameSteps,
   oomSteps,
+  pidFileSteps,
   recordSteps,
   sendSteps,
   step,
@@ -114,6 +116,8 @@ export function plan(given: Spec, host: Host): Plan {
           "That file descriptor is not open: open it for sbx (N<file), or correct --preserve-fds or --status-fd",
       },
     ),
+    // With nothing open that the caller may wait for the end of.
+    ...lifeSteps(spec),
     // While nothing is open or locked that the holder, which outlives us, must not have.
     ...(networks?.open ?? []),
     // Before the clone, so that who holds it is the monitor as well, and in the end nobody.
@@ -162,6 +166,7 @@ export function plan(given: Spec, host: Host): Plan {
     ...uplink.start,
     ...root.serve,
     // What tells others of the sandbox comes when nothing outside can fail any more.
+    ...pidFileSteps(spec),
     ...recordSteps(spec, host, recordMembers(given, maps, joined)),
     // As the caller still, who may go where the sandbox's root may not.
     ...root.open,

@@ -88,8 +88,8 @@ export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
 
 /** How a program finds the network namespace of a sandbox, and no other's that has the name by then. */
 export function networkOf({ path }: RunDirectory, sandbox: Sandbox): JoinedNetwork {
-  const { version, name, firstName, monitor, namespaces, init, started } = sandbox;
-  const head = { version, name: firstName, monitor, namespaces, init, started };
+  const { version, id, name, firstName, monitor, namespaces, init, started } = sandbox;
+  const head = { version, id, name: firstName, monitor, namespaces, init, started };
   return {
     kind: "sandbox",
     name,

@@ -92,11 +92,12 @@ export function oomSteps({ process }: Spec): Step[] {
 
 /** Of the devpts while it is staged, where nobody inside can put another one in its place. */
 export function terminalSteps(
-  { process, mounts }: Spec,
+  { process, mounts, sbx }: Spec,
   { uid }: { uid: number },
   stageOf: (destination: string) => string | null,
 ): Step[] {
-  if (process.terminal === false) return [];
+  if (process.terminal === false || (sbx.life !== undefined && process.terminal !== true))
+    return [];
   const when = process.terminal === true ? "always" : "auto";
   const isFresh = (path: string, type: string) =>
     mounts.some((mount) => mount.destination === path && mount.type === type);
@@ -181,6 +182,18 @@ export function recordSteps({ sbx }: Spec, { run }: Host, known: string): Step[]
       },
     ),
   ];
+}
+
+/** None where the sandbox stays in the foreground. */
+export function lifeSteps({ sbx: { life } }: Spec): Step[] {
+  if (life === undefined) return [];
+  const hints = { ENOENT: "Somebody has removed it: make it anew", isRunning: "Stop it first" };
+  return [step("monitor", "prepare", { kind: "detach", ...life }, hints)];
+}
+
+export function pidFileSteps({ sbx: { life } }: Spec): Step[] {
+  if (life?.pidFile === undefined) return [];
+  return [step("monitor", "record", { kind: "writePidFile", path: life.pidFile })];
 }
 
 export function volumeSteps({ sbx }: Spec): Step[] {

@@ -3,6 +3,10 @@ import { type Action, assertNever, type MountFlag, type PortRange } from "./step
 
 export function describe(action: Action): string {
   switch (action.kind) {
+    case "detach":
+      return `start the sandbox ${action.id} in the background`;
+    case "writePidFile":
+      return `write the pid to ${action.path}`;
     case "tidyFds":
       return describeTidyFds(action);
     case "chdir":

@@ -8,7 +8,7 @@ import { fail, SbxError } from "./error.js";
 
 /** What a sandbox program may call, by names that x86-64 and arm64 share: of most, the *at form. */
 const syscallNames =
-  `read write close openat openat2 mkdirat symlinkat unlinkat linkat renameat2 mknodat readlinkat
+  `read write writev close openat openat2 mkdirat symlinkat unlinkat linkat renameat2 mknodat readlinkat
   fchownat fchmodat faccessat faccessat2 newfstatat fstat statx fchown fchmod ftruncate utimensat
   getdents64 lseek fcntl ioctl flock ppoll pipe2 dup dup3 sendfile splice copy_file_range
   sync_file_range setxattr lsetxattr getxattr lgetxattr statfs fstatfs chdir fchdir umask

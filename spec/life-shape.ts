@@ -1,5 +1,5 @@
 /** Checks of the keys of a sandbox that runs in the background: spec/life.ts. */
-import type { LifeKeys, LogKeys, RestartPolicy } from "./life.js";
+import type { LifeKeys, LifeStart, LogKeys, RestartPolicy } from "./life.js";
 import { object, oneOf, optional, orNull, textThat, whole, yesOrNo } from "./shape.js";
 
 const absolute = textThat("be an absolute path", (word) => word.startsWith("/"));
@@ -24,4 +24,10 @@ export const lifeKeys = object<LifeKeys>({
   ),
   pidFile: optional(absolute),
   removeAtEnd: yesOrNo,
+  start: optional(
+    object<LifeStart>({
+      says: textThat("be of one line", (word) => !word.includes("\n")),
+      isNew: yesOrNo,
+    }),
+  ),
 });

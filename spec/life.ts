@@ -36,4 +36,13 @@ export interface LifeKeys {
   pidFile?: string;
   /** `--rm`: the directory is removed as the sandbox ends. */
   removeAtEnd: boolean;
+  /** How it is started this time; not kept. Absent: as `sbx start` does, which says the id. */
+  start?: LifeStart;
+}
+
+export interface LifeStart {
+  /** What is printed once it runs. */
+  says: string;
+  /** Of a start that fails nothing is left, not even the directory. */
+  isNew: boolean;
 }

@@ -134,6 +134,7 @@ export const syscallNumbers: Readonly<Record<Architecture, Readonly<Record<strin
     wait4: 61,
     waitid: 247,
     write: 1,
+    writev: 20,
   },
   aarch64: {
     accept4: 242,
@@ -263,6 +264,7 @@ export const syscallNumbers: Readonly<Record<Architecture, Readonly<Record<strin
     wait4: 260,
     waitid: 95,
     write: 64,
+    writev: 66,
   },
 };
 

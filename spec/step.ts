@@ -4,6 +4,7 @@
  */
 import type { Capability } from "./capabilities.js";
 import type { Architecture } from "./host.js";
+import type { LifeKeys } from "./life.js";
 import type { Mapping, RlimitName, TimeOffset } from "./spec.js";
 
 /**
@@ -226,6 +227,10 @@ export interface LimitWrite {
 }
 
 export type Action =
+  /** Goes on in a process of its own, in the background, which holds the lock of the sandbox's directory. */
+  | ({ readonly kind: "detach" } & LifeKeys)
+  /** Writes the init's pid to a file. */
+  | { readonly kind: "writePidFile"; readonly path: string }
   /** Makes fds 0 to 2 open and closes all others but the first `preserved` after them and `statusFd`. */
   | { readonly kind: "tidyFds"; readonly preserved: number; readonly statusFd: number | null }
   /** chdir(2) to a path of the host's. */

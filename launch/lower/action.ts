@@ -23,6 +23,7 @@ import { chownTree } from "./chown.js";
 import { connect } from "./connect.js";
 import { type Context, octal, regularFile, s, tell, words32, words64 } from "./context.js";
 import { startScope } from "./dbus.js";
+import { detach, writePidFile } from "./detach.js";
 import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
 import {
@@ -80,6 +81,10 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
   switch (action.kind) {
     case "tidyFds":
       return tidyFds(c, action);
+    case "detach":
+      return detach(c, action);
+    case "writePidFile":
+      return writePidFile(c, action.path);
     case "chdir":
       return b.must("chdir", [b.text(action.path)]);
     case "makeUpperStore":

@@ -14,8 +14,12 @@ export interface Context {
   readonly plan: Plan;
   /** Whether the plan may open a terminal. */
   readonly terminal: boolean;
+  /** Whether that is shown on the caller's terminal. */
+  readonly relays: boolean;
   /** Whether a janitor is needed to remove a throw-away upper. */
   readonly janitor: boolean;
+  /** Whether anything removes a directory with all that is in it. */
+  readonly removesTrees: boolean;
   readonly memory: Memory;
   /** Directories that are there, by what was lowered so far. */
   readonly known: Set<string>;
@@ -153,17 +157,28 @@ export const pseudoErrno = {
   joinedEnded: 1012,
   /** What should be a network namespace is none. */
   notNetwork: 1013,
+  /** Another monitor has the sandbox. */
+  isRunning: 1014,
 } as const;
 
 export function context(plan: Plan): Context {
   const b = builder();
-  const janitor = plan.steps.some(({ action }) => action.kind === "makeUpperStore");
-  const cgroup = plan.steps.some(({ action }) => action.kind === "makeCgroup");
+  const has = (kind: Action["kind"]) => plan.steps.some(({ action }) => action.kind === kind);
+  const [janitor, terminal] = [has("makeUpperStore"), has("openTerminal")];
+  const removesTrees =
+    janitor ||
+    plan.steps.some(
+      ({ action }) =>
+        action.kind === "detach" && (action.removeAtEnd || action.start?.isNew === true),
+    );
+  const cgroup = has("makeCgroup");
   return {
     b,
     plan,
-    terminal: plan.steps.some(({ action }) => action.kind === "openTerminal"),
+    terminal,
+    relays: terminal && !has("detach"),
     janitor,
+    removesTrees,
     known: new Set(),
     called: new Set(),
     memory: {
@@ -179,7 +194,7 @@ export function context(plan: Plan): Context {
       scratch: b.buffer("scratch", scratchSize),
       request: b.buffer("netlinkRequest", requestSize),
       storePath: b.buffer("storePath", janitor ? textSize : 1),
-      entries: b.buffer("entries", janitor ? scratchSize : 1),
+      entries: b.buffer("entries", removesTrees ? scratchSize : 1),
       cgroupPath: b.buffer("cgroupPath", cgroup ? textSize : 1),
       dottedId: b.buffer("dottedId", 16),
     },

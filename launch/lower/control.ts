@@ -4,12 +4,15 @@ import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { limitLate } from "./cgroup.js";
 import { actionOf, type Context, message, recordSize, s } from "./context.js";
+import { releaseStarter } from "./detach.js";
+import { lifeOf } from "./life.js";
 import { handListener, listenerStep } from "./listener.js";
 import { showMounts, takeNamespace } from "./namespaces.js";
 import { takeOwners, watchesOwners } from "./owners.js";
 import { tellStatus } from "./report.js";
 import { messageHeader, receivedFd } from "./rights.js";
 import { failure, readFailure } from "./shared.js";
+import { tellRunning } from "./state.js";
 import { t, takeTerminal } from "./terminal.js";
 
 const kind = slot("kind");
@@ -45,9 +48,11 @@ export function controlSubroutines(c: Context): void {
   b.set(payloadStatus, value);
   b.return();
   b.label("control.notExited");
-  next("control.notStopped", "stopped");
-  b.jump("monitor.suspend");
-  b.label("control.notStopped");
+  if (lifeOf(c) === undefined) {
+    next("control.notStopped", "stopped");
+    b.jump("monitor.suspend");
+    b.label("control.notStopped");
+  }
   next("control.notReady", "ready");
   b.call("monitor.ready");
   b.return();
@@ -103,10 +108,15 @@ export function controlSubroutines(c: Context): void {
   b.set(isReady, 1);
   showMounts(c);
   tellStatus(c, ['{"event":"ready"}']);
+  if (lifeOf(c) !== undefined) {
+    tellRunning(c);
+    releaseStarter(c);
+  }
   b.label("monitor.ready.end");
   b.return();
 
-  suspendSubroutine(c);
+  // Nobody could continue a monitor in the background.
+  if (lifeOf(c) === undefined) suspendSubroutine(c);
 }
 
 /** The payload stopped: so do we, as any job would, and the caller's shell gets its terminal back. */
@@ -115,7 +125,7 @@ function suspendSubroutine(c: Context): void {
   const own = slot("ownPid");
   b.comment("stop, with SIGTSTP at its default action, until someone continues us");
   b.label("monitor.suspend");
-  if (c.terminal) b.call("terminal.leave");
+  if (c.relays) b.call("terminal.leave");
   b.ignore("getpid(2) always succeeds", "getpid", [], own);
   wakeOnMessage(c, own);
   b.ignore("a signal to oneself arrives", "kill", [own, signo("SIGTSTP")]);
@@ -133,7 +143,7 @@ function suspendSubroutine(c: Context): void {
   ]);
   b.label("monitor.awake");
   b.ignore("no more signals than before", "fcntl", [s.controlOutside, k("F_SETFL"), k()]);
-  if (c.terminal) resumeUnstopped(c);
+  if (c.relays) resumeUnstopped(c);
   b.return();
 }
 

@@ -73,6 +73,7 @@ export const errnoWords: readonly (readonly [number, string])[] = [
   [pseudoErrno.joinedEnded, "that sandbox has ended"],
   [pseudoErrno.notNetwork, "it is no network namespace"],
   [pseudoErrno.nameTaken, "a sandbox of that name is running"],
+  [pseudoErrno.isRunning, "it is running already"],
   [pseudoErrno.addressTaken, "another sandbox has that address"],
   [pseudoErrno.networkFull, "every address is taken"],
 ];

@@ -8,6 +8,7 @@ import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
+import { closeInput, openInput } from "./detach.js";
 import { requireProc, writeProc } from "./filesystem.js";
 import { startGuard, tellGuard } from "./guard.js";
 import { openServerSocket } from "./server.js";
@@ -60,6 +61,7 @@ export function openInitEnds(c: Context): void {
   const { b, memory } = c;
   startGuard(c);
   openServerSocket(c);
+  openInput(c);
   b.must("socketpair", [k("AF_UNIX"), k("SOCK_SEQPACKET", "SOCK_CLOEXEC"), 0, memory.pair]);
   b.load(4, s.controlOutside, memory.pair);
   b.load(4, s.controlInside, memory.pair, 4);
@@ -73,6 +75,7 @@ export function openInitEnds(c: Context): void {
 export function closeInitEnds(c: Context): void {
   c.b.must("close", [s.controlInside]);
   c.b.must("close", [s.releaseRead]);
+  closeInput(c);
   tellGuard(c);
 }
 

@@ -5,6 +5,7 @@ import { lowerSteps } from "./action.js";
 import { attachSubroutine } from "./attach.js";
 import { leaveCgroup } from "./cgroup.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
+import { ownStandard, takeStandard } from "./detach.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
 import { leaveGuard } from "./guard.js";
 import { awaitMonitor, unblockSignals } from "./handshake.js";
@@ -49,6 +50,7 @@ export function lowerInit(c: Context): void {
   leaveNetworks(c);
   leaveCgroup(c);
   b.must("close", [s.signalFd]);
+  takeStandard(c);
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
   b.comment("wait for the id maps");
   awaitMonitor(c);
@@ -141,6 +143,7 @@ function lowerPayload(c: Context, ownProcess: boolean): void {
   if (c.terminal) adoptTerminal(c, ownProcess);
   b.ignore("umask(2) always succeeds", "umask", [s.payloadUmask]);
   unblockSignals(c);
+  ownStandard(c);
   prepareExecute(c);
   lowerSteps(c, "payload");
 }

@@ -28,7 +28,8 @@ const directory = slot("directory");
 /** The directory of all stores, and one of those that was left behind, while they are locked. */
 const parent = slot("storesFd");
 const locked = slot("staleFd");
-const top = slot("topPath");
+/** The path of what the subroutine `tree.remove` removes. */
+export const treeTop = slot("topPath");
 const entries = slot("entries");
 const place = slot("place");
 const name = slot("entryName");
@@ -119,7 +120,7 @@ export function startJanitor(c: Context): void {
   b.must("ppoll", [memory.scratch, 1, 0, 0, 8]);
   if (removesGroups(c)) removeGroups(c);
   if (c.janitor) {
-    b.set(top, memory.storePath);
+    b.set(treeTop, memory.storePath);
     b.call("tree.remove");
   }
   b.label("janitor.end");
@@ -128,7 +129,6 @@ export function startJanitor(c: Context): void {
   b.store(8, memory.scratch, 0, s.errno);
   b.ignore("then the monitor is dead", "write", [readyWrite, memory.scratch, 8]);
   b.exit(0);
-  if (c.janitor) removeTree(c);
 
   b.label(monitor);
   b.failTo("monitor.fail");
@@ -202,7 +202,7 @@ function sweep(c: Context): void {
   b.label("sweep.stale");
   compose(c, [b.text(`${parentOf(c)}/`), { string: name }]);
   b.must("close", [parent]);
-  b.set(top, memory.text);
+  b.set(treeTop, memory.text);
   b.call("tree.remove");
   b.must("close", [locked]);
   b.attempt("unlinkat", [k("AT_FDCWD"), memory.text, k("AT_REMOVEDIR")], s.result);
@@ -242,11 +242,12 @@ export function awaitJanitor(c: Context): void {
 }
 
 /**
- * A subroutine: removes the directory whose path is at `top` with all that is in it, without recursion: entries are removed where they
+ * A subroutine: removes the directory whose path is at `treeTop` with all that is in it, without recursion: entries are removed where they
  * can be, else entered; an empty directory is left through "..", and removed when its parent is read
  * again. The top is known by device and inode, so that the walk never goes above it.
  */
-function removeTree(c: Context): void {
+export function treeSubroutine(c: Context): void {
+  if (!c.removesTrees) return;
   const { b, memory } = c;
   const topDevice = slot("topDevice");
   const topInode = slot("topInode");
@@ -260,7 +261,7 @@ function removeTree(c: Context): void {
   };
   b.label("tree.remove");
   b.failTo("remove.end");
-  b.must("openat", [k("AT_FDCWD"), top, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
+  b.must("openat", [k("AT_FDCWD"), treeTop, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
   identify(directory, topDevice, topInode);
   b.label("remove.scan");
   b.set(removed, 0);
@@ -294,7 +295,7 @@ function removeTree(c: Context): void {
   b.set(directory, child);
   b.jump("remove.scan");
   b.label("remove.top");
-  b.must("unlinkat", [k("AT_FDCWD"), top, k("AT_REMOVEDIR")]);
+  b.must("unlinkat", [k("AT_FDCWD"), treeTop, k("AT_REMOVEDIR")]);
   b.label("remove.end");
   b.return();
 }

@@ -9,6 +9,7 @@ import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { type Context, s } from "./context.js";
+import { leaveLife } from "./detach.js";
 import { leaveCaller } from "./fds.js";
 import { h, isServing, openAnswererSocket, opensHolder, sentFds, sharesUplink } from "./holder.js";
 import { rename } from "./rename.js";
@@ -31,6 +32,7 @@ export function lowerKeeper(c: Context): void {
   b.label("keeper");
   b.failTo("keeper.fail");
   b.must("close", [h.lock]);
+  leaveLife(c);
   b.ignore("it tells the sandbox's life, not ours", "close", [h.firstLife]);
   b.must("chdir", [b.text("/")]);
   for (const number of [isServing, uplink.pid, uplink.anchor, uplink.starter]) b.set(number, 0);

@@ -6,8 +6,9 @@ import { k } from "../constants.js";
 import type { Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
 import { cgroupState } from "./cgroup.js";
-import { context, preservedFds, s } from "./context.js";
+import { type Context, context, preservedFds, s } from "./context.js";
 import { scopeState } from "./dbus.js";
+import { lifeState } from "./detach.js";
 import { failureTextSubroutines } from "./failure-texts.js";
 import { closeFrom } from "./fds.js";
 import { guardState } from "./guard.js";
@@ -15,8 +16,9 @@ import { releaseInit } from "./handshake.js";
 import { holderState } from "./holder.js";
 import { drawId } from "./id.js";
 import { lowerInit } from "./init.js";
-import { janitorState, startJanitor } from "./janitor.js";
+import { janitorState, startJanitor, treeSubroutine } from "./janitor.js";
 import { lowerKeeper } from "./keeper.js";
+import { lifeOf } from "./life.js";
 import { networkSubroutines } from "./link-text.js";
 import { initialState, monitorFailure, monitorLoop } from "./monitor.js";
 import { netlinkSubroutines } from "./netlink.js";
@@ -29,15 +31,8 @@ import { readArguments, refuseForeignStart } from "./start.js";
 import { detectTerminal, terminalMemory, terminalSubroutines } from "./terminal.js";
 import { textSubroutines } from "./text.js";
 
-/** The program that carries the plan out; its arguments are the payload's. */
-export function lower(plan: Plan): Program {
-  const c = context(plan);
-  const { b, memory } = c;
-
-  b.comment("monitor");
-  b.failTo("monitor.fail");
-  readArguments(c);
-  refuseForeignStart(c);
+/** What is to be known before any step can fail, in the foreground once, else before each run. */
+function stateOfRun(c: Context): void {
   initialState(c);
   guardState(c);
   janitorState(c);
@@ -48,6 +43,21 @@ export function lower(plan: Plan): Program {
   networkState(c);
   cgroupState(c);
   scopeState(c);
+}
+
+/** The program that carries the plan out; its arguments are the payload's. */
+export function lower(plan: Plan): Program {
+  const c = context(plan);
+  const { b, memory } = c;
+
+  b.comment("monitor");
+  b.failTo("monitor.fail");
+  readArguments(c);
+  refuseForeignStart(c);
+  lifeState(c);
+  const life = lifeOf(c) !== undefined;
+  if (life) b.call("monitor.states");
+  else stateOfRun(c);
   b.set(s.step, 0);
   b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
   const terminal = plan.steps.find(({ action }) => action.kind === "openTerminal")?.action;
@@ -60,9 +70,15 @@ export function lower(plan: Plan): Program {
   releaseInit(c);
   if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
   tellStatus(c, ['{"event":"pid","pid":', { decimal: s.initPid }, "}"]);
-  const own = c.terminal ? terminalMemory(c) : null;
+  const own = c.relays ? terminalMemory(c) : null;
   monitorLoop(c);
   monitorFailure(c);
+
+  if (life) {
+    b.label("monitor.states");
+    stateOfRun(c);
+    b.return();
+  }
 
   b.comment("init");
   lowerInit(c);
@@ -73,5 +89,6 @@ export function lower(plan: Plan): Program {
   netlinkSubroutines(c);
   textSubroutines(c);
   failureTextSubroutines(c);
+  treeSubroutine(c);
   return b.finish();
 }

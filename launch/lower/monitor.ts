@@ -19,16 +19,20 @@ import { controlState, controlSubroutines, payloadStatus, received } from "./con
 import { dismissGuard } from "./guard.js";
 import { takeHolder, watchHolder } from "./holder.js";
 import { awaitJanitor } from "./janitor.js";
+import { lifeOf } from "./life.js";
 import { leaveMounts, namespacesState } from "./namespaces.js";
 import { readOom, tellOfOom } from "./oom.js";
+import { outputState, outputSubroutines, takeOutput, watchOutput } from "./output.js";
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
 import { events, pollTable } from "./poll.js";
 import { portState } from "./ports.js";
 import { removeRecord } from "./record.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
 import { exitStatus, reportFailure, tellStatus } from "./report.js";
+import { endFailed, endRun, noteStop } from "./restart.js";
 import { awaitServer, checkServer, killServer } from "./server.js";
 import { failure, readFailure } from "./shared.js";
+import { stateSubroutine } from "./state.js";
 import { t } from "./terminal.js";
 
 const initStatus = slot("initStatus");
@@ -38,7 +42,7 @@ const code = slot("exitCode");
 
 /** State that `monitorLoop` and the failure path read; to be set before any step can fail. */
 export function initialState(c: Context): void {
-  const { b, terminal } = c;
+  const { b, terminal, relays } = c;
   b.set(s.initPid, 0);
   b.set(initStatus, 0);
   controlState(c);
@@ -46,9 +50,11 @@ export function initialState(c: Context): void {
   ownersState(c);
   connectState(c);
   portState(c);
+  outputState(c);
   if (!terminal) return;
   b.set(s.terminalFd, -1);
   b.set(t.ptyFd, -1);
+  if (!relays) return;
   b.set(t.isRaw, 0);
   b.set(t.foreground, 1);
   b.set(t.isUnmodelled, 0);
@@ -59,7 +65,8 @@ export function monitorLoop(c: Context): void {
   const { b, memory } = c;
   const timeout = slot("timeout");
   const poll = pollTable(c);
-  const relay = c.terminal ? makeRelay(c) : null;
+  const relay = c.relays ? makeRelay(c) : null;
+  const life = lifeOf(c);
   b.set(timeout, 0);
 
   b.label("monitor.loop");
@@ -69,7 +76,8 @@ export function monitorLoop(c: Context): void {
   watchUplink(poll);
   watchHolder(poll);
   if (relay !== null) watchRelay(c, relay, poll, timeout);
-  poll.wait(relay === null ? 5 : 8, timeout);
+  if (life !== undefined) watchOutput(c, poll, timeout);
+  poll.wait(timeout);
 
   const noControl = b.fresh("poll");
   poll.happened("control");
@@ -77,6 +85,7 @@ export function monitorLoop(c: Context): void {
   b.call("control.receive");
   b.label(noControl);
   if (relay !== null) moveBytes(c, relay, poll);
+  if (life !== undefined) takeOutput(c, poll);
   answerOwners(c, poll);
   takeUplink(c, poll);
   takeHolder(c, poll);
@@ -88,6 +97,10 @@ export function monitorLoop(c: Context): void {
   finish(c, relay);
   controlSubroutines(c);
   if (relay !== null) relaySubroutines(c, relay);
+  if (life !== undefined) {
+    outputSubroutines(c);
+    stateSubroutine(c);
+  }
 }
 
 /** Goes on behind the code it makes once the init has ended; else back to the loop. */
@@ -98,7 +111,12 @@ function handleSignal(c: Context): void {
   for (const own of ["SIGPIPE", "SIGTTIN", "SIGTTOU"]) {
     b.branch(signal, "eq", signo(own), "monitor.loop");
   }
-  if (c.terminal) {
+  if (lifeOf(c) !== undefined) {
+    // A log that grows beyond the limit of file sizes.
+    b.branch(signal, "eq", signo("SIGXFSZ"), "monitor.loop");
+    noteStop(c, "monitor.loop");
+  }
+  if (c.relays) {
     const notResized = b.fresh("signal");
     const notContinued = b.fresh("signal");
     b.branch(signal, "ne", signo("SIGWINCH"), notResized);
@@ -150,7 +168,7 @@ function finish(c: Context, relay: Relay | null): void {
   awaitJanitor(c);
   readOom(c);
   endCgroup(c);
-  removeRecord(c);
+  if (lifeOf(c) === undefined) removeRecord(c);
 
   readFailure(c);
   b.branch(failure.happened, "ne", 0, "monitor.report");
@@ -165,6 +183,15 @@ function finish(c: Context, relay: Relay | null): void {
   b.branch(signal, "ne", 0, signalled);
   b.alu("shr", code, payloadStatus, 8);
   b.alu("and", code, code, 0xff);
+  if (lifeOf(c) !== undefined) {
+    const ended = b.fresh("finish");
+    b.jump(ended);
+    b.label(signalled);
+    b.alu("add", code, signal, exitStatus.signalled);
+    b.label(ended);
+    endRun(c, code, signal);
+    return;
+  }
   tellStatus(c, ['{"event":"exit","exitCode":', { decimal: code }, "}"]);
   b.exit(code);
   b.label(signalled);
@@ -197,8 +224,9 @@ export function monitorFailure(c: Context): void {
   awaitServer(c, false);
   awaitJanitor(c);
   endCgroup(c);
-  removeRecord(c);
+  if (lifeOf(c) === undefined) removeRecord(c);
   b.label("monitor.report");
   reportFailure(c, code);
-  b.exit(code);
+  if (lifeOf(c) !== undefined) endFailed(c, code);
+  else b.exit(code);
 }

@@ -88,6 +88,17 @@ function readNumber({ b }: Context, to: Slot): void {
   b.label(end);
 }
 
+/** In the monitor, after `readOom`. */
+export function wasOutOfMemory(c: Context, to: Slot): void {
+  const { b } = c;
+  b.set(to, 0);
+  if (!isNeeded(c)) return;
+  const none = b.fresh("oom");
+  b.branch(kills, "le", 0, none);
+  b.set(to, 1);
+  b.label(none);
+}
+
 /** In the monitor, at the end; `status` is the command's, as wait4(2) gives it. */
 export function tellOfOom(c: Context, status: Slot): void {
   if (!isNeeded(c)) return;

@@ -2,18 +2,16 @@
 import { slot } from "../builder.js";
 import type { Constant, Slot } from "../ir.js";
 import type { Context } from "./context.js";
+import { lifeOf } from "./life.js";
 
-const places = {
-  signal: 0,
-  control: 1,
-  owners: 2,
-  uplink: 3,
-  holder: 4,
-  stdin: 5,
-  pty: 6,
-  stdout: 7,
-} as const;
-export type Place = keyof typeof places;
+const always = ["signal", "control", "owners", "uplink", "holder"] as const;
+/** What there is besides where bytes are relayed to the caller's terminal, and in the background. */
+const relayed = ["stdin", "pty", "stdout"] as const;
+const background = ["out", "err", "pty"] as const;
+export type Place =
+  | (typeof always)[number]
+  | (typeof relayed)[number]
+  | (typeof background)[number];
 
 /** What `happened` has found, a mask of POLLIN and so on; 0 where nothing has. */
 export const events = slot("events");
@@ -22,26 +20,33 @@ export interface PollTable {
   /** A negative fd waits for nothing. */
   watch(place: Place, fd: Slot, wanted: Slot | Constant): void;
   happened(place: Place): void;
-  /** Waits for the first `count` places; `timeout` is the address of a timespec, or 0. */
-  wait(count: number, timeout: Slot): void;
+  /** `timeout` is the address of a timespec, or 0. */
+  wait(timeout: Slot): void;
 }
 
-export function pollTable({ b }: Context): PollTable {
+export function pollTable(c: Context): PollTable {
+  const { b } = c;
   const size = 8;
-  const table = b.buffer("poll", size * Object.keys(places).length);
+  const places: Place[] = [
+    ...always,
+    ...(c.relays ? relayed : []),
+    ...(lifeOf(c) === undefined ? [] : background.slice(0, c.terminal ? 3 : 2)),
+  ];
+  const table = b.buffer("poll", size * places.length);
+  const offsetOf = (place: Place) => size * places.indexOf(place);
   return {
     watch(place, fd, wanted) {
-      b.store(4, table, size * places[place], fd);
-      b.store(4, table, size * places[place] + 4, wanted);
+      b.store(4, table, offsetOf(place), fd);
+      b.store(4, table, offsetOf(place) + 4, wanted);
     },
     happened(place) {
-      b.load(4, events, table, size * places[place] + 4);
+      b.load(4, events, table, offsetOf(place) + 4);
       b.alu("shr", events, events, 16);
     },
-    wait(count, timeout) {
+    wait(timeout) {
       b.ignore("all signals are blocked, so nothing interrupts it", "ppoll", [
         table,
-        count,
+        places.length,
         timeout,
         0,
         8,

@@ -11,11 +11,12 @@ import { dirname } from "node:path";
 import type { Action } from "../../spec/step.js";
 import { at, constant, slot } from "../builder.js";
 import { k, minus, noFollow } from "../constants.js";
-import type { Address, Value } from "../ir.js";
+import type { Address, Slot, Value } from "../ir.js";
 import { cgroupFact } from "./cgroup.js";
-import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
+import { type Context, failWithResult, octal, pseudoErrno, s, textSize } from "./context.js";
 import { appendErrno } from "./failure-texts.js";
 import { idOf } from "./id.js";
+import { l, lifeOf } from "./life.js";
 import { openNamespaces } from "./namespaces.js";
 import { networksFact } from "./network.js";
 import { portFact } from "./ports.js";
@@ -28,16 +29,19 @@ import { append, compose, type JsonPiece, type RecordFact, textLength, writeText
  */
 const facts: readonly ((c: Context) => RecordFact | null)[] = [portFact, networksFact, cgroupFact];
 
+/** The address of the sandbox's id, which stays the same in the background. */
+const shownId = slot("shownId");
 /** The address of the sandbox's name, which is also that of its record. */
 export const sandboxName = slot("sandboxName");
 /** The address of the name before that; the directory of all records; the record, -1 as long as there is none. */
 const temporary = slot("temporaryName");
 const directory = slot("recordsFd");
-const record = slot("recordFd");
+export const record = slot("recordFd");
 const other = slot("otherRecord");
 const started = slot("startedSeconds");
 const word = slot("statWord");
 const monitor = slot("ownPid");
+const [foundIn, foundName] = [slot("foundIn"), slot("foundName")];
 
 type Keep = Extract<Action, { kind: "keepRecord" }>;
 const actionOf = ({ plan }: Context) =>
@@ -51,7 +55,8 @@ export function recordState(c: Context): void {
   b.set(directory, -1);
   b.set(record, -1);
   b.set(temporary, c.memory.dottedId);
-  b.set(sandboxName, action.name === null ? idOf(c) : b.text(action.name));
+  b.set(shownId, lifeOf(c) === undefined ? idOf(c) : b.text(lifeOf(c)?.id ?? ""));
+  b.set(sandboxName, action.name === null ? shownId : b.text(action.name));
 }
 
 /**
@@ -74,8 +79,14 @@ export function keepRecord(c: Context): void {
   b.must("flock", [record, k("LOCK_EX", "LOCK_NB")]);
   writeMembers(c, action);
 
+  if (lifeOf(c) !== undefined) replaceEarlier(c, "record.link");
   b.label("record.link");
-  b.attempt("linkat", [directory, temporary, directory, sandboxName, 0], s.result);
+  const names = [directory, temporary, directory, sandboxName] as const;
+  b.attempt("renameat2", [...names, k("RENAME_NOREPLACE")], s.result);
+  b.branch(s.result, "eq", 0, "record.kept");
+  b.branch(s.result, "eq", minus("EEXIST"), "record.stale");
+  b.comment("NFS cannot do that, but this");
+  b.attempt("linkat", [...names, 0], s.result);
   b.branch(s.result, "eq", 0, "record.linked");
   b.branch(s.result, "eq", minus("EEXIST"), "record.stale");
   failWithResult(b);
@@ -127,7 +138,9 @@ function writeMembers(c: Context, { known }: Keep): void {
     return fact === null ? [] : [`${JSON.stringify(fact[0])}:`, ...fact.slice(1), ","];
   });
   write(c, [
-    '{"version":1,"name":"',
+    '{"version":1,"id":"',
+    { string: shownId },
+    '","name":"',
     { string: sandboxName },
     '","monitor":',
     { decimal: monitor },
@@ -167,7 +180,8 @@ function writeWhole({ b }: Context, text: Address, length: Value): void {
 }
 
 /** Goes on where the record of that name is removed, and fails where its sandbox is running. */
-function removeStale({ b, memory }: Context, again: string): void {
+function removeStale(c: Context, again: string): void {
+  const { b, memory } = c;
   const [open, held] = [b.fresh("stale"), b.fresh("stale")];
   const [locked, gone] = [b.fresh("stale"), b.fresh("stale")];
   const flags = noFollow("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC");
@@ -185,18 +199,60 @@ function removeStale({ b, memory }: Context, again: string): void {
   b.set(s.errno, pseudoErrno.nameTaken);
   b.fail();
   b.label(locked);
-  // struct stat begins with st_dev and st_ino on both architectures.
   const there = at(memory.scratch, 512);
   b.must("fstat", [other, memory.scratch]);
   b.orElse(gone, "newfstatat", [directory, sandboxName, there, k("AT_SYMLINK_NOFOLLOW")]);
-  for (const offset of [0, 8]) {
-    b.load(8, s.result, memory.scratch, offset);
-    b.load(8, word, there, offset);
-    b.branch(s.result, "ne", word, gone);
-  }
+  branchUnlessSame(c, there, gone);
   b.must("unlinkat", [directory, sandboxName, 0]);
   b.label(gone);
   b.must("close", [other]);
+}
+
+/** Whether the struct stat in `scratch` and another one are of the same file: it begins with st_dev and st_ino. */
+function branchUnlessSame({ b, memory }: Context, other: Address, otherwise: string): void {
+  for (const offset of [0, 8]) {
+    b.load(8, s.result, memory.scratch, offset);
+    b.load(8, word, other, offset);
+    b.branch(s.result, "ne", word, otherwise);
+  }
+}
+
+/**
+ * At a restart: takes the place of the record of the run before, under whatever name that has by now.
+ * Goes to `otherwise` where there is none.
+ */
+function replaceEarlier(c: Context, otherwise: string): void {
+  const { b } = c;
+  b.branch(l.restarts, "eq", 0, otherwise);
+  findRecord(c, l.record, otherwise);
+  b.must("renameat2", [directory, temporary, foundIn, foundName, 0]);
+  b.jump("record.kept");
+}
+
+/** Where a record of ours is by now: somebody may have renamed the sandbox. */
+function findRecord(c: Context, fd: Slot, otherwise: string): void {
+  const { b, memory } = c;
+  const [renamed, found] = [b.fresh("record"), b.fresh("record")];
+  const there = at(memory.scratch, 512);
+  const compare = (to: string) => {
+    b.orElse(to, "newfstatat", [foundIn, foundName, there, k("AT_SYMLINK_NOFOLLOW")]);
+    branchUnlessSame(c, there, to);
+  };
+  b.orElse(otherwise, "fstat", [fd, memory.scratch]);
+  b.set(foundIn, directory);
+  b.set(foundName, sandboxName);
+  compare(renamed);
+  b.jump(found);
+  b.label(renamed);
+  compose(c, [b.text("/proc/self/fd/"), { decimal: fd }]);
+  const place = [k("AT_FDCWD"), memory.text, memory.name, textSize - 1] as const;
+  b.orElse(otherwise, "readlinkat", place, s.result);
+  b.alu("add", s.result, s.result, memory.name);
+  b.store(1, s.result, 0, 0);
+  b.set(foundIn, k("AT_FDCWD"));
+  b.set(foundName, memory.name);
+  compare(otherwise);
+  b.label(found);
 }
 
 /** In the monitor, when all that was made for the sandbox is gone; the lock goes with the process. */
@@ -205,6 +261,7 @@ export function removeRecord(c: Context): void {
   const { b } = c;
   const none = b.fresh("record");
   b.branch(record, "lt", 0, none);
-  b.ignore("somebody was faster", "unlinkat", [directory, sandboxName, 0]);
+  findRecord(c, record, none);
+  b.ignore("somebody was faster", "unlinkat", [foundIn, foundName, 0]);
   b.label(none);
 }

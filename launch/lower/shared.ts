@@ -36,6 +36,11 @@ export function getShared({ b }: Context, word: Word, to: Slot): void {
   b.load(8, to, shared, words[word]);
 }
 
+/** Before the inside is made anew. */
+export function forgetFailure(c: Context): void {
+  for (const word of Object.keys(words)) putShared(c, word as Word, 0);
+}
+
 /** Says that the step at hand failed, without any call. */
 export function leaveFailure(c: Context): void {
   putShared(c, "step", s.step);

@@ -42,7 +42,7 @@ export interface TerminalMemory {
 export function sayLine(c: Context, pieces: readonly Piece[]): void {
   const { b } = c;
   compose(c, pieces);
-  if (c.terminal) {
+  if (c.relays) {
     const cooked = b.fresh("line");
     b.branch(t.isRaw, "eq", 0, cooked);
     append(c, [b.text("\r")]);
@@ -64,6 +64,13 @@ export function terminalMemory({ b }: Context): TerminalMemory {
 /** In the monitor, before the clone: whether the payload is to have a terminal. */
 export function detectTerminal(c: Context, when: "auto" | "always"): void {
   const { b, memory } = c;
+  if (!c.relays) {
+    b.comment("all of the payload's is on its terminal, whatever the caller has");
+    b.set(s.wantsTerminal, 1);
+    b.set(s.stdinIsTerminal, 0);
+    b.set(s.stderrIsTerminal, 1);
+    return;
+  }
   const decided = b.fresh("terminal");
   const isTerminal = (fd: number, to: typeof s.stdinIsTerminal) => {
     const not = b.fresh("noTerminal");
@@ -137,13 +144,14 @@ export function adoptTerminal({ b, memory }: Context, ownGroup: boolean): void {
 }
 
 /** In the monitor: takes the pty over, and goes into raw mode. */
-export function takeTerminal({ b }: Context, fd: typeof t.ptyFd): void {
+export function takeTerminal({ b, relays }: Context, fd: typeof t.ptyFd): void {
   b.set(t.ptyFd, fd);
   b.ignore("a blocking relay still relays", "fcntl", [
     t.ptyFd,
     k("F_SETFL"),
     k("O_RDWR", "O_NONBLOCK"),
   ]);
+  if (!relays) return;
   b.call("terminal.enter");
   b.alu("sub", t.isUnmodelled, 1, t.foreground);
 }

@@ -1,0 +1,97 @@
+/**
+ * What a payload in the background writes: read in chunks from its stdout and stderr, or its terminal, and
+ * given to the log. Of two streams, what was written first is not known where both are ready.
+ */
+import { slot } from "../builder.js";
+import { k } from "../constants.js";
+import type { Slot } from "../ir.js";
+import { chunk, chunkSize } from "./chunk.js";
+import type { Context } from "./context.js";
+import { l, lifeOf } from "./life.js";
+import { logState, logSubroutines } from "./log.js";
+import { events, type Place, type PollTable } from "./poll.js";
+import { t } from "./terminal.js";
+
+const from = slot("chunkFrom");
+const rounds = slot("drainRounds");
+/** 1 while the terminal is left alone for a moment. */
+const resting = slot("ptyResting");
+const watched = slot("watchedPty");
+
+const sources = (c: Context): readonly (readonly [Place, fd: Slot, stream: number])[] => [
+  ["out", l.outRead, 1],
+  ["err", l.errRead, 2],
+  ...(c.terminal ? [["pty", t.ptyFd, 1] as const] : []),
+];
+
+/** Before each run. */
+export function outputState(c: Context): void {
+  if (lifeOf(c) === undefined) return;
+  c.b.set(resting, 0);
+  logState(c);
+}
+
+export function watchOutput(c: Context, poll: PollTable, timeout: Slot): void {
+  const { b } = c;
+  const awake = b.fresh("watch");
+  poll.watch("out", l.outRead, k("POLLIN"));
+  poll.watch("err", l.errRead, k("POLLIN"));
+  if (!c.terminal) return;
+  // While nobody inside has the terminal open it hangs up at once, each time it is asked.
+  b.set(timeout, 0);
+  b.set(watched, t.ptyFd);
+  b.branch(resting, "eq", 0, awake);
+  b.set(resting, 0);
+  b.set(watched, -1);
+  b.set(timeout, b.words("ptyPause", [0, 100_000_000], false));
+  b.label(awake);
+  poll.watch("pty", watched, k("POLLIN"));
+}
+
+/** After the wait: a chunk of each that has any. */
+export function takeOutput(c: Context, poll: PollTable): void {
+  const { b } = c;
+  for (const [place, fd, stream] of sources(c)) {
+    const nothing = b.fresh("output");
+    poll.happened(place);
+    b.branch(events, "eq", 0, nothing);
+    b.set(from, fd);
+    b.set(chunk.stream, stream);
+    b.call("output.take");
+    if (place === "pty") {
+      b.branch(chunk.length, "gt", 0, nothing);
+      b.set(resting, 1);
+    }
+    b.label(nothing);
+  }
+}
+
+/** When nobody inside is left to write: the rest. Somebody outside may have got hold of a stream, and not end. */
+export function drainOutput(c: Context): void {
+  const { b } = c;
+  for (const [, fd, stream] of sources(c)) {
+    const [more, done] = [b.fresh("drain"), b.fresh("drain")];
+    b.set(rounds, 1024);
+    b.set(from, fd);
+    b.set(chunk.stream, stream);
+    b.label(more);
+    b.call("output.take");
+    b.branch(chunk.length, "le", 0, done);
+    b.alu("sub", rounds, rounds, 1);
+    b.branch(rounds, "gt", 0, more);
+    b.label(done);
+  }
+}
+
+export function outputSubroutines(c: Context): void {
+  const { b } = c;
+  b.buffer(chunk.buffer.of, chunkSize);
+  b.comment("take a chunk, and give it to all who want it");
+  b.label("output.take");
+  b.attempt("read", [from, chunk.buffer, chunkSize], chunk.length);
+  b.branch(chunk.length, "le", 0, "output.none");
+  if (lifeOf(c)?.log) b.call("log.write");
+  b.label("output.none");
+  b.return();
+  logSubroutines(c);
+}
