@@ -28,6 +28,8 @@ export interface Guest {
   readonly files: Readonly<Record<string, Uint8Array | string>>;
   /** A script of busybox's sh. Root runs it, with /proc, /sys, /dev and /tmp mounted. */
   readonly init: string;
+  /** Modules of the kernel that are loaded before. */
+  readonly modules?: readonly string[];
   readonly timeoutMs?: number;
 }
 
@@ -47,6 +49,7 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /tmp
+for module in /modules/*; do [ ! -e "$module" ] || insmod "$module"; done
 echo '${begin}'
 sh /init
 echo "${end}$?"
@@ -59,8 +62,16 @@ poweroff -f
  */
 export async function runInGuest(guest: Guest): Promise<string> {
   const { qemu, console } = machines[guest.architecture];
-  const { kernel, busybox } = await parts(guest.architecture);
-  const inside = { ...guest.files, "/init": guest.init, "/boot": boot };
+  const { modules = [] } = guest;
+  const { kernel, busybox, module } = await parts(guest.architecture);
+  const inside: Guest["files"] = {
+    ...guest.files,
+    ...Object.fromEntries(
+      modules.map((name) => [`/modules/${name}`, fs.readFileSync(module(name))]),
+    ),
+    "/init": guest.init,
+    "/boot": boot,
+  };
   const initrd = join(temporaryDirectory("guest"), "initrd");
   fs.writeFileSync(
     initrd,
@@ -102,24 +113,40 @@ APT::Sandbox::User "root";
 `;
 const download = `
 apt-get update -qq
-kernel=$(apt-cache depends "$1" | sed -n 's/^ *Depends: *\\(linux-image-.*\\)/\\1/p')
-apt-get download -qq "$kernel" busybox-static
-for package in *.deb; do dpkg-deb -x "$package" unpacked; done
-mkdir parts
-mv unpacked/boot/vmlinuz-* parts/vmlinuz
-mv "$(find unpacked -path '*bin/busybox')" parts/busybox`;
+for package; do
+  # A kernel's package without a version depends on the one that has it.
+  real=$(apt-cache depends "$package" | sed -n 's/^ *Depends: *\\(linux-image-.*\\)/\\1/p')
+  apt-get download -qq "\${real:-$package}"
+done
+for package in *.deb; do dpkg-deb -x "$package" unpacked; done`;
 
-/** The kernel and the busybox of an architecture, as paths. */
-async function parts(
+/** Packages of Debian's for an architecture, unpacked into a directory. */
+export function unpack(
   architecture: GuestArchitecture,
-): Promise<{ kernel: string; busybox: string }> {
-  const { debian, kernel } = machines[architecture];
-  const directory = await madeOnce(`guest-${architecture}`, async (work) => {
+  packages: readonly string[],
+): Promise<string> {
+  const { debian } = machines[architecture];
+  return madeOnce(["debian", debian, ...packages].join("-"), async (work) => {
     const config = join(work, "apt.conf");
     fs.writeFileSync(config, aptConfig(debian, work));
     const env = { ...process.env, APT_CONFIG: config, LC_ALL: "C" };
-    await run("sh", ["-ec", download, "sh", kernel], { cwd: work, env });
-    return join(work, "parts");
+    await run("sh", ["-ec", download, "sh", ...packages], { cwd: work, env });
+    return join(work, "unpacked");
   });
-  return { kernel: join(directory, "vmlinuz"), busybox: join(directory, "busybox") };
+}
+
+/** The kernel, its modules by name, and the busybox of an architecture, as paths. */
+async function parts(architecture: GuestArchitecture) {
+  const directory = await unpack(architecture, [machines[architecture].kernel, "busybox-static"]);
+  const files = fs.readdirSync(directory, { recursive: true, encoding: "utf8" });
+  const find = (name: RegExp): string => {
+    const file = files.find((path) => name.test(path));
+    if (file === undefined) throw new Error(`no package of the guest's has ${name}`);
+    return join(directory, file);
+  };
+  return {
+    kernel: find(/^boot\/vmlinuz-/),
+    busybox: find(/bin\/busybox$/),
+    module: (name: string) => find(new RegExp(`/${name}\\.ko$`)),
+  };
 }
