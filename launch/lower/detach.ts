@@ -6,16 +6,16 @@
  * What lives as long as the monitor, whatever is started again, has the lowest fds, always all of them.
  */
 import { errnoNumbers } from "../../spec/linux.js";
-import { slot } from "../builder.js";
+import { at, slot } from "../builder.js";
 import { k, minus, noFollow, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { type Context, octal, pseudoErrno, s } from "./context.js";
 import { closeFrom } from "./fds.js";
+import { branchUnlessSame } from "./filesystem.js";
 import { unblockSignals } from "./handshake.js";
 import { type Detach, firstFdOfRun, l, lifeOf } from "./life.js";
 import { firstLogState } from "./log.js";
 import { exitStatus } from "./report.js";
-import { statx } from "./resolve.js";
 import { restartState } from "./restart.js";
 import { forgetFailure } from "./shared.js";
 import { startState } from "./state.js";
@@ -54,7 +54,8 @@ export function detach(c: Context, action: Detach): void {
   pipe(l.record, l.started);
   const path = b.text(action.directory);
   b.must("openat", [k("AT_FDCWD"), path, k("O_RDONLY", "O_CLOEXEC"), 0], l.directory);
-  b.must("openat", [l.directory, b.text("lock"), noFollow("O_RDWR", "O_CLOEXEC"), 0], l.lock);
+  const flagsOfLock = noFollow("O_RDWR", "O_CREAT", "O_CLOEXEC");
+  b.must("openat", [l.directory, b.text("lock"), flagsOfLock, octal(0o600)], l.lock);
   pipe(l.outRead, l.outWrite);
   pipe(l.errRead, l.errWrite);
   compose(c, [b.text("/proc/self/fd/"), { decimal: l.errWrite }]);
@@ -72,7 +73,7 @@ export function detach(c: Context, action: Detach): void {
   // The number stays taken.
   b.must("dup3", [l.directory, l.record, k("O_CLOEXEC")]);
   for (const read of [l.outRead, l.errRead]) b.must("fcntl", [read, k("F_SETFL"), k("O_NONBLOCK")]);
-  lockDirectory(c);
+  lockDirectory(c, action);
   b.comment("from here on again at each restart");
   b.label("monitor.again");
   b.call("monitor.states");
@@ -105,7 +106,7 @@ function awaitStart(c: Context, { id, start }: Detach): void {
 }
 
 /** A command that changes something has it for a moment only; a monitor for life. */
-function lockDirectory(c: Context): void {
+function lockDirectory(c: Context, { directory }: Detach): void {
   const { b, memory } = c;
   const [again, locked, gone] = [b.fresh("lock"), b.fresh("lock"), b.fresh("lock")];
   b.set(tries, 100);
@@ -122,11 +123,13 @@ function lockDirectory(c: Context): void {
   b.label(gone);
   b.fail();
   b.label(locked);
-  // Whoever removed it had the lock as well.
-  b.must("statx", [l.lock, b.text(""), k("AT_EMPTY_PATH"), k("STATX_BASIC_STATS"), memory.scratch]);
-  b.load(4, s.result, memory.scratch, statx.links);
+  // Who removes a sandbox has the lock before its directory gets another name.
+  const there = at(memory.scratch, 512);
+  const path = b.text(`${directory}/lock`);
+  b.must("fstat", [l.lock, memory.scratch]);
+  b.must("newfstatat", [k("AT_FDCWD"), path, there, k("AT_SYMLINK_NOFOLLOW")]);
   b.set(s.errno, Number(errnoNumbers.ENOENT));
-  b.branch(s.result, "eq", 0, gone);
+  branchUnlessSame(c, there, gone);
   b.set(l.isOurs, 1);
 }
 

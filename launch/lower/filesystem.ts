@@ -2,7 +2,7 @@
 import type { Action, MountFlag } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
 import { k, minus } from "../constants.js";
-import type { Value } from "../ir.js";
+import type { Address, Value } from "../ir.js";
 import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
 
 const fd = slot("fd");
@@ -102,4 +102,15 @@ export function requireProc({ b, memory }: Context, file: Value): void {
   b.set(s.errno, pseudoErrno.notProc);
   b.fail();
   b.label(verified);
+}
+
+const otherWord = slot("statWord");
+
+/** Unless the struct stat in `scratch` is of the same file as another one: both begin with st_dev and st_ino. */
+export function branchUnlessSame({ b, memory }: Context, other: Address, otherwise: string): void {
+  for (const offset of [0, 8]) {
+    b.load(8, s.result, memory.scratch, offset);
+    b.load(8, otherWord, other, offset);
+    b.branch(s.result, "ne", otherWord, otherwise);
+  }
 }

@@ -15,6 +15,7 @@ import type { Address, Slot, Value } from "../ir.js";
 import { cgroupFact } from "./cgroup.js";
 import { type Context, failWithResult, octal, pseudoErrno, s, textSize } from "./context.js";
 import { appendErrno } from "./failure-texts.js";
+import { branchUnlessSame } from "./filesystem.js";
 import { idOf } from "./id.js";
 import { l, lifeOf } from "./life.js";
 import { openNamespaces } from "./namespaces.js";
@@ -39,7 +40,6 @@ const directory = slot("recordsFd");
 export const record = slot("recordFd");
 const other = slot("otherRecord");
 const started = slot("startedSeconds");
-const word = slot("statWord");
 const monitor = slot("ownPid");
 const [foundIn, foundName] = [slot("foundIn"), slot("foundName")];
 
@@ -206,15 +206,6 @@ function removeStale(c: Context, again: string): void {
   b.must("unlinkat", [directory, sandboxName, 0]);
   b.label(gone);
   b.must("close", [other]);
-}
-
-/** Whether the struct stat in `scratch` and another one are of the same file: it begins with st_dev and st_ino. */
-function branchUnlessSame({ b, memory }: Context, other: Address, otherwise: string): void {
-  for (const offset of [0, 8]) {
-    b.load(8, s.result, memory.scratch, offset);
-    b.load(8, word, other, offset);
-    b.branch(s.result, "ne", word, otherwise);
-  }
 }
 
 /**

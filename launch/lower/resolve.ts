@@ -45,7 +45,7 @@ export function failUnresolved({ b }: Context): void {
 }
 
 /** struct statx, the same on every architecture: statx(2). */
-export const statx = { links: 16, mode: 28, inode: 32, rdev: 128, device: 136 } as const;
+export const statx = { mode: 28, inode: 32, rdev: 128, device: 136 } as const;
 
 /** Leaves a struct statx in `scratch`, and its type in `fileType`. */
 export function typeOf({ b, memory }: Context, fd: Value): void {

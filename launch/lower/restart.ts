@@ -2,6 +2,7 @@
  * The end of a payload's run in the background: whether it is started again, by the policy, and how long
  * that waits; else what is left of the sandbox is put in order.
  */
+import { basename, dirname } from "node:path";
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
@@ -139,7 +140,10 @@ function endLife(c: Context): void {
   removeRecord(c);
   if (life.removeAtEnd || life.start?.isNew === true) {
     if (!life.removeAtEnd) b.branch(l.isUp, "ne", 0, kept);
-    b.set(treeTop, b.text(life.directory));
+    const removed = b.text(`${dirname(life.directory)}/.${basename(life.directory)}`);
+    const names = [k("AT_FDCWD"), b.text(life.directory), k("AT_FDCWD"), removed, 0];
+    b.ignore("then there is nothing to be removed", "renameat2", names);
+    b.set(treeTop, removed);
     b.call("tree.remove");
     b.exit(state.exitCode);
   }
