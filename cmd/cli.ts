@@ -12,7 +12,7 @@ import {
   volumeCommands,
 } from "./completion.js";
 import { type LiveCommand, liveCommands } from "./live-options.js";
-import { explainOptions, runOptions, unshareOptions } from "./options.js";
+import { createOptions, explainOptions, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { print } from "./print.js";
 import { limitOptions } from "./resource-options.js";
@@ -44,6 +44,14 @@ export async function cli(argv: readonly string[]): Promise<number> {
         .example("$0 run --in-place -w /src ./debian make", "changes go into the directory")
         .example("$0 run --read-only --user nobody ./debian id", "look, but don't touch")
         .example("$0 run -e LANG --ulimit nofile=256 / ./job", "a variable of yours, a limit"),
+    )
+    .command("create [options] ROOTFS [COMMAND..]", commands.create, (y) =>
+      y
+        .usage(
+          "$0 create [options] ROOTFS [COMMAND…]\n\nMakes what sbx start runs in the background, and prints its ID. Options are those of sbx run.",
+        )
+        .options(createOptions)
+        .example("$0 create --name web -p 8080:80 ./site ./serve", "for sbx start web"),
     )
     .command("explain run [options] ROOTFS [COMMAND..]", commands.explain, (y) =>
       y
@@ -233,7 +241,7 @@ function understood(words: readonly string[], argv: readonly string[]): readonly
     fail(argv[0] === "help" ? `help ${word}` : word, "no such command", near ?? "See sbx --help");
   }
   // Elsewhere what follows a command is its own.
-  if (word !== "run" && words.includes("--help")) return words;
+  if (word !== "run" && word !== "create" && words.includes("--help")) return words;
   if (word === "explain" && second !== "run") {
     fail(
       argv.join(" "),

@@ -17,6 +17,7 @@ export type Shell = (typeof shells)[number];
 /** The commands of sbx, with what each one does. */
 export const commands = {
   run: "Run a command in a sandbox",
+  create: "Make a sandbox that is started later",
   explain: "Show what a run would do",
   unshare: "Run a command with a sandbox's id map alone",
   update: "Change limits of running sandboxes",

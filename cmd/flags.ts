@@ -12,6 +12,7 @@ import type {
 } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
 import { requestedFilter, securityOptions } from "./filter.js";
+import { readLabels } from "./life-flags.js";
 import { specMounts } from "./mounts.js";
 import { networkKeys, sharesNetwork } from "./network-flags.js";
 import { namingOptions } from "./option-names.js";
@@ -64,7 +65,7 @@ export function specFromFlags(
     root: { path: rootfs, readonly: flags["read-only"] || undefined },
     hostname,
     domainname: flags.domainname,
-    annotations: undefined,
+    annotations: readLabels(flags, environment),
     mounts: withShmSize(mounts, flags),
     linux: {
       ...linuxKeys(base.linux, own, flags),
@@ -103,7 +104,9 @@ function refuseContradictions(flags: Flags): void {
   if (flags.hosts === false && flags["add-host"] !== undefined) {
     fail("--no-hosts", "cannot be given together with --add-host", "Leave one of them out");
   }
-  if (flags.rm === false) fail("--no-rm", "a sandbox never outlives its command", "Leave it out");
+  if (flags.rm === false) {
+    fail("--no-rm", "one in the background is kept, and others never are", "Leave it out");
+  }
   refuseConflicts(flags, runOptions);
 }
 

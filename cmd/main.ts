@@ -1,7 +1,7 @@
 /** The entry: the only place that reads argv and sets the exit status. */
 import { writeSync } from "node:fs";
 import { renderProblem, SbxError } from "../spec/error.js";
-import { type OptionTable, runOptions, unshareOptions } from "./options.js";
+import { createOptions, type OptionTable, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { run, runFromMemory } from "./run.js";
 
@@ -9,6 +9,7 @@ const argv = process.argv.slice(2);
 /** The commands that become a program, with their options: the launcher knows them too. */
 const compiled = new Map<string | undefined, OptionTable>([
   ["run", runOptions],
+  ["create", createOptions],
   ["unshare", unshareOptions],
 ]);
 

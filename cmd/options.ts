@@ -3,6 +3,7 @@
  * completions and the keys of configuration files are all made from it.
  */
 import { overlayKinds, rlimitNames } from "../spec/spec.js";
+import { lifeOptions } from "./life-options.js";
 import { networkOptions } from "./network-options.js";
 import { resourceOptions } from "./resource-options.js";
 
@@ -285,7 +286,7 @@ export const runOptions = {
     group: running,
     configurable: false,
     defaultDescription: "made up",
-    describe: "Name by which other commands know the sandbox while it runs",
+    describe: "Name by which other commands know the sandbox",
   },
   init: {
     ...toggle,
@@ -305,13 +306,7 @@ export const runOptions = {
     negatable: false,
     alias: "i",
     group: running,
-    describe: "Connect stdin (accepted for podman's sake: it always is)",
-  },
-  rm: {
-    ...toggle,
-    negatable: false,
-    group: running,
-    describe: "Leave nothing behind (accepted for podman's sake: nothing ever is)",
+    describe: "Connect stdin: in the foreground it always is; in the background for sbx attach",
   },
   "preserve-fds": {
     ...value,
@@ -337,7 +332,13 @@ export const runOptions = {
     configurable: false,
     describe: "Take a [profile NAME] of the configuration files (repeatable)",
   },
+
+  ...lifeOptions,
 } as const satisfies OptionTable;
+
+const { detach: _, ...others } = runOptions;
+/** What `sbx create` takes. */
+export const createOptions = others satisfies OptionTable;
 
 /** The stages of the compiler that `explain` can show. */
 export const stages = ["spec", "plan", "program"] as const;

@@ -4,7 +4,7 @@
  */
 import { realpathSync, writeSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
-import { compileSandbox } from "../launch/compile.js";
+import { type Compiled, compileSandbox } from "../launch/compile.js";
 import { findDisk } from "../launch/disks.js";
 import { isSystemError } from "../launch/in-root.js";
 import { readJoined } from "../launch/joined.js";
@@ -16,10 +16,12 @@ import { fail, SbxError, visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import { withConfig } from "./config.js";
+import type { Made } from "./create.js";
 import { type Reading, readText } from "./files.js";
 import { readFilter } from "./filter.js";
 import { specFromFlags } from "./flags.js";
-import { unshareOptions } from "./options.js";
+import { refuseOtherLife } from "./life-flags.js";
+import { createOptions, type Flags, unshareOptions } from "./options.js";
 import { type ParsedRun, parseCommand, parseRun } from "./parse.js";
 import { statusFdOf } from "./status.js";
 
@@ -31,9 +33,19 @@ export interface Request {
 
 /** From a parsed command line; fails with an `SbxError` on anything wrong with it. */
 export async function readRequest(
-  { flags, rootfs, command }: ParsedRun,
+  parsed: ParsedRun,
   reading: Reading = { pipes: true },
 ): Promise<Request> {
+  const { spec, flags } = await readSpec(parsed, reading);
+  refuseOtherLife(flags, false);
+  return requestOf(spec);
+}
+
+/** What it says, and the flags that this was read from, those of configuration files among them. */
+export async function readSpec(
+  { flags, rootfs, command }: ParsedRun,
+  reading: Reading,
+): Promise<{ spec: Spec; flags: Flags }> {
   const readFile = (path: string, at: string) => readText(path, at, reading);
   const merged = await withConfig(flags, {
     variables: process.env,
@@ -48,7 +60,12 @@ export async function readRequest(
     places,
     findDisk,
   });
-  const host = probe(rootfs, process.env, undefined, spec.sbx, spec.linux.resources);
+  return { spec, flags: merged };
+}
+
+/** A spec on this machine, as it is now. */
+export async function requestOf(spec: Spec): Promise<Request> {
+  const host = probe(spec.root.path, process.env, undefined, spec.sbx, spec.linux.resources);
   const from = spec.sbx.network?.from;
   if (from?.mode !== "sandbox") return { spec, host };
   const { callersPlaces, findRunning } = await import("../launch/sandboxes.js");
@@ -71,18 +88,19 @@ function realPath(path: string): string {
 }
 
 /**
- * `argv` with `run` or `unshare` in front. Prints for the launcher how to start the program: cmd/sbx
- * says how it understands it.
+ * `argv` with `run`, `unshare` or `create` in front. Prints for the launcher how to start the program:
+ * cmd/sbx says how it understands it.
  */
 export async function run(argv: readonly string[]): Promise<void> {
-  const { host, bytes, shift, plan } = await compileArguments(argv, { pipes: true });
+  const { host, bytes, shift, plan, made } = await compileArguments(argv, { pipes: true });
   for (const warning of plan.warnings) writeSync(2, `sbx: ${visible(warning)}\n`);
-  const kept = keep(bytes, {
-    env: process.env,
-    home: host.user.home,
-    uid: host.user.uid,
-    nowMs: Date.now(),
-  });
+  const places = { env: process.env, home: host.user.home, uid: host.user.uid, nowMs: Date.now() };
+  if (made !== undefined) {
+    const { answerFor } = await import("./create.js");
+    writeSync(1, `${await answerFor(argv[0] ?? "", made, bytes, shift, places)}\n`);
+    return;
+  }
+  const kept = keep(bytes, places);
   writeSync(1, kept.kind === "file" ? `exec ${shift} ${kept.path}\n` : `memfd ${shift}\n`);
 }
 
@@ -114,15 +132,33 @@ async function loadMemory() {
   }
 }
 
-async function compileArguments([name, ...argv]: readonly string[], reading: Reading) {
+/** What the launcher is to start. */
+interface Program extends Pick<Compiled, "plan" | "bytes"> {
+  readonly host: Host;
+  /** How many words of the launcher's are not the command's own. */
+  readonly shift: number;
+  /** Where it is kept. */
+  readonly made?: Made;
+}
+
+async function compileArguments(
+  [name, ...argv]: readonly string[],
+  reading: Reading,
+): Promise<Program> {
   try {
+    const isCreate = name === "create";
+    if (isCreate || (name === "run" && parseRun(argv).flags.detach === true)) {
+      const parsed = isCreate ? parseRun(argv, createOptions) : parseRun(argv);
+      const { compileKept } = await import("./create.js");
+      return { ...(await compileKept(parsed, reading)), shift: argv.length + 1 };
+    }
     const unshare = name === "unshare" ? await import("../launch/unshare.js") : null;
     const parsed = unshare
       ? { ...parseCommand(argv, unshareOptions), rootfs: "/" }
       : parseRun(argv);
     // The command reaches the program as its arguments: the same program serves every command.
     const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);
-    for (const { path } of spec.sbx.volumes ?? []) createVolume(dirname(path), basename(path));
+    createVolumes(spec);
     const compiled =
       unshare?.compileUnshare(spec, host, process.env.SHELL || "/bin/sh") ??
       compileSandbox(spec, host);
@@ -132,6 +168,11 @@ async function compileArguments([name, ...argv]: readonly string[], reading: Rea
     tellStatus(argv, error);
     throw error;
   }
+}
+
+/** Those that the spec names and that are not there yet. */
+export function createVolumes({ sbx }: Spec): void {
+  for (const { path } of sbx.volumes ?? []) createVolume(dirname(path), basename(path));
 }
 
 /** Programs that asked for a status fd learn there as well why nothing was started. */

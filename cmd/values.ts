@@ -4,6 +4,13 @@ import { didYouMean } from "../spec/nearest.js";
 import { hostGateway } from "../spec/network.js";
 import { isAddress } from "../spec/network-shape.js";
 import type { EtcFiles, Mapping, UsernsMode } from "../spec/spec.js";
+import {
+  readLabel,
+  readLogOption,
+  readRestart,
+  readSignal,
+  readStopTimeout,
+} from "./life-flags.js";
 import { readDevice, readMount, readTmpfs, readVolume } from "./mounts.js";
 import {
   readAlias,
@@ -192,6 +199,11 @@ const readers: Readonly<Record<string, Reader<unknown>>> = {
   "preserve-fds": readPreserveFds,
   "status-fd": readStatusFd,
   "upper-size": readSize,
+  restart: readRestart,
+  label: readLabel,
+  "stop-signal": readSignal,
+  "stop-timeout": readStopTimeout,
+  "log-opt": readLogOption,
   ...resourceReaders,
 };
 

@@ -26,15 +26,24 @@ export function holderOf(data: string, name: string): string | null {
   return kept !== null && ("problem" in kept || kept.name === name) ? id : null;
 }
 
-/** Removes names that count no more. Those of `known` sandboxes are looked at no further. */
-export async function sweepNames(data: string, known: ReadonlySet<string>): Promise<void> {
-  const directory = join(data, "names");
-  const isSuspect = (name: string) => name !== ".lock" && !known.has(name);
-  if (!fs.existsSync(directory) || !fs.readdirSync(directory).some(isSuspect)) return;
+/** Removes those of the names that count no more. */
+export async function forgetNames(data: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
   await withNames(data, () => {
-    for (const name of fs.readdirSync(directory).filter(isSuspect)) {
-      if (holderOf(data, name) === null)
+    for (const name of names) {
+      if (holderOf(data, name) === null) {
         fs.rmSync(nameFile(data, name), { recursive: true, force: true });
+      }
     }
   });
+}
+
+/** Does so with all but those of `known` sandboxes. */
+export async function sweepNames(data: string, known: ReadonlySet<string>): Promise<void> {
+  const directory = join(data, "names");
+  const names = fs.existsSync(directory) ? fs.readdirSync(directory) : [];
+  await forgetNames(
+    data,
+    names.filter((name) => name !== ".lock" && !known.has(name)),
+  );
 }

@@ -3,7 +3,8 @@ import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SbxError } from "../spec/error.js";
 import { isSystemError } from "./in-root.js";
-import { type Damaged, lockKept } from "./kept.js";
+import { type Damaged, type Kept, lockKept } from "./kept.js";
+import { forgetNames } from "./kept-names.js";
 import { removeTrees } from "./mapped.js";
 
 /**
@@ -23,6 +24,26 @@ export function removeLocked(directories: ReadonlyMap<string, number>): void {
   } finally {
     for (const fd of directories.values()) fs.closeSync(fd);
   }
+}
+
+/** Removes those that nobody has locked, with their names; gives the others. */
+export async function removeKept<T extends Pick<Kept, "directory" | "name">>(
+  data: string,
+  all: readonly T[],
+): Promise<T[]> {
+  const busy: T[] = [];
+  const locked = new Map<string, number>();
+  for (const each of all) {
+    const fd = await lockKept(each.directory);
+    if (fd === "busy") busy.push(each);
+    else if (fd !== "gone") locked.set(each.directory, fd);
+  }
+  removeLocked(locked);
+  await forgetNames(
+    data,
+    all.flatMap((each) => (locked.has(each.directory) ? each.name : [])),
+  );
+  return busy;
 }
 
 /** Files of other ids are only where something was written inside. */

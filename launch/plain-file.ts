@@ -53,14 +53,18 @@ export function objectIn(text: string): Record<string, unknown> | null {
   }
 }
 
-/** Whole or not at all, also after a crash of the machine. Fails with the system's error. */
-export function replaceFile(path: string, text: string): void {
+/** Whole or not at all; `isDurable`: also after a crash of the machine. Fails with the system's error. */
+export function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  { mode = 0o600, isDurable = true } = {},
+): void {
   const fresh = join(dirname(path), `.${randomBytes(8).toString("hex")}`);
-  const fd = fs.openSync(fresh, "wx", 0o600);
+  const fd = fs.openSync(fresh, "wx", mode);
   try {
     try {
-      fs.writeFileSync(fd, text);
-      fs.fsyncSync(fd);
+      fs.writeFileSync(fd, content);
+      if (isDurable) fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
     }

@@ -84,6 +84,13 @@ export async function listViews({
   };
 }
 
+/** Whether a name is that of a running sandbox, however it came to it. */
+export async function runningNames(run: RunDirectory): Promise<(name: string) => boolean> {
+  const records = await listSandboxes(run);
+  const names = new Set(records.flatMap((each) => [each.name, viewOfRecord(each).name]));
+  return (name) => names.has(name);
+}
+
 /** The state as it is, which is not what was written where nobody lives who would have written more. */
 async function settle(
   { directory, spec }: Kept,
