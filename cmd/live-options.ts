@@ -4,6 +4,7 @@ import type { OptionTable } from "./options.js";
 const group = "Options:";
 const toggle = { type: "boolean", negatable: false, group } as const;
 const value = { type: "string", nargs: 1, group } as const;
+const all = { all: { ...toggle, alias: "a", describe: "All that are running" } } as const;
 
 /** Words that are none of their options are the names of sandboxes. */
 export const liveCommands = {
@@ -20,12 +21,43 @@ export const liveCommands = {
     usage: "Shows the processes of a sandbox, as ps(1) sees them from outside, with ps's fields.",
     options: {},
   },
-  pause: { words: "NAME…", usage: "Stops all that runs in the sandboxes, at once.", options: {} },
-  unpause: { words: "NAME…", usage: "Lets paused sandboxes go on.", options: {} },
+  pause: {
+    words: "NAME…",
+    usage: "Stops all that runs in the sandboxes, at once.",
+    options: all,
+  },
+  unpause: { words: "NAME…", usage: "Lets paused sandboxes go on.", options: all },
+  stop: {
+    words: "NAME…",
+    usage: "Asks the sandboxes to end by a signal, and kills them after a time.",
+    options: {
+      time: {
+        ...value,
+        alias: ["t", "timeout"],
+        defaultDescription: "--stop-timeout of the sandbox, else 10",
+        describe: "Seconds until SIGKILL; -1 for no end",
+      },
+      signal: {
+        ...value,
+        alias: "s",
+        defaultDescription: "--stop-signal of the sandbox, else TERM",
+        describe: "The signal, by name or number",
+      },
+      ...all,
+    },
+  },
   kill: {
     words: "NAME…",
-    usage: "Kills all that runs in the sandboxes, at once.",
-    options: {},
+    usage: "Kills all that runs in the sandboxes, or sends another signal to their commands.",
+    options: {
+      signal: {
+        ...value,
+        alias: "s",
+        defaultDescription: "KILL",
+        describe: "The signal, by name or number",
+      },
+      ...all,
+    },
   },
   logs: {
     words: "NAME…",

@@ -22,8 +22,9 @@ const selfParsed = {
   top: async () => (await import("./top.js")).top,
   pause: async () => (await import("./pause.js")).pause,
   unpause: async () => (await import("./pause.js")).unpause,
+  stop: async () => (await import("./stop.js")).stop,
+  kill: async () => (await import("./stop.js")).kill,
   logs: async () => (await import("./logs.js")).logs,
-  kill: async () => (await import("./pause.js")).kill,
 };
 const isSelfParsed = (command: string | undefined): command is keyof typeof selfParsed =>
   command !== undefined && Object.hasOwn(selfParsed, command);

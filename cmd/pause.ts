@@ -1,13 +1,19 @@
-/** `sbx pause`, `sbx unpause` and `sbx kill`: on sandboxes as a whole, by their control groups. */
-import { freeze, killAll } from "../launch/control-group.js";
+/** `sbx pause` and `sbx unpause`: on sandboxes as a whole, by their control groups. */
+import { freeze } from "../launch/control-group.js";
+import { requireRunning } from "../launch/sandboxes.js";
+import { liveCommands } from "./live-options.js";
+import { parseWords } from "./parse.js";
 import { onEach } from "./targets.js";
 
-/** `argv` is what follows `pause`. All give 0, or 1 where one of the sandboxes could not be had. */
-export const pause = (argv: readonly string[]) =>
-  onEach("pause", argv, (sandbox) => freeze(sandbox, true));
+/** `argv` is what follows `pause`. Both give 0, or 1 where one of the sandboxes could not be had. */
+export const pause = (argv: readonly string[]) => freezeAll("pause", argv, true);
+export const unpause = (argv: readonly string[]) => freezeAll("unpause", argv, false);
 
-export const unpause = (argv: readonly string[]) =>
-  onEach("unpause", argv, (sandbox) => freeze(sandbox, false));
-
-/** Of paused ones too. */
-export const kill = (argv: readonly string[]) => onEach("kill", argv, killAll);
+function freezeAll(
+  word: "pause" | "unpause",
+  argv: readonly string[],
+  frozen: boolean,
+): Promise<number> {
+  const { flags, words } = parseWords(argv, liveCommands[word].options);
+  return onEach(word, words, flags, (view) => freeze(requireRunning(view), frozen));
+}

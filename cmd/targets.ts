@@ -9,7 +9,6 @@ import {
   type SandboxView,
 } from "../launch/sandboxes.js";
 import { fail, SbxError } from "../spec/error.js";
-import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 
 /** The running sandboxes that are named, in that order, and the status: 1 where one was not found. */
@@ -23,18 +22,34 @@ export async function findAll(
   return { found, status };
 }
 
-/** The command line of `sbx WORD NAME…`: carries it out on each, prints the names of those where it went well. */
+/**
+ * What `sbx WORD NAME…` does to each that is named, and `sbx WORD --all` to each that runs: to all at the same time.
+ * Prints the names of those where it went well.
+ */
 export async function onEach(
   word: string,
-  argv: readonly string[],
-  act: (sandbox: Sandbox) => void | Promise<void>,
+  names: readonly string[],
+  { all = false }: { readonly all?: boolean },
+  act: (view: SandboxView) => void | Promise<void>,
 ): Promise<number> {
-  const { words } = parseWords(argv, {});
-  if (words.length === 0) fail(word, "no sandbox is named", `The form is sbx ${word} NAME…`);
-  return tryViews(words, async (view) => {
-    await act(requireRunning(view));
-    print(`${view.name}\n`);
+  if (all && names.length > 0) {
+    fail(`${word} --all`, "names are given too", "Leave one of them out");
+  }
+  if (!all && names.length === 0) {
+    fail(word, "no sandbox is named", `The form is sbx ${word} NAME…`);
+  }
+  const { views, damaged } = await listViews(callersPlaces(process.env));
+  const chosen: SandboxView[] = all ? views.filter(({ record }) => record !== null) : [];
+  const status = await tryAll(names, async (name) => {
+    chosen.push(chooseView(views, damaged, name));
   });
+  const carriedOut = chosen.map((view) =>
+    tryAll([view], async () => {
+      await act(view);
+      print(`${view.name}\n`);
+    }),
+  );
+  return Math.max(status, ...(await Promise.all(carriedOut)));
 }
 
 /** Carries it out on each sandbox that is named, running or not. Gives 0, or 1 where one of them failed. */

@@ -59,7 +59,7 @@ export async function freeze(sandbox: Sandbox, frozen: boolean): Promise<void> {
   const group = requireGroup(sandbox, what);
   const [at, word] = [`${what} ${sandbox.name}`, frozen ? "1" : "0"];
   const events = () => readOrNull(join(group, "cgroup.events"));
-  if (readOrNull(join(group, "cgroup.freeze"))?.trim() === word) {
+  if (isPaused(sandbox) === frozen) {
     fail(at, frozen ? "it is paused already" : "it is not paused");
   }
   writeControl(group, "cgroup.freeze", word, at, "Linux 5.2 is the first to freeze");

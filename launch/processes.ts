@@ -17,6 +17,13 @@ export function processesOf({ monitor, init }: Sandbox): number[] {
   return below(init);
 }
 
+/** The child that a process has had longest; null where it has none. */
+export function firstChildOf(pid: number): number | null {
+  const children = [...readParents()].flatMap(([child, parent]) => (parent === pid ? [child] : []));
+  const ticks = (child: number) => Number(statOf(child)?.startTicks);
+  return children.sort((a, b) => ticks(a) - ticks(b) || a - b)[0] ?? null;
+}
+
 /** The parent of each process, see proc_pid_stat(5). */
 function readParents(): Map<number, number> {
   const parents = new Map<number, number>();
@@ -29,11 +36,32 @@ function readParents(): Map<number, number> {
 }
 
 /** Null where it has ended. */
-export function parentOf(pid: number): number | null {
+export const parentOf = (pid: number) => statOf(pid)?.parent ?? null;
+
+/** Of proc_pid_stat(5). */
+export interface Stat {
+  /** `T` is stopped. */
+  readonly state: string;
+  readonly parent: number;
+  /** When it started: since the boot. */
+  readonly startTicks: string;
+}
+
+/** Null where it has ended. */
+export function statOf(pid: number): Stat | null {
+  const text = readOrNull(`/proc/${pid}/stat`);
+  if (text === null) return null;
+  // The name, in parentheses, may be anything; the last one ends it. The state follows, the third field.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  // A zombie has ended, but for its parent.
+  const [state = "", parent] = fields;
+  if (state === "Z" || state === "X") return null;
+  return { state, parent: Number(parent), startTicks: fields[22 - 3] ?? "" };
+}
+
+function readOrNull(path: string): string | null {
   try {
-    // The name, in parentheses, may be anything; the last one ends it.
-    const [, parent] = /^.*\) \S (\d+) /s.exec(fs.readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
-    return Number(parent);
+    return fs.readFileSync(path, "utf8");
   } catch (error) {
     if (isSystemError(error) && ["ENOENT", "ESRCH"].includes(`${error.code}`)) return null;
     throw error;

@@ -12,6 +12,7 @@ import { isGivenName } from "../spec/network-shape.js";
 import type { Mapping, NamespaceType, Spec } from "../spec/spec.js";
 import type { JoinedNetwork } from "../spec/step.js";
 import { isSystemError } from "./in-root.js";
+import { lockInode } from "./kept.js";
 import { objectIn, openPlain, readPlain } from "./plain-file.js";
 
 /** A port of the host's that leads to one of a sandbox, which has it by now. */
@@ -32,6 +33,8 @@ export interface NetworkPlace {
 export interface Sandbox {
   /** Of this format. */
   readonly version: 1;
+  /** The record's own, which a sandbox keeps when it is renamed. */
+  readonly inode: number;
   /** That of the file, by which it is found: a sandbox may be renamed while it runs. */
   readonly name: string;
   /** What it was called as it was started: what is in the file. */
@@ -82,7 +85,7 @@ export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
   const rest = whole.filter((each) => !running.includes(each));
   const locked = await sweep([...rest, ...unfinished.filter(isOld)]);
   return [...running, ...rest.filter((each) => locked.has(each.path))]
-    .flatMap(({ said }) => (said === null ? [] : sandboxOf(said)))
+    .flatMap((each) => (each.said === null ? [] : sandboxOf(each.said, each.inode)))
     .sort((a, b) => a.started - b.started || (a.name < b.name ? -1 : 1));
 }
 
@@ -139,13 +142,22 @@ function parse(text: string, file: string): Said | null {
   return { ...(said as unknown as Said), name: file, firstName: `${said?.name}` };
 }
 
-function sandboxOf(said: Said): Sandbox {
-  if (said.version === 1) return said as Sandbox;
+function sandboxOf(said: Said, inode: number): Sandbox {
+  if (said.version === 1) return { ...(said as Sandbox), inode };
   return fail(
     `read the record of the sandbox ${said.name}`,
     `it is of version ${said.version}`,
     "It was started by a later sbx: use that one",
   );
+}
+
+/**
+ * Whether its monitor is still there: who has opened that process before knows then that it is the monitor. One that is
+ * started again gets a new record, and keeps the lock of its directory.
+ */
+export function isRunning({ monitor, inode, spec }: Sandbox): boolean {
+  const own = [inode, spec.sbx.life && lockInode(spec.sbx.life.directory)];
+  return readLocks().some((lock) => lock.pid === monitor && own.includes(lock.inode));
 }
 
 const lockOf = (pid: number, inode: number) => `${pid} ${inode}`;

@@ -1,0 +1,42 @@
+/** `sbx stop` and `sbx kill`: how running sandboxes are ended, or told something by a signal. */
+import { stop as end, signal, stopSignalOf, stopTimeoutMsOf } from "../launch/ending.js";
+import { requireRunning } from "../launch/sandboxes.js";
+import { fail } from "../spec/error.js";
+import { signalNumber } from "../spec/signal.js";
+import { liveCommands } from "./live-options.js";
+import { parseWords } from "./parse.js";
+import { onEach } from "./targets.js";
+
+/** `argv` is what follows `stop`. Both give 0, or 1 where one of the sandboxes could not be had. */
+export function stop(argv: readonly string[]): Promise<number> {
+  const { flags, words } = parseWords(argv, liveCommands.stop.options);
+  const number = flags.signal === undefined ? undefined : readSignal(flags.signal, "stop --signal");
+  const timeoutMs = flags.time === undefined ? undefined : readTimeout(flags.time, "stop --time");
+  // What has ended already is what was wanted.
+  return onEach("stop", words, flags, async ({ record }) => {
+    if (record === null) return;
+    const own = record.spec;
+    await end(record, number ?? stopSignalOf(own), timeoutMs ?? stopTimeoutMsOf(own));
+  });
+}
+
+/** Of paused ones too. */
+export function kill(argv: readonly string[]): Promise<number> {
+  const { flags, words } = parseWords(argv, liveCommands.kill.options);
+  const number = readSignal(flags.signal ?? "KILL", "kill --signal");
+  return onEach("kill", words, flags, (view) => signal(requireRunning(view), number));
+}
+
+function readSignal(text: string, option: string): number {
+  return (
+    signalNumber(text) ??
+    fail(`${option} ${text}`, "there is no such signal", "Take a name or number of signal(7)")
+  );
+}
+
+/** In ms. */
+export function readTimeout(text: string, option: string): number {
+  if (text === "-1") return Number.POSITIVE_INFINITY;
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
+  return fail(`${option} ${text}`, "must be a number of seconds, or -1 for no end");
+}
