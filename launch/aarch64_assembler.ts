@@ -5,7 +5,7 @@
  */
 import type { Encoded, Relocation } from "./encoder.js";
 import { isSlot } from "./flow.js";
-import type { Slot, Value, Width } from "./ir.js";
+import { landmarks, type Slot, type Value, type Width } from "./ir.js";
 import { constantOf, isSame } from "./operand.js";
 
 /** The first argument of a system call, and its result. */
@@ -181,7 +181,8 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>, far: boolean
       const field = distance & (2 ** bits - 1);
       view.setUint32(4 * at, opcode | (bits === 19 ? field << 5 : field), true);
     }
-    return { text, relocations };
+    const resident = labels.get(landmarks.resident);
+    return { text, relocations, resident: resident === undefined ? null : 4 * resident };
   }
 
   putAddress(slotBase, { kind: "slots", offset: 0 });

@@ -1,17 +1,18 @@
 /**
  * A pen for writing IR: collects ops and data, shares equal strings, and names what is anonymous.
  */
-import type {
-  Address,
-  AluOperator,
-  Condition,
-  Constant,
-  Data,
-  Op,
-  Program,
-  Slot,
-  Value,
-  Width,
+import {
+  type Address,
+  type AluOperator,
+  type Condition,
+  type Constant,
+  type Data,
+  landmarks,
+  type Op,
+  type Program,
+  type Slot,
+  type Value,
+  type Width,
 } from "./ir.js";
 
 /** A named number, for readable listings. */
@@ -23,6 +24,13 @@ export function constant(text: string, value: number | bigint): Constant {
 export function at(address: Address, bytes: number): Address {
   return { ...address, offset: address.offset + bytes };
 }
+
+/** An address of the program's own. */
+export const landmark = (name: keyof typeof landmarks): Address => ({
+  kind: "address",
+  of: landmarks[name],
+  offset: 0,
+});
 
 export const slot = (name: string): Slot => ({ kind: "slot", name });
 

@@ -158,6 +158,8 @@ const numbers = {
   MAP_SHARED: 1,
   MAP_PRIVATE: 2,
   MAP_ANONYMOUS: 0x20,
+  MADV_RANDOM: 1,
+  MADV_DONTNEED: 4,
   // linux/capability.h
   _LINUX_CAPABILITY_VERSION_3: 0x20080522,
   // linux/seccomp.h

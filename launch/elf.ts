@@ -9,7 +9,8 @@ const headerSize = 64;
 const programHeaderSize = 56;
 /** R, RX, RW and the marker that the stack is not executable. */
 const programHeaderCount = 4;
-const baseAddress = 0x400000;
+/** Where the program begins in memory. */
+export const programStart = 0x400000;
 /** Addresses must fit 31 bits, so that every back end can use short forms. */
 const addressLimit = 0x7fffffff;
 
@@ -55,19 +56,19 @@ const alignUp = (value: number, to: number): number => Math.ceil(value / to) * t
 export function layout(sizes: SegmentSizes, { instructionBytes, pageBytes }: Alignment): Layout {
   const rodata = headerSize + programHeaderSize * programHeaderCount;
   const text = alignUp(rodata + sizes.rodata, instructionBytes);
-  const textAddress = alignUp(baseAddress + text, pageBytes) + (text % pageBytes);
+  const textAddress = alignUp(programStart + text, pageBytes) + (text % pageBytes);
   // Before Linux 6.7 a segment with nothing in the file has to begin on a page boundary.
   const data = sizes.data === 0 ? 0 : alignUp(text + sizes.text, 16);
   const dataAddress = alignUp(textAddress + sizes.text, pageBytes) + (data % pageBytes);
   const zeroAddress = alignUp(dataAddress + sizes.data, 16);
   if (zeroAddress + sizes.zero > addressLimit) {
-    throw new Error(`a program of ${zeroAddress + sizes.zero - baseAddress} bytes is too large`);
+    throw new Error(`a program of ${zeroAddress + sizes.zero - programStart} bytes is too large`);
   }
   return {
     sizes,
     offsets: { rodata, text, data },
     addresses: {
-      rodata: baseAddress + rodata,
+      rodata: programStart + rodata,
       text: textAddress,
       data: dataAddress,
       zero: zeroAddress,
@@ -91,7 +92,7 @@ export function encodeElf(
   file.set(contents.data, offsets.data === 0 ? end : offsets.data);
   writeHeader(new DataView(file.buffer, 0, headerSize), machine, addresses.text);
   const headers = [
-    { flags: PF_R, offset: 0, address: baseAddress, size: offsets.text, memory: offsets.text },
+    { flags: PF_R, offset: 0, address: programStart, size: offsets.text, memory: offsets.text },
     {
       flags: PF_R | PF_X,
       offset: offsets.text,

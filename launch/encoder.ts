@@ -15,6 +15,8 @@ export interface Encoded {
   /** Machine code whose first byte is the entry point. Branches and calls are resolved. */
   readonly text: Uint8Array;
   readonly relocations: readonly Relocation[];
+  /** Where the label `landmarks.resident` lies in the text, in bytes; null where there is none. */
+  readonly resident: number | null;
 }
 
 /** An instruction set. Programs that reach it have passed launch/verify.ts. */

@@ -116,6 +116,13 @@ export type Data =
   /** Zeroed writable memory, 16-byte aligned; takes no room in the file. */
   | { readonly kind: "buffer"; readonly name: string; readonly size: number };
 
+/**
+ * Addresses that are of no data item: where the program begins in memory, and where, on a page of its
+ * own, what is needed while it only waits: the code from the label of that name on. Between the two
+ * lies what a process may give back then.
+ */
+export const landmarks = { start: "program.start", resident: "program.resident" } as const;
+
 /** A whole program. Execution begins at the first op. */
 export interface Program {
   readonly ops: readonly Op[];

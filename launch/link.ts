@@ -1,10 +1,10 @@
 /** From a program to the bytes of an executable: verify, encode, lay out, fill in addresses. */
 import type { Architecture } from "../spec/host.js";
 import { aarch64 } from "./aarch64.js";
-import { encodeElf, layout } from "./elf.js";
+import { encodeElf, layout, programStart } from "./elf.js";
 import type { Encoder } from "./encoder.js";
 import { errno, isSlot, operandsOf, writeOf } from "./flow.js";
-import type { Address, Data, Op, Program, Slot } from "./ir.js";
+import { type Address, type Data, landmarks, type Op, type Program, type Slot } from "./ir.js";
 import { verify } from "./verify.js";
 import { x86_64 } from "./x86_64.js";
 
@@ -24,7 +24,7 @@ export function compile(program: Program, architecture: Architecture): Uint8Arra
 
 function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
   const slotOffsets = placeSlots(ops);
-  const { text, relocations } = encoder.encode(ops, slotOffsets);
+  const { text, relocations, resident } = encoder.encode(ops, slotOffsets);
 
   const words = data.filter((item) => item.kind === "words");
   const constant = arrange([
@@ -32,26 +32,42 @@ function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
     ...data.filter((item) => item.kind === "bytes"),
   ]);
   const writable = arrange(words.filter((item) => item.writable));
-  const buffers = arrange(data.filter((item) => item.kind === "buffer"));
-  const slotArea = alignUp(8 * slotOffsets.size);
+  const { pageBytes } = encoder;
+  // The small ones first: they share a page with the slots, and stay resident with them.
+  const buffers = data.filter((item) => item.kind === "buffer").sort((a, b) => a.size - b.size);
+  const small = arrange(buffers.filter(({ size }) => size < pageBytes));
+  // In pages of their own, which a process that has no more use for them can give back.
+  const large = arrange(
+    buffers.filter(({ size }) => size >= pageBytes),
+    pageBytes,
+  );
+  const slotArea = stackBytes + alignUp(8 * slotOffsets.size);
   const image = layout(
     {
       rodata: constant.size,
       text: text.length,
       data: writable.size,
-      zero: slotArea + buffers.size,
+      zero: slotArea + small.size + pageBytes + large.size,
     },
     encoder,
   );
 
   const { addresses } = image;
+  const slots = addresses.zero + stackBytes;
+  const smallBuffers = addresses.zero + slotArea;
   const places = new Map<string, number>();
   for (const [{ offsets }, start] of [
     [constant, addresses.rodata],
     [writable, addresses.data],
-    [buffers, addresses.zero + slotArea],
+    [small, smallBuffers],
+    [large, alignUp(smallBuffers + small.size, pageBytes)],
   ] as const) {
     for (const [name, offset] of offsets) places.set(name, start + offset);
+  }
+  places.set(landmarks.start, programStart);
+  if (resident !== null) {
+    const page = Math.floor((addresses.text + resident) / pageBytes) * pageBytes;
+    places.set(landmarks.resident, page);
   }
   const addressOf = ({ of, offset }: Address): number => {
     const start = places.get(of);
@@ -61,14 +77,20 @@ function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
 
   const view = new DataView(text.buffer, text.byteOffset, text.byteLength);
   for (const { at, target, relative } of relocations) {
-    const address = target.kind === "slots" ? addresses.zero + target.offset : addressOf(target);
-    encoder.patch(view, at, relative ? address - addresses.zero : address);
+    const address = target.kind === "slots" ? slots + target.offset : addressOf(target);
+    encoder.patch(view, at, relative ? address - slots : address);
   }
   const rodata = contents(constant, addressOf);
   return encodeElf(image, { rodata, text, data: contents(writable, addressOf) }, encoder);
 }
 
-const alignUp = (value: number): number => Math.ceil(value / 16) * 16;
+/**
+ * What an encoder may use as the stack, right below the slots: subroutines do not recurse, and so do not
+ * nest deeply. The stack that the kernel gives would be one more page that stays resident.
+ */
+const stackBytes = 256;
+
+const alignUp = (value: number, to = 16): number => Math.ceil(value / to) * to;
 
 /** Gives every slot its offset, the most used ones first, where short displacements reach them. */
 function placeSlots(ops: readonly Op[]): Map<string, number> {
@@ -90,8 +112,8 @@ interface Section {
   readonly size: number;
 }
 
-/** Lays items out one after another: bytes packed, equal ones only once, the others 16-byte aligned. */
-function arrange(items: readonly Data[]): Section {
+/** Lays items out one after another: bytes packed, equal ones only once, the others aligned. */
+function arrange(items: readonly Data[], alignment = 16): Section {
   const offsets = new Map<string, number>();
   const shared = new Map<string, number>();
   let size = 0;
@@ -103,8 +125,9 @@ function arrange(items: readonly Data[]): Section {
       shared.set(key, offset);
       offsets.set(item.name, offset);
     } else {
-      offsets.set(item.name, alignUp(size));
-      size = alignUp(size) + (item.kind === "words" ? 8 * item.items.length : item.size);
+      const start = alignUp(size, alignment);
+      offsets.set(item.name, start);
+      size = start + (item.kind === "words" ? 8 * item.items.length : item.size);
     }
   }
   return { items, offsets, size };

@@ -4,14 +4,15 @@
  *
  * rbx points 128 bytes into the slot area, so that the first 32 slots are in reach of an 8-bit
  * displacement; r14 and r15 do the same for the next 32 each. rbp keeps the stack pointer of the
- * entry. None is ever written again: the kernel preserves them, also across clone. What the other
- * registers hold is known, and made use of, up to the next label or call.
+ * entry. None is ever written again: the kernel preserves them, also across clone. rsp begins right
+ * below the slots. What the other registers hold is known, and made use of, up to the next label or
+ * call.
  */
 import { syscallNumbers } from "../spec/linux.js";
 import { assertNever } from "../spec/step.js";
 import type { Encoded, Encoder } from "./encoder.js";
 import { errno, goesOn, isSlot, writeOf } from "./flow.js";
-import type { Condition, Op, Value, Width } from "./ir.js";
+import { type Condition, landmarks, type Op, type Value, type Width } from "./ir.js";
 import { constantOf } from "./operand.js";
 import { call, jmp } from "./relax.js";
 import { arithmetic } from "./x86_64_arithmetic.js";
@@ -164,6 +165,7 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
     if (last >= part * slotReach) asm.loadSlotBase(base, part * slotReach + slotBias);
   }
   emit(0x48, 0x89, 0xe5); // mov rbp, rsp
+  emit(0x48, 0x8d, 0x63, -slotBias); // lea rsp, [rbx - slotBias]
   let isReached = true;
   for (const op of ops) {
     const register = one(op, isReached);
@@ -171,7 +173,7 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
     if (slot !== null) asm.assign(slot, register);
     if (op.kind !== "comment") isReached = goesOn(op);
   }
-  return asm.finish();
+  return asm.finish(labels.get(landmarks.resident));
 }
 
 /** The encoder for x86-64. */

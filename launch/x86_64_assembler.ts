@@ -47,8 +47,8 @@ export interface Assembler {
   label(label: number): void;
   /** `opcode` is that of the short form. */
   jump(opcode: number, to: number): void;
-  /** Resolves all jumps. */
-  finish(): Encoded;
+  /** Resolves all jumps. The label is one whose place in the text is wanted. */
+  finish(wanted: number | undefined): Encoded;
 }
 
 /** Begins an empty text; `slotOffsets` says where in the slot area each slot lies. */
@@ -168,7 +168,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
     contents.clear();
   }
 
-  function finish(): Encoded {
+  function finish(wanted: number | undefined): Encoded {
     if (labels.some(({ at }) => at < 0)) throw new Error("a jump leads to no label");
     const { text, find } = relax(Uint8Array.from(code), jumps, labels);
     return {
@@ -178,6 +178,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
         target: mark.target,
         relative: mark.relative,
       })),
+      resident: wanted === undefined ? null : find(labels[wanted] as Mark),
     };
   }
 

@@ -20,7 +20,7 @@ const syscallNames =
   setresuid setresgid setgroups setfsuid setfsgid getuid geteuid getgid getegid getgroups
   capget capset prctl prlimit64 seccomp keyctl
   landlock_create_ruleset landlock_add_rule landlock_restrict_self
-  close_range pidfd_open pidfd_send_signal pidfd_getfd memfd_create mmap munmap
+  close_range pidfd_open pidfd_send_signal pidfd_getfd memfd_create mmap munmap madvise
   clock_gettime nanosleep timerfd_create timerfd_settime getrandom`.split(/\s+/);
 
 /** Where glibc's strerror(3), which people know, has other words than the headers' comments. */

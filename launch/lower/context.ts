@@ -182,7 +182,7 @@ export function context(plan: Plan): Context {
     known: new Set(),
     called: new Set(),
     memory: {
-      allSignals: b.bytes("allSignals", new Uint8Array(8).fill(0xff)),
+      allSignals: b.buffer("allSignals", 8),
       callerSignals: b.buffer("callerSignals", 8),
       pair: b.buffer("pair", 8),
       record: b.buffer("record", recordSize),

@@ -182,6 +182,12 @@ function awaitHelper(c: Context): void {
   b.label(succeeded);
 }
 
+/** Before anything else that uses `allSignals`. */
+export function blockSignals({ b, memory }: Context): void {
+  b.store(8, memory.allSignals, 0, -1);
+  b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
+}
+
 /** The signal mask that the caller had. */
 export function unblockSignals({ b, memory }: Context): void {
   b.ignore("a valid mask is never refused", "rt_sigprocmask", [

@@ -7,6 +7,7 @@ import { leaveCgroup } from "./cgroup.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
 import { ownStandard, takeStandard } from "./detach.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
+import { giveBackInInit } from "./give-back.js";
 import { leaveGuard } from "./guard.js";
 import { awaitMonitor, unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
@@ -67,7 +68,7 @@ export function lowerInit(c: Context): void {
     b.load(4, startedWrite, memory.pair, 4);
     b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], payload);
     b.branch(payload, "eq", 0, "payload");
-    initLoop(c);
+    startInitLoop(c);
     lowerPayload(c, true);
   }
 
@@ -80,7 +81,7 @@ export function lowerInit(c: Context): void {
   executeSubroutines(c);
 }
 
-function initLoop(c: Context): void {
+function startInitLoop(c: Context): void {
   const { b, memory } = c;
   b.must("close", [startedWrite]);
   b.must("close", [s.rootFd]);
@@ -92,7 +93,15 @@ function initLoop(c: Context): void {
   b.comment("the pipe closes as the payload's execve succeeds");
   b.ignore("nobody writes to it", "read", [startedRead, memory.scratch, 1]);
   b.must("close", [startedRead]);
+  b.jump("init.ready");
+}
+
+/** What is left of the init once the payload runs. */
+export function initLoop(c: Context): void {
+  const { b, memory } = c;
+  b.label("init.ready");
   tell(c, "ready", 0);
+  giveBackInInit(c);
 
   b.label("init.loop");
   b.ignore(

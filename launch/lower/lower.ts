@@ -2,8 +2,7 @@
  * Plan → Program. The order on this page is the order in which a sandbox comes to be.
  */
 import type { Plan } from "../../spec/step.js";
-import { k } from "../constants.js";
-import type { Program } from "../ir.js";
+import { landmarks, type Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
 import { cgroupState } from "./cgroup.js";
 import { type Context, context, preservedFds, s } from "./context.js";
@@ -12,10 +11,10 @@ import { lifeState } from "./detach.js";
 import { failureTextSubroutines } from "./failure-texts.js";
 import { closeFrom } from "./fds.js";
 import { guardState } from "./guard.js";
-import { releaseInit } from "./handshake.js";
+import { blockSignals, releaseInit } from "./handshake.js";
 import { holderState } from "./holder.js";
 import { drawId } from "./id.js";
-import { lowerInit } from "./init.js";
+import { initLoop, lowerInit } from "./init.js";
 import { janitorState, startJanitor, treeSubroutine } from "./janitor.js";
 import { lowerKeeper } from "./keeper.js";
 import { lifeOf } from "./life.js";
@@ -48,7 +47,7 @@ function stateOfRun(c: Context): void {
 /** The program that carries the plan out; its arguments are the payload's. */
 export function lower(plan: Plan): Program {
   const c = context(plan);
-  const { b, memory } = c;
+  const { b } = c;
 
   b.comment("monitor");
   b.failTo("monitor.fail");
@@ -59,7 +58,7 @@ export function lower(plan: Plan): Program {
   if (life) b.call("monitor.states");
   else stateOfRun(c);
   b.set(s.step, 0);
-  b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
+  blockSignals(c);
   const terminal = plan.steps.find(({ action }) => action.kind === "openTerminal")?.action;
   if (terminal?.kind === "openTerminal") detectTerminal(c, terminal.when);
   shareMemory(c);
@@ -71,7 +70,7 @@ export function lower(plan: Plan): Program {
   if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
   tellStatus(c, ['{"event":"pid","pid":', { decimal: s.initPid }, "}"]);
   const own = c.relays ? terminalMemory(c) : null;
-  monitorLoop(c);
+  b.jump(landmarks.resident);
   monitorFailure(c);
 
   if (life) {
@@ -90,5 +89,10 @@ export function lower(plan: Plan): Program {
   textSubroutines(c);
   failureTextSubroutines(c);
   treeSubroutine(c);
+
+  b.comment("what the monitor and the init need while the payload runs");
+  b.label(landmarks.resident);
+  monitorLoop(c);
+  if (plan.init) initLoop(c);
   return b.finish();
 }

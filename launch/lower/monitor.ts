@@ -64,11 +64,11 @@ export function initialState(c: Context): void {
 export function monitorLoop(c: Context): void {
   const { b, memory } = c;
   const timeout = slot("timeout");
+  b.failTo("monitor.fail");
   const poll = pollTable(c);
   const relay = c.relays ? makeRelay(c) : null;
   const life = lifeOf(c);
   b.set(timeout, 0);
-
   b.label("monitor.loop");
   poll.watch("signal", s.signalFd, k("POLLIN"));
   poll.watch("control", s.controlOutside, k("POLLIN"));

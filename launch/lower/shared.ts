@@ -9,7 +9,8 @@ import { k, signo } from "../constants.js";
 import type { Slot, Value } from "../ir.js";
 import { type Context, s } from "./context.js";
 
-const shared = slot("sharedMemory");
+/** The address of the shared memory: one page. */
+export const sharedPage = slot("sharedMemory");
 const pageSize = 4096;
 /** Words of 8 bytes, all 0 at first. */
 const words = { failed: 0, step: 8, errno: 16, listener: 24, handedOn: 32 } as const;
@@ -25,15 +26,15 @@ export const failure = {
 /** In the monitor, before it clones anything that uses it. */
 export function shareMemory({ b }: Context): void {
   const flags = k("MAP_SHARED", "MAP_ANONYMOUS");
-  b.must("mmap", [0, pageSize, k("PROT_READ", "PROT_WRITE"), flags, -1, 0], shared);
+  b.must("mmap", [0, pageSize, k("PROT_READ", "PROT_WRITE"), flags, -1, 0], sharedPage);
 }
 
 export function putShared({ b }: Context, word: Word, value: Value): void {
-  b.store(8, shared, words[word], value);
+  b.store(8, sharedPage, words[word], value);
 }
 
 export function getShared({ b }: Context, word: Word, to: Slot): void {
-  b.load(8, to, shared, words[word]);
+  b.load(8, to, sharedPage, words[word]);
 }
 
 /** Before the inside is made anew. */

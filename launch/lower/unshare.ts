@@ -11,7 +11,7 @@ import { lowerSteps } from "./action.js";
 import { context, s } from "./context.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
 import { failureTextSubroutines } from "./failure-texts.js";
-import { mapIds, unblockSignals } from "./handshake.js";
+import { blockSignals, mapIds, unblockSignals } from "./handshake.js";
 import { exitStatus, reportFailure } from "./report.js";
 import { failure, shareMemory } from "./shared.js";
 import { readArguments, refuseForeignStart } from "./start.js";
@@ -29,7 +29,7 @@ export function lowerUnshare(plan: Plan): Program {
   readArguments(c);
   refuseForeignStart(c);
   b.set(s.step, 0);
-  b.must("rt_sigprocmask", [k("SIG_SETMASK"), memory.allSignals, memory.callerSignals, 8]);
+  blockSignals(c);
   lowerSteps(c, "monitor");
   // Where a failing execve leaves its errno.
   shareMemory(c);

@@ -1,6 +1,8 @@
 /** Data, slots and files of whole programs. */
 import * as assert from "uvu/assert";
-import { slot } from "../../launch/builder.js";
+import { landmark, slot } from "../../launch/builder.js";
+import { k } from "../../launch/constants.js";
+import { landmarks } from "../../launch/ir.js";
 import { compile } from "../../launch/link.js";
 import { suite } from "../support/suite.js";
 import { numbers, print, program, run } from "./programs.js";
@@ -83,6 +85,39 @@ test("the same program gives the same bytes, small ones", () => {
   const bytes = compile(program(write), "x86_64");
   assert.equal(bytes, compile(program(write), "x86_64"));
   assert.ok(bytes.length < 450, `${bytes.length} bytes`);
+});
+
+test("buffers of a page or more have pages of their own, behind what is smaller", () => {
+  const found = numbers((b) => {
+    const large = b.buffer("large", 5000);
+    const small = b.buffer("small", 16);
+    const other = b.buffer("other", 4096);
+    const [inPage, otherInPage, page] = [slot("inPage"), slot("otherInPage"), slot("page")];
+    b.alu("and", inPage, large, 4095);
+    b.alu("and", otherInPage, other, 4095);
+    b.alu("sub", page, other, small);
+    b.alu("shr", page, page, 12);
+    return [inPage, otherInPage, page];
+  });
+  assert.equal(found.map(Number), [0, 0, 0]);
+});
+
+test("memory before what is resident comes back as it was in the file", () => {
+  const { status } = run((b) => {
+    const size = slot("size");
+    b.jump(landmarks.resident);
+    b.label("fail");
+    b.exit(2);
+    b.label("again");
+    b.load(1, result, b.bytes("seven", new Uint8Array([7])));
+    b.exit(result);
+    b.label(landmarks.resident);
+    b.alu("sub", size, landmark("resident"), landmark("start"));
+    b.branch(size, "lt", 4096, "fail");
+    b.must("madvise", [landmark("start"), size, k("MADV_DONTNEED")]);
+    b.jump("again");
+  });
+  assert.is(status, 7);
 });
 
 test("a program that does not verify is not compiled, and all its faults are told", () => {

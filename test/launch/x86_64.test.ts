@@ -379,8 +379,9 @@ const prologue = [
   "41 be 00 00 00 00  mov r14d,0x0",
   "41 bf 00 00 00 00  mov r15d,0x0",
   "48 89 e5  mov rbp,rsp",
+  "48 8d 63 80  lea rsp,[rbx-0x80]",
 ];
-const prologueSize = 20;
+const prologueSize = 24;
 
 const encode = (ops: readonly Op[]) => x86_64.encode(ops, offsets);
 
@@ -418,7 +419,7 @@ test("only slots that are there have a base", () => {
   const sizes = [1, 32, 33, 64, 65, 200].map(
     (count) => x86_64.encode([], slots(count)).text.length,
   );
-  assert.equal(sizes, [8, 8, 14, 14, 20, 20]);
+  assert.equal(sizes, [12, 12, 18, 18, 24, 24]);
 });
 
 const syscall = (
@@ -460,13 +461,13 @@ test.needs("objdump", "a label that errors go to has an entrance which stores er
     ...prologue,
     ...kill,
     "85 c0  test eax,eax",
-    "78 06  js 0x23",
+    "78 06  js 0x27",
     "48 89 43 80  mov QWORD PTR [rbx-0x80],rax",
-    "eb 07  jmp 0x2a",
+    "eb 07  jmp 0x2e",
     ...entrance,
     ...kill,
     "85 c0  test eax,eax",
-    "78 f0  js 0x23",
+    "78 f0  js 0x27",
   ]);
   // Nothing has to jump over it where nothing comes from above.
   assert.equal(other?.slice(-4), ["c3  ret", ...entrance, "c3  ret"]);
@@ -625,12 +626,12 @@ test("relocations point at the immediates, and are patched little-endian", () =>
     { at: 1, target: { kind: "slots", offset: 128 }, relative: false },
     { at: 7, target: { kind: "slots", offset: 384 }, relative: false },
     { at: 13, target: { kind: "slots", offset: 640 }, relative: false },
-    { at: 24, target: datum, relative: false },
+    { at: 28, target: datum, relative: false },
     // rbx points 128 bytes into the slot area.
-    { at: 37, target: { ...datum, offset: 12 - 128 }, relative: true },
+    { at: 41, target: { ...datum, offset: 12 - 128 }, relative: true },
   ]);
-  x86_64.patch(new DataView(text.buffer), 24, 0x401234);
-  assert.equal([...text.subarray(20, 28)], [0x48, 0xc7, 0x43, 0x80, 0x34, 0x12, 0x40, 0]);
+  x86_64.patch(new DataView(text.buffer), 28, 0x401234);
+  assert.equal([...text.subarray(24, 32)], [0x48, 0xc7, 0x43, 0x80, 0x34, 0x12, 0x40, 0]);
 });
 
 test("relocations move with the jumps before them", () => {

@@ -1,0 +1,54 @@
+/**
+ * Memory that a process has no more use for once it only waits, as the monitor and the init do while
+ * the payload runs: given back, it does not stay resident. What turns out to be needed again comes back
+ * from the file, or as zeros.
+ */
+import { landmark, slot } from "../builder.js";
+import { k } from "../constants.js";
+import { type Context, s, scratchSize, textSize } from "./context.js";
+import { sharedPage } from "./shared.js";
+
+const because = "it stays resident, and that is all";
+const from = slot("giveBackFrom");
+const size = slot("giveBackSize");
+const pageSize = 4096;
+
+/** In the monitor, which still tells of the end: code, texts and buffers come back. */
+export function giveBackInMonitor(c: Context): void {
+  const { b } = c;
+  b.alu("sub", size, landmark("resident"), landmark("start"));
+  // Of another kind than what is resident, it is not mapped together with that at the next fault.
+  for (const advice of ["MADV_RANDOM", "MADV_DONTNEED"] as const) {
+    b.ignore(because, "madvise", [landmark("start"), size, k(advice)]);
+  }
+  giveBackBuffers(c);
+  b.ignore(because, "madvise", [sharedPage, pageSize, k("MADV_DONTNEED")]);
+}
+
+/** In the init, which has nothing to do any more but to wait, and the arguments of which are its name. */
+export function giveBackInInit(c: Context): void {
+  const { b } = c;
+  const name = slot("nameOnStack");
+  const none = b.fresh("stack");
+  b.alu("sub", size, landmark("resident"), landmark("start"));
+  b.ignore(because, "munmap", [landmark("start"), size]);
+  giveBackBuffers(c);
+  b.comment("of the stack only the page stays that has the name");
+  b.load(8, name, s.argv);
+  b.alu("and", name, name, -pageSize);
+  b.alu("and", from, s.argv, -pageSize);
+  b.alu("sub", size, name, from);
+  b.branch(size, "eq", 0, none);
+  b.ignore(because, "madvise", [from, size, k("MADV_DONTNEED")]);
+  b.label(none);
+}
+
+function giveBackBuffers({ b, memory }: Context): void {
+  for (const [buffer, bytes] of [
+    [memory.text, textSize],
+    [memory.name, textSize],
+    [memory.scratch, scratchSize],
+  ] as const) {
+    b.ignore(because, "madvise", [buffer, bytes, k("MADV_DONTNEED")]);
+  }
+}
