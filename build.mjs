@@ -28,7 +28,7 @@ await mkdir(fresh);
 try {
   const { metafile } = await build({
     absWorkingDir: here,
-    entryPoints: { main: "cmd/main.ts" },
+    entryPoints: { main: "cmd/main.ts", library: "cmd/library.ts" },
     outdir: fresh,
     bundle: true,
     splitting: true,

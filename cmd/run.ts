@@ -45,12 +45,14 @@ export async function readRequest(
 export async function readSpec(
   { flags, rootfs, command }: ParsedRun,
   reading: Reading,
+  configuration: "all" | "named" = "all",
 ): Promise<{ spec: Spec; flags: Flags }> {
   const readFile = (path: string, at: string) => readText(path, at, reading);
   const merged = await withConfig(flags, {
     variables: process.env,
     home: process.env.HOME ?? "/",
-    readFile,
+    readFile: (path, at) =>
+      configuration === "all" || path === flags.config ? readFile(path, at) : null,
   });
   const profile = await readFilter(merged, { readFile });
   const places = { absolute: realPath, volumes: volumeStore(process.env, process.env.HOME ?? "/") };

@@ -1,6 +1,6 @@
 /** The system calls on files that Node has no function for, through koffi: import it on demand. */
 import koffi from "koffi";
-import { errnoNumbers } from "../spec/linux.js";
+import { errnoName } from "./native.js";
 
 // linux/fcntl.h: LOCK_EX and LOCK_NB of flock(2); the same on x86-64 and arm64.
 const LOCK_EX = 2;
@@ -22,7 +22,7 @@ export function readXattr(path: Buffer, name: string): string | null {
   const value = Buffer.alloc(255);
   const length: number = calls.lgetxattr(Buffer.concat([path, Buffer.of(0)]), name, value, 255);
   if (length >= 0) return value.toString("latin1", 0, length);
-  const code = errorCode();
+  const code = errnoName();
   if (["ENODATA", "EOPNOTSUPP", "EPERM"].includes(code)) return null;
   throw systemError("lgetxattr", code);
 }
@@ -30,17 +30,9 @@ export function readXattr(path: Buffer, name: string): string | null {
 /** Whether the lock of flock(2) on the open file is now ours, until the fd is closed. */
 export function tryLock(fd: number): boolean {
   if (calls.flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
-  const code = errorCode();
+  const code = errnoName();
   if (code === "EAGAIN") return false;
   throw systemError("flock", code);
-}
-
-/** The name of the errno that the last call gave. */
-function errorCode(): string {
-  const errno = koffi.errno();
-  return (
-    Object.entries(errnoNumbers).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`
-  );
 }
 
 /** As Node's own functions on files throw it. */

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import koffi from "koffi";
 import { fail } from "../spec/error.js";
+import { errnoName, pointerVector } from "./native.js";
 
 /** What Node takes from the program it is replaced by, and the launcher has noted down before. */
 export interface Inherited {
@@ -114,6 +115,11 @@ export function execFromMemory(
   refused("execute the program from memory", arguments_, environment);
 }
 
+/** An fd of the program, sealed and close-on-exec: `/proc/self/fd/N` can be executed. */
+export function programInMemory(program: Uint8Array): number {
+  return sealedMemory(openLibc(), program);
+}
+
 function openLibc() {
   const self = koffi.load(null);
   return {
@@ -166,24 +172,10 @@ function restoreSignals(libc: Libc, { ignoredSignals, blockedSignals }: Inherite
   if (libc.sigprocmask(SIG_SETMASK, mask, null) === -1) refused("restore the signal mask");
 }
 
-/** A NULL-terminated vector of pointers; `bytes` is what they point at and must outlive them. */
-function pointerVector(items: readonly (string | Uint8Array)[]) {
-  const texts = items.map((item) => (typeof item === "string" ? Buffer.from(item) : item));
-  const bytes = Buffer.concat(texts.flatMap((text) => [text, Uint8Array.of(0)]));
-  const pointers = new BigUint64Array(items.length + 1);
-  let at = koffi.address(bytes);
-  for (const [index, text] of texts.entries()) {
-    pointers[index] = at;
-    at += BigInt(text.length + 1);
-  }
-  return { pointers, bytes };
-}
-
 /** Fails with the errno of the call before. `_alive` keeps from the garbage collector what the call used. */
 function refused(what: string, ..._alive: unknown[]): never {
-  const errno = koffi.errno();
-  const name = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? errno;
-  fail(what, `${name}`, memfdHint(`${name}`));
+  const name = errnoName();
+  fail(what, name, memfdHint(name));
 }
 
 function memfdHint(errno: string): string {

@@ -1,0 +1,178 @@
+/**
+ * The library: `import { Sandbox } from "sbx"`. A sandbox is compiled once, by the options of the command
+ * line, and started any number of times from this process without a fork.
+ */
+import { execFile } from "node:child_process";
+import { closeSync, existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { compileSandbox } from "../launch/compile.js";
+import type { DiffEntry } from "../launch/diff.js";
+import { type SandboxProcess, type Stdio, statusFd } from "../launch/sandbox-process.js";
+import { keep } from "../launch/store.js";
+import { fail, visible } from "../spec/error.js";
+import { flagsOf } from "./library-flags.js";
+import { launcher, removeTrees } from "./mapped.js";
+import type { Flags } from "./options.js";
+import { createVolumes, readSpec, requestOf } from "./run.js";
+import type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
+
+export type { Change, DiffEntry, EntryType } from "../launch/diff.js";
+export type { Exit, ExitReason, SandboxProcess, Stdio } from "../launch/sandbox-process.js";
+export { SbxError } from "../spec/error.js";
+export type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
+
+/** What is not compiled in. */
+interface StartOptions {
+  /** Default: "pipe", all three. */
+  readonly stdin?: Stdio;
+  readonly stdout?: Stdio;
+  readonly stderr?: Stdio;
+  /** Ends the command and all it has started, when it fires. */
+  readonly signal?: AbortSignal;
+  /** The same after so many milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+/** What differs from one command in a sandbox to the next; limits take the place of the sandbox's own. */
+export interface SpawnOptions extends StartOptions, SandboxLimits {
+  /** Working directory inside. */
+  readonly cwd?: string;
+  /** Variables besides the sandbox's own. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A sandbox as a value: it runs when a command is started in it, each time from the beginning. */
+export interface Sandbox extends AsyncDisposable {
+  /** Starts a command. Rejects with an `SbxError` where the sandbox cannot be had on this machine. */
+  spawn(command: string, args?: readonly string[], options?: SpawnOptions): Promise<SandboxProcess>;
+  /** Makes the program for such commands now, so that the first `spawn` is as fast as all others. */
+  compile(options?: SpawnOptions): Promise<void>;
+  /** What commands have changed of the rootfs: with `upper` or `keepChanges` only. */
+  diff(): Promise<DiffEntry[]>;
+  /** Ends all that runs, waits for it, and removes what `keepChanges` kept. */
+  dispose(): Promise<void>;
+}
+
+const execute = promisify(execFile);
+
+/** A program, and how it is found for as long as `close` is not called. */
+interface Kept {
+  readonly path: string;
+  readonly close: () => void;
+}
+
+/** Rejects with an `SbxError` for options that are wrong by themselves; nothing is looked at yet. */
+async function create(options: SandboxOptions): Promise<Sandbox> {
+  const { rootfs, keepChanges = false, ...rest } = options;
+  const given = flagsOf(rest);
+  if (typeof rootfs !== "string" || rootfs === "") fail("the option rootfs", "must be a directory");
+  if (keepChanges && (given.upper ?? given["in-place"] ?? given["read-only"]) !== undefined) {
+    fail("the option keepChanges", "contradicts upper, inPlace and readOnly", "Leave it out");
+  }
+  const scratch = keepChanges ? mkdtempSync(join(tmpdir(), "sbx-")) : null;
+  const flags: Flags = scratch === null ? given : { ...given, upper: join(scratch, "upper") };
+  const programs = new Map<string, Promise<Kept>>();
+  const running = new Set<SandboxProcess>();
+  let isDisposed = false;
+
+  /** One program serves all commands that differ in their words and values of variables only. */
+  const programFor = ({ cwd, env, ...limits }: Omit<SpawnOptions, keyof StartOptions>) => {
+    if (isDisposed) fail("start a command", "the sandbox is disposed of", "Create another one");
+    const own: Flags = { ...flagsOf(limits), ...(cwd === undefined ? {} : { workdir: cwd }) };
+    const names = Object.keys(env ?? {}).sort();
+    const all = { ...flags, ...own, env: [...(flags.env ?? []), ...names] };
+    const key = JSON.stringify([own, names]);
+    const known = programs.get(key);
+    if (known !== undefined) return known;
+    const made = makeProgram(all, rootfs);
+    programs.set(key, made);
+    // What was missing may be there the next time.
+    made.catch(() => programs.delete(key));
+    return made;
+  };
+
+  const dispose = async () => {
+    isDisposed = true;
+    for (const child of running) child.kill("SIGKILL");
+    await Promise.all([...running].map(({ exit }) => exit));
+    for (const made of await Promise.allSettled(programs.values())) {
+      if (made.status === "fulfilled") made.value.close();
+    }
+    programs.clear();
+    if (scratch !== null) removeTrees([scratch]);
+  };
+
+  return {
+    async spawn(command, args = [], options = {}) {
+      const {
+        stdin = "pipe",
+        stdout = "pipe",
+        stderr = "pipe",
+        signal,
+        timeoutMs,
+        ...rest
+      } = options;
+      signal?.throwIfAborted();
+      const { path } = await programFor(rest);
+      const { startProcess } = await import("../launch/sandbox-process.js");
+      const child = startProcess({
+        path,
+        command: [command, ...args],
+        environment: Object.entries({ ...process.env, ...rest.env }).map(([k, v]) => `${k}=${v}`),
+        stdio: [stdin, stdout, stderr],
+        ...(signal === undefined ? {} : { signal }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
+      running.add(child);
+      child.exit.then(() => running.delete(child));
+      return child;
+    },
+    async compile({ stdin, stdout, stderr, signal, timeoutMs, ...rest } = {}) {
+      await programFor(rest);
+    },
+    async diff() {
+      const { upper } = flags;
+      if (upper === undefined) {
+        fail("compare the sandbox", "its changes are thrown away", "Give it keepChanges or upper");
+      }
+      return readChanges(upper);
+    },
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** Whom the launcher would find for that command line, with the status fd that `startProcess` listens on. */
+async function makeProgram(flags: Flags, rootfs: string): Promise<Kept> {
+  const parsed = {
+    flags: { ...flags, "status-fd": `${statusFd}` },
+    rootfs,
+    command: [],
+    commandIndex: 0,
+  };
+  const { spec } = await readSpec(parsed, { pipes: true }, "named");
+  const { host } = await requestOf(spec);
+  createVolumes(spec);
+  const { bytes, plan } = compileSandbox(spec, host);
+  for (const warning of plan.warnings) process.emitWarning(visible(warning), "SbxWarning");
+  const { home, uid } = host.user;
+  const kept = keep(bytes, { env: process.env, home, uid, nowMs: Date.now() });
+  if (kept.kind === "file") return { path: kept.path, close: () => {} };
+  const { programInMemory } = await import("../launch/memfd.js");
+  const fd = programInMemory(bytes);
+  return { path: `/proc/self/fd/${fd}`, close: () => closeSync(fd) };
+}
+
+/** `sbx diff` has the caller's ids where files of others are in the way. */
+async function readChanges(upper: string): Promise<DiffEntry[]> {
+  if (!existsSync(upper)) return [];
+  const { stdout } = await execute(launcher, ["diff", "--json", upper], {
+    maxBuffer: Number.POSITIVE_INFINITY,
+  });
+  return (JSON.parse(stdout) as { entries: DiffEntry[] }).entries;
+}
+
+/** Sandboxes: `await Sandbox.create({ rootfs: "/" })`. */
+export const Sandbox = { create };

@@ -1,0 +1,212 @@
+/**
+ * A compiled program as a child of this Node: its streams, what it says of the set-up and of its end on the
+ * status fd, and the ways to end it. Loads koffi: import it on demand.
+ */
+import { EventEmitter } from "node:events";
+import * as fs from "node:fs";
+import { Socket } from "node:net";
+import { constants } from "node:os";
+import type { Readable, Writable } from "node:stream";
+import { type End, makePipe, reap, spawnProgram } from "./posix-spawn.js";
+import { parentOf } from "./processes.js";
+import { closeProcess, openProcess, send } from "./signal.js";
+
+/** What one of the standard streams is: a pipe to this Node, /dev/null, this Node's own, or one of its fds. */
+export type Stdio = "pipe" | "ignore" | "inherit" | number;
+
+/** On which the program tells of itself: the first one behind the standard streams. */
+export const statusFd = 3;
+
+/** Why a sandbox ended. */
+export type ExitReason =
+  /** The command ended by itself, with `code`. */
+  | "exited"
+  /** `signal` ended the command. */
+  | "signalled"
+  /** `timeoutMs` was over. */
+  | "timed out"
+  /** The `AbortSignal` fired. */
+  | "aborted"
+  /** The kernel killed the command, or a part of it, for want of memory. */
+  | "out of memory"
+  /** The command never ran: `step` could not be done. */
+  | "set-up failed";
+
+export interface Exit {
+  /** The command's; null where a signal ended it. With "set-up failed" 125, 126 or 127, as `sbx run` has it. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly reason: ExitReason;
+  /** What could not be done, and why; only with "set-up failed". */
+  readonly step?: string;
+  readonly why?: string;
+}
+
+/** Resembles a ChildProcess of node:child_process, and emits `exit` (code, signal) as that does. */
+export interface SandboxProcess extends EventEmitter {
+  /** Of the monitor: the process of ours that stays outside. */
+  readonly pid: number;
+  /** Null where it is no pipe. */
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** Resolves when nothing of the sandbox is left. Never rejects. */
+  readonly exit: Promise<Exit>;
+  /** Sends a signal to the command, to all of the sandbox with SIGKILL. False where it has ended. */
+  kill(signal?: NodeJS.Signals): boolean;
+}
+
+export interface Start {
+  /** The program's file. */
+  readonly path: string;
+  /** The command's words. */
+  readonly command: readonly string[];
+  /** `K=V` settings that the program finds. */
+  readonly environment: readonly string[];
+  readonly stdio: readonly [Stdio, Stdio, Stdio];
+  /** Milliseconds until it is killed. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A line of the status fd: docs/sbx.1.md, "Status". */
+interface StatusEvent {
+  readonly event: string;
+  readonly pid?: number;
+  readonly step?: string;
+  readonly why?: string;
+  readonly exitCode?: number;
+  readonly signal?: number;
+}
+
+/** Throws an `SbxError` where the program cannot be started. */
+export function startProcess(start: Start): SandboxProcess {
+  const pipes = start.stdio.map((kind, at) => (kind === "pipe" ? openPipe(at === 0) : null));
+  const status = makePipe();
+  const opened: number[] = [];
+  const given = start.stdio.map((kind, at) => {
+    const own = pipes[at]?.theirs ?? (kind === "ignore" ? fs.openSync("/dev/null", "r+") : null);
+    if (own !== null) opened.push(own);
+    return own ?? (typeof kind === "number" ? kind : at);
+  });
+  try {
+    const pid = spawnProgram(start.path, ["sbx", ...start.command], start.environment, [
+      ...given,
+      status.write,
+    ]);
+    return watch(pid, start, pipes, status.read);
+  } catch (error) {
+    for (const fd of [...pipes.flatMap((each) => each?.ours ?? []), status.read]) fs.closeSync(fd);
+    throw error;
+  } finally {
+    for (const fd of [...opened, status.write]) fs.closeSync(fd);
+  }
+}
+
+interface Ends {
+  readonly ours: number;
+  readonly theirs: number;
+}
+
+function openPipe(isInput: boolean): Ends {
+  const { read, write } = makePipe();
+  return isInput ? { ours: write, theirs: read } : { ours: read, theirs: write };
+}
+
+function watch(
+  pid: number,
+  { timeoutMs, signal }: Start,
+  pipes: readonly (Ends | null)[],
+  status: number,
+): SandboxProcess {
+  const [input = null, output = null, errors = null] = pipes;
+  const emitter = new EventEmitter();
+  /** What was said last of each kind. */
+  const said = new Map<string, StatusEvent>();
+  let isOver = false;
+  let stopped: "timed out" | "aborted" | null = null;
+
+  const kill = (name: NodeJS.Signals = "SIGTERM") => {
+    if (isOver) return false;
+    const init = said.get("pid")?.pid;
+    // The monitor cannot pass SIGKILL on; the init's end it sees, and cleans up after it.
+    if (name === "SIGKILL" && init !== undefined) return killChild(init, pid);
+    // It is our child, and not waited for yet: nobody else can have that pid.
+    return process.kill(pid, name);
+  };
+  const stop = (why: typeof stopped) => {
+    stopped ??= why;
+    kill("SIGKILL");
+  };
+  const timer = timeoutMs === undefined ? undefined : setTimeout(stop, timeoutMs, "timed out");
+  const abort = () => stop("aborted");
+  signal?.addEventListener("abort", abort, { once: true });
+
+  const exit = new Promise<Exit>((resolve) => {
+    const events = new Socket({ fd: status, readable: true, writable: false });
+    let rest = "";
+    events.setEncoding("utf8").on("data", (text: string) => {
+      const lines = `${rest}${text}`.split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const event = JSON.parse(line) as StatusEvent;
+        said.set(event.event, event);
+        // Killed before it was known whom: the init is there now.
+        if (event.event === "pid" && stopped !== null) kill("SIGKILL");
+      }
+    });
+    // Closed as the last process of ours that stays outside ends.
+    events.on("close", () => {
+      const end = reap(pid);
+      isOver = true;
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      resolve(exitOf(end, said, stopped));
+    });
+  });
+  exit.then(({ code, signal: name }) => emitter.emit("exit", code, name));
+  return Object.assign(emitter, {
+    pid,
+    stdin: input && new Socket({ fd: input.ours, readable: false, writable: true }),
+    stdout: output && new Socket({ fd: output.ours, readable: true, writable: false }),
+    stderr: errors && new Socket({ fd: errors.ours, readable: true, writable: false }),
+    exit,
+    kill,
+  });
+}
+
+/** False where it has ended by now. */
+function killChild(pid: number, parent: number): boolean {
+  const child = openProcess(pid);
+  if (child === null) return false;
+  try {
+    // The pid is its own as long as it is that parent's child.
+    return parentOf(pid) === parent && send(child, constants.signals.SIGKILL, 0);
+  } finally {
+    closeProcess(child);
+  }
+}
+
+function nameOf(number: number): NodeJS.Signals | null {
+  const names = Object.entries(constants.signals) as [NodeJS.Signals, number][];
+  return names.find(([, each]) => each === number)?.[0] ?? null;
+}
+
+function exitOf(
+  end: End,
+  said: ReadonlyMap<string, StatusEvent>,
+  stopped: "timed out" | "aborted" | null,
+): Exit {
+  const error = said.get("error");
+  const told = end.kind === "exited" ? end.code : null;
+  const number = end.kind === "signalled" ? end.number : (said.get("exit")?.signal ?? null);
+  const code = number === null ? told : null;
+  const signal = number === null ? null : nameOf(number);
+  if (stopped !== null) return { code, signal, reason: stopped };
+  if (error !== undefined) {
+    const { step = "", why = "" } = error;
+    return { code, signal, reason: "set-up failed", step, why };
+  }
+  if (said.has("oom")) return { code, signal, reason: "out of memory" };
+  return { code, signal, reason: signal === null ? "exited" : "signalled" };
+}
