@@ -114,9 +114,10 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
         timeoutMs,
         ...rest
       } = options;
-      signal?.throwIfAborted();
       const { path } = await programFor(rest);
       const { startProcess } = await import("../launch/sandbox-process.js");
+      // It may have fired meanwhile, too.
+      signal?.throwIfAborted();
       const child = startProcess({
         path,
         command: [command, ...args],

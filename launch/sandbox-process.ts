@@ -46,7 +46,7 @@ export interface Exit {
 export interface SandboxProcess extends EventEmitter {
   /** Of the monitor: the process of ours that stays outside. */
   readonly pid: number;
-  /** Null where it is no pipe. */
+  /** Null where it is no pipe. What nobody has begun to read when `exit` resolves is thrown away. */
   readonly stdin: Writable | null;
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
@@ -164,12 +164,20 @@ function watch(
       resolve(exitOf(end, said, stopped));
     });
   });
-  exit.then(({ code, signal: name }) => emitter.emit("exit", code, name));
+  const stdin = input && new Socket({ fd: input.ours, readable: false, writable: true });
+  const stdout = output && new Socket({ fd: output.ours, readable: true, writable: false });
+  const stderr = errors && new Socket({ fd: errors.ours, readable: true, writable: false });
+  exit.then(({ code, signal: name }) => {
+    emitter.emit("exit", code, name);
+    // As with a ChildProcess: what nobody reads shall not stay open.
+    stdin?.destroy();
+    for (const each of [stdout, stderr]) if (each?.readableFlowing === null) each.resume();
+  });
   return Object.assign(emitter, {
     pid,
-    stdin: input && new Socket({ fd: input.ours, readable: false, writable: true }),
-    stdout: output && new Socket({ fd: output.ours, readable: true, writable: false }),
-    stderr: errors && new Socket({ fd: errors.ours, readable: true, writable: false }),
+    stdin,
+    stdout,
+    stderr,
     exit,
     kill,
   });
