@@ -1,6 +1,7 @@
 /** The library's options as flags of the command line, which then go the same way. */
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
+import { lifeOptions } from "./life-options.js";
 import { type Flags, type OptionTable, type RunOption, runOptions } from "./options.js";
 import { checkValue } from "./values.js";
 
@@ -8,9 +9,9 @@ import { checkValue } from "./values.js";
 export const commandLineOnly: readonly string[] = [
   "interactive",
   "tty",
-  "rm",
   "status-fd",
   "preserve-fds",
+  ...Object.keys(lifeOptions),
 ];
 
 /** `--network-alias` is `networkAlias`. */

@@ -3,13 +3,14 @@
  * line, and started any number of times from this process without a fork.
  */
 import { execFile } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { compileSandbox } from "../launch/compile.js";
 import type { DiffEntry } from "../launch/diff.js";
 import { launcher, removeTrees } from "../launch/mapped.js";
+import { cacheHome } from "../launch/probe.js";
 import { type SandboxProcess, type Stdio, statusFd } from "../launch/sandbox-process.js";
 import { keep } from "../launch/store.js";
 import { fail, visible } from "../spec/error.js";
@@ -71,7 +72,7 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   if (keepChanges && (given.upper ?? given["in-place"] ?? given["read-only"]) !== undefined) {
     fail("the option keepChanges", "contradicts upper, inPlace and readOnly", "Leave it out");
   }
-  const scratch = keepChanges ? mkdtempSync(join(tmpdir(), "sbx-")) : null;
+  const scratch = keepChanges ? makeScratch() : null;
   const flags: Flags = scratch === null ? given : { ...given, upper: join(scratch, "upper") };
   const programs = new Map<string, Promise<Kept>>();
   const running = new Set<SandboxProcess>();
@@ -143,6 +144,13 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** A directory of its own: not in /tmp, which is another one inside where the rootfs is `/`. */
+function makeScratch(): string {
+  const cache = join(cacheHome(process.env, homedir()), "sbx");
+  mkdirSync(cache, { recursive: true, mode: 0o700 });
+  return mkdtempSync(join(cache, "changes-"));
 }
 
 /** Whom the launcher would find for that command line, with the status fd that `startProcess` listens on. */

@@ -150,7 +150,7 @@ export interface SandboxOptions extends SandboxLimits {
   readonly tmpfs?: readonly string[];
   /** Show a device of this machine: HOST[:PATH][:rwm]. */
   readonly device?: readonly string[];
-  /** Name by which other commands know the sandbox while it runs. Default: made up. */
+  /** Name by which other commands know the sandbox. Default: made up. */
   readonly name?: string | number;
   /** Run an init as PID 1 that reaps and forwards signals; --no-init for none. Default: true. */
   readonly init?: boolean;

@@ -121,7 +121,7 @@ export function parseRelease(text: string): Host["kernel"] {
 }
 
 /** A relative path is to be ignored: XDG Base Directory Specification, "Environment variables". */
-function cacheHome({ XDG_CACHE_HOME: path }: NodeJS.ProcessEnv, home: string): string {
+export function cacheHome({ XDG_CACHE_HOME: path }: NodeJS.ProcessEnv, home: string): string {
   return path !== undefined && isAbsolute(path) ? path : join(home, ".cache");
 }
 
