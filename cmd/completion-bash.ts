@@ -1,6 +1,7 @@
 /** The completion script for bash. */
 import {
   commands,
+  createEntries,
   entries,
   explainEntries,
   families,
@@ -123,7 +124,10 @@ _sbx() {
     return
   fi
   case "\${words[1]}" in
-    run) i=2 ;;
+    run | create)
+      i=2
+      [[ \${words[1]} == create ]] && names=${quoted([...namesOf(createEntries), "--help"].join(" "))}
+      ;;
     explain)
       i=2
       names=${quoted(explainNames)}

@@ -79,7 +79,7 @@ function __sbx_words
     set -l words (commandline -opc)
     set -e words[1]
     test "$words[1]" = explain; and set -e words[1]
-    test "$words[1]" = run; or return 1
+    contains -- "$words[1]" run create; or return 1
     set -e words[1]
     set -l count 0
     set -l skip 0

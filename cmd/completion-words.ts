@@ -3,6 +3,7 @@ import { capabilityNames } from "../spec/capabilities.js";
 import { networkCommands } from "./network-commands.js";
 import {
   aliasesOf,
+  createOptions,
   explainOptions,
   type RunOption,
   runOptions,
@@ -17,8 +18,8 @@ export type Shell = (typeof shells)[number];
 /** The commands of sbx, with what each one does. */
 export const commands = {
   run: "Run a command in a sandbox",
-  create: "Make a sandbox that is started later",
   explain: "Show what a run would do",
+  create: "Make a sandbox that is started later",
   unshare: "Run a command with a sandbox's id map alone",
   update: "Change limits of running sandboxes",
   diff: "Show what a kept upper changes",
@@ -73,6 +74,8 @@ export const entries = Object.entries<RunOption>(runOptions);
 export const explainEntries = Object.entries<RunOption>(explainOptions).filter(
   ([name]) => !Object.hasOwn(runOptions, name),
 );
+/** The options of `create`, all of which `run` has too. */
+export const createEntries = Object.entries<RunOption>(createOptions);
 /** The options of `unshare`, all of which `run` has too. */
 export const unshareEntries = Object.entries<RunOption>(unshareOptions);
 /** The options of `update`, all of which `run` has too. */

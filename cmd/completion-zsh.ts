@@ -96,7 +96,7 @@ _sbx() {
   shift words
   ((CURRENT--))
   case $command in
-    run) _sbx_run ;;
+    run|create) _sbx_run ;;
     explain)
       if ((CURRENT == 2)); then
         compadd run

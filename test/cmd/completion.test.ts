@@ -70,8 +70,10 @@ test.needs("bash", "bash completes commands and options", () => {
   assert.equal(bash("sbx run --user"), ["--userns", "--user"]);
   assert.equal(bash("sbx run --no-in"), ["--no-in-place", "--no-init"]);
   assert.equal(bash("sbx explain run --dom"), ["--domainname"]);
-  assert.equal(bash("sbx explain run --st"), ["--stage", "--status-fd"]);
-  assert.equal(bash("sbx run --st"), ["--status-fd"]);
+  assert.equal(bash("sbx explain run --sta"), ["--stage", "--status-fd"]);
+  assert.equal(bash("sbx run --sta"), ["--status-fd"]);
+  assert.equal(bash("sbx create --re"), ["--read-only", "--restart"]);
+  assert.equal(bash("sbx create --det"), []);
   assert.equal(bash("sbx completion f"), ["fish"]);
 });
 

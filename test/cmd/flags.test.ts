@@ -231,7 +231,7 @@ test("files and running", () => {
 test("refuses what cannot be, and says why", () => {
   assert.throws(() => options("--no-rootless"), /--no-rootless: sbx makes every sandbox in a user/);
   assert.throws(() => options("--rootless=false"), /--no-rootless/);
-  assert.throws(() => options("--no-rm"), /never outlives/);
+  assert.throws(() => options("--no-rm"), /others never are/);
   assert.throws(() => options("--no-interactive"), /<\/dev\/null/);
   assert.throws(() => options("--in-place", "--read-only"), /given together/);
   assert.throws(() => options("--overlay=magic"), /kernel.*fuse.*none/);
