@@ -9,6 +9,7 @@ import { removeKept } from "../launch/kept-remove.js";
 import { callersPlaces, runningNames } from "../launch/sandboxes.js";
 import type { StoreHost } from "../launch/store.js";
 import { fail } from "../spec/error.js";
+import type { Spec } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
 import type { Reading } from "./files.js";
 import { keptSpec, refuseOtherLife } from "./life-flags.js";
@@ -42,7 +43,7 @@ export async function compileKept(parsed: ParsedRun, reading: Reading) {
       namingOptions(() => validate(keptSpec(spec, flags, { name, environment, ...place }))),
     );
     kept.push(made);
-    const whole = await wholeSpec(made);
+    const whole = startedNow(await wholeSpec(made), made.id);
     const { host } = await requestOf(whole);
     createVolumes(whole);
     const compiled = compileSandbox(whole, host);
@@ -53,6 +54,12 @@ export async function compileKept(parsed: ParsedRun, reading: Reading) {
     throw error;
   }
 }
+
+/** A first start says the ID, and leaves nothing where it fails. */
+const startedNow = ({ sbx, ...spec }: Spec, id: string): Spec => ({
+  ...spec,
+  sbx: { ...sbx, ...(sbx.life && { life: { ...sbx.life, start: { says: id, isNew: true } } }) },
+});
 
 /** Before anything else is: a file that is there is another's. */
 function makeIdFile(path: string): void {

@@ -72,8 +72,12 @@ test("every option has an entry with its names, its default and a version", () =
   const heads = entries(read(reference));
   for (const [name, option] of [...options, ...seccompOptions, ...createOptions]) {
     const isSeccomp = seccompOptions.get(name) === option;
+    const isNetwork = createOptions.some(([, each]) => each === option);
     const head = heads.find(
-      (line) => names(line)[0] === spelling(name) && line.includes("`sbx seccomp") === isSeccomp,
+      (line) =>
+        names(line)[0] === spelling(name) &&
+        line.includes("`sbx seccomp") === isSeccomp &&
+        line.includes("`sbx network create`") === isNetwork,
     );
     assert.ok(head, `no entry for --${name}`);
     assert.equal(names(head), [name, ...aliasesOf(option)].map(spelling), `names of --${name}`);
