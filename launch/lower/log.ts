@@ -69,7 +69,7 @@ export function logSubroutines(c: Context): void {
   b.call("log.open");
   b.label("log.opened");
   b.call("clock.stamp");
-  tellDropped(c);
+  b.call("log.told");
   writePrefixes(c);
   b.set(cursor, chunk.buffer);
   b.alu("add", end, cursor, chunk.length);
@@ -98,6 +98,8 @@ export function logSubroutines(c: Context): void {
   b.branch(cursor, "lt", end, "log.batch");
   b.return();
 
+  toldSubroutine(c);
+  lastSubroutine(c);
   openSubroutine(c);
   rotateSubroutine(c, keys.maxFiles);
   clockSubroutine(c, whole);
@@ -171,13 +173,29 @@ function settle({ b }: Context, size: Value, done: string): void {
   b.branch(s.result, "ge", 0, cut);
   b.alu("sub", log.errno, 0, s.result);
   b.label(cut);
+  // Somebody may have made it shorter.
+  b.ignore("it is a file", "lseek", [log.fd, 0, k("SEEK_END")], number);
+  const shorter = b.fresh("settle");
+  b.branch(number, "le", log.sizeBytes, shorter);
   b.ignore("then the end of an entry is missing", "ftruncate", [log.fd, log.sizeBytes]);
+  b.label(shorter);
+}
+
+/** For the last time: what was lost before is told of. */
+function lastSubroutine({ b }: Context): void {
+  b.label("log.last");
+  b.branch(log.dropped, "eq", 0, "log.last.end");
+  b.call("clock.stamp");
+  b.call("log.told");
+  b.label("log.last.end");
+  b.return();
 }
 
 /** An entry of our own in the place of what was lost. */
-function tellDropped(c: Context): void {
+function toldSubroutine(c: Context): void {
   const { b, memory } = c;
   const end = b.fresh("dropped");
+  b.label("log.told");
   b.branch(log.dropped, "eq", 0, end);
   b.branch(log.fd, "lt", 0, end);
   b.store(1, whole, stampSize, 0);
@@ -196,6 +214,7 @@ function tellDropped(c: Context): void {
   b.label(told);
   b.set(log.dropped, 0);
   b.label(end);
+  b.return();
 }
 
 function openSubroutine({ b }: Context): void {

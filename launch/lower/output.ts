@@ -81,6 +81,7 @@ export function drainOutput(c: Context): void {
     b.branch(rounds, "gt", 0, more);
     b.label(done);
   }
+  if (lifeOf(c)?.log) b.call("log.last");
 }
 
 export function outputSubroutines(c: Context): void {
