@@ -33,6 +33,7 @@ export const commands = {
   unpause: "Let paused sandboxes go on",
   stop: "End sandboxes by a signal, after a time by SIGKILL",
   kill: "Kill sandboxes, or signal their commands",
+  wait: "Wait until sandboxes have ended",
   logs: "Show what sandboxes in the background have written",
   check: "Show what this host offers and what it lacks",
   seccomp: "Check, compile, explain and compare seccomp profiles",

@@ -59,6 +59,21 @@ export const liveCommands = {
       ...all,
     },
   },
+  wait: {
+    words: "NAME…",
+    usage: "Waits until the sandboxes have ended, and prints their exit codes, a line each.",
+    options: {
+      condition: {
+        ...value,
+        array: true,
+        suggestions: ["created", "running", "paused", "restarting", "exited", "removed"],
+        defaultDescription: "exited",
+        describe:
+          "Until one of these states instead (repeatable); without an exit code -1 is printed",
+      },
+      ignore: { ...toggle, describe: "What is not there is no error, and -1 is printed" },
+    },
+  },
   logs: {
     words: "NAME…",
     usage: "Shows what sandboxes in the background have written.",

@@ -24,6 +24,7 @@ const selfParsed = {
   unpause: async () => (await import("./pause.js")).unpause,
   stop: async () => (await import("./stop.js")).stop,
   kill: async () => (await import("./stop.js")).kill,
+  wait: async () => (await import("./wait.js")).wait,
   logs: async () => (await import("./logs.js")).logs,
 };
 const isSelfParsed = (command: string | undefined): command is keyof typeof selfParsed =>

@@ -26,7 +26,7 @@ import { outputState, outputSubroutines, takeOutput, watchOutput } from "./outpu
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
 import { events, pollTable } from "./poll.js";
 import { portState } from "./ports.js";
-import { removeRecord } from "./record.js";
+import { exitTold, removeRecord } from "./record.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
 import { exitStatus, reportFailure, tellStatus } from "./report.js";
 import { endFailed, endRun, noteStop } from "./restart.js";
@@ -193,7 +193,7 @@ function finish(c: Context, relay: Relay | null): void {
     return;
   }
   tellStatus(c, ['{"event":"exit","exitCode":', { decimal: code }, "}"]);
-  b.exit(code);
+  b.jump("monitor.exit");
   b.label(signalled);
   b.alu("add", code, signal, exitStatus.signalled);
   tellStatus(c, [
@@ -203,7 +203,8 @@ function finish(c: Context, relay: Relay | null): void {
     { decimal: code },
     "}",
   ]);
-  b.exit(code);
+  b.label("monitor.exit");
+  exitTold(c, code);
 }
 
 /** Where a step of the monitor's goes that fails: what was begun is ended, and the failure told. */
@@ -228,5 +229,5 @@ export function monitorFailure(c: Context): void {
   b.label("monitor.report");
   reportFailure(c, code);
   if (lifeOf(c) !== undefined) endFailed(c, code);
-  else b.exit(code);
+  else b.jump("monitor.exit");
 }

@@ -12,7 +12,7 @@ import { treeTop } from "./janitor.js";
 import { l, lifeOf } from "./life.js";
 import { wasOutOfMemory } from "./oom.js";
 import { drainOutput } from "./output.js";
-import { record, removeRecord } from "./record.js";
+import { exitTold, record, removeRecord } from "./record.js";
 import { rememberError, state, takeTime, tellState } from "./state.js";
 
 const shortestPauseNs = 100_000_000;
@@ -145,7 +145,7 @@ function endLife(c: Context): void {
     b.ignore("then there is nothing to be removed", "renameat2", names);
     b.set(treeTop, removed);
     b.call("tree.remove");
-    b.exit(state.exitCode);
+    exitTold(c, state.exitCode);
   }
   if (life.removeAtEnd) return;
   b.label(kept);

@@ -1,0 +1,38 @@
+/** `sbx wait`: until sandboxes have ended, or are in another state. */
+import { callersPlaces, chooseView, listViews } from "../launch/sandboxes.js";
+import { awaitCondition, type Condition, conditions } from "../launch/waiting.js";
+import { fail, SbxError } from "../spec/error.js";
+import { liveCommands } from "./live-options.js";
+import { parseWords } from "./parse.js";
+import { print } from "./print.js";
+import { tryAll } from "./targets.js";
+
+/** What is printed where there is no exit code, as podman-wait(1) has it. */
+const none = -1;
+
+/** `argv` is what follows `wait`. Gives 0, or 1 where one of the sandboxes could not be had. */
+export async function wait(argv: readonly string[]): Promise<number> {
+  const { flags, words } = parseWords(argv, liveCommands.wait.options);
+  if (words.length === 0) fail("wait", "no sandbox is named", "The form is sbx wait NAME…");
+  const wanted = (flags.condition ?? ["exited"]).map(readCondition);
+  const places = callersPlaces(process.env);
+  const { views, damaged } = await listViews(places);
+  const codes: Promise<number | null>[] = [];
+  const status = await tryAll(words, async (word) => {
+    try {
+      codes.push(awaitCondition(places, chooseView(views, damaged, word), wanted));
+    } catch (error) {
+      if (flags.ignore !== true || !(error instanceof SbxError)) throw error;
+      codes.push(Promise.resolve(none));
+    }
+  });
+  for (const code of await Promise.all(codes)) print(`${code ?? none}\n`);
+  return status;
+}
+
+function readCondition(word: string): Condition {
+  return (
+    conditions.find((each) => each === (word === "stopped" ? "exited" : word)) ??
+    fail(`wait --condition ${word}`, "there is no such state", `There are ${conditions.join(", ")}`)
+  );
+}
