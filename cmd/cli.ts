@@ -1,5 +1,4 @@
 /** Every command but a plain `run`, and all help: the only file that loads yargs. */
-import { readFileSync } from "node:fs";
 import yargs, { type Argv } from "yargs";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
@@ -12,10 +11,11 @@ import {
   volumeCommands,
 } from "./completion.js";
 import { type LiveCommand, liveCommands } from "./live-options.js";
-import { createOptions, explainOptions, runOptions, unshareOptions } from "./options.js";
+import { compileOptions, createOptions, explainOptions, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { print } from "./print.js";
 import { limitOptions } from "./resource-options.js";
+import { version } from "./version.js";
 
 /** Carries the command line out, and gives the exit status. */
 export async function cli(argv: readonly string[]): Promise<number> {
@@ -61,6 +61,16 @@ export async function cli(argv: readonly string[]): Promise<number> {
         .options(explainOptions)
         .example("$0 explain run ./debian", "the steps, in their order")
         .example("$0 explain run --stage=program / true", "the program, like an annotated strace"),
+    )
+    .command("compile [options] ROOTFS [COMMAND..]", commands.compile, (y) =>
+      y
+        .usage(
+          "$0 compile -o FILE [options] ROOTFS [COMMAND…]\n\nWrites the program of that run to FILE, which starts the sandbox without sbx and Node. Its\narguments are a command in COMMAND's stead; FILE --sbx-info tells what it was made from.",
+        )
+        .options(compileOptions)
+        .example("$0 compile -o job ./debian make", "./job runs make, ./job CC=cc -v that")
+        .example("$0 compile --userns=single -o job ./debian", "for whoever starts it")
+        .example("$0 compile --arch=aarch64 -o job ./debian", "for another machine"),
     )
     .command(
       "volume <command> [name..]",
@@ -273,10 +283,4 @@ function refuse(argv: readonly string[], message: string | null): never {
       : message?.replace(/\s*\n\s*/g, ", ") || "is not understood",
     `See sbx ${argv[0]} --help`,
   );
-}
-
-/** package.json lies beside dist/ and, where the sources are run, beside cmd/. */
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-  return version;
 }

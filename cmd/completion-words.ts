@@ -20,6 +20,7 @@ export const commands = {
   run: "Run a command in a sandbox",
   explain: "Show what a run would do",
   create: "Make a sandbox that is started later",
+  compile: "Write the program of a run to a file",
   unshare: "Run a command with a sandbox's id map alone",
   update: "Change limits of running sandboxes",
   diff: "Show what a kept upper changes",

@@ -81,9 +81,15 @@ function readAll(fd: number, at: string): string {
 
 /**
  * Puts a file in place, so that whoever opens it finds all of the old one or all of the new one; what
- * is no file, as /dev/null or a pipe, is written to. `at` names it in the error.
+ * is no file, as /dev/null or a pipe, is written to. `at` names it in the error. With `mode` that is its
+ * mode afterwards, whatever the umask.
  */
-export function writeWhole(path: string, content: string | Uint8Array, at: string): void {
+export function writeWhole(
+  path: string,
+  content: string | Uint8Array,
+  at: string,
+  mode?: number,
+): void {
   try {
     const stats = fs.statSync(path, { throwIfNoEntry: false });
     if (stats !== undefined && !stats.isFile()) {
@@ -95,6 +101,7 @@ export function writeWhole(path: string, content: string | Uint8Array, at: strin
     const temporary = `${target}.${randomBytes(8).toString("hex")}`;
     try {
       fs.writeFileSync(temporary, content, { flag: "wx" });
+      if (mode !== undefined) fs.chmodSync(temporary, mode);
       fs.renameSync(temporary, target);
     } catch (error) {
       fs.rmSync(temporary, { force: true });

@@ -1,7 +1,7 @@
 /** The entry: the only place that reads argv and sets the exit status. */
 import { writeSync } from "node:fs";
 import { renderProblem, SbxError } from "../spec/error.js";
-import { createOptions, type OptionTable, runOptions, unshareOptions } from "./options.js";
+import { compileOptions, createOptions, type OptionTable, runOptions, unshareOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { run, runFromMemory } from "./run.js";
 
@@ -15,6 +15,7 @@ const compiled = new Map<string | undefined, OptionTable>([
 
 /** The commands that parse their own words. */
 const selfParsed = {
+  compile: async () => (await import("./compile.js")).compile,
   seccomp: async () => (await import("./seccomp.js")).seccomp,
   network: async () => (await import("./network.js")).network,
   port: async () => (await import("./port.js")).port,
@@ -29,13 +30,16 @@ const selfParsed = {
 };
 const isSelfParsed = (command: string | undefined): command is keyof typeof selfParsed =>
   command !== undefined && Object.hasOwn(selfParsed, command);
+/** What follows ROOTFS is the command's. */
+const needsHelp = (command: string, words: readonly string[]): boolean =>
+  command === "compile" ? asksForHelp(words, compileOptions) : words.includes("--help");
 
 try {
   const [command, ...words] = argv;
   const table = compiled.get(command);
   if (command === "--memfd") await runFromMemory(argv);
   else if (table !== undefined && !asksForHelp(words, table)) await run(argv);
-  else if (isSelfParsed(command) && !argv.includes("--help")) {
+  else if (isSelfParsed(command) && !needsHelp(command, words)) {
     const carryOut = await selfParsed[command]();
     process.exitCode = await carryOut(words);
   } else process.exitCode = await (await import("./cli.js")).cli(argv);

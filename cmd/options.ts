@@ -356,6 +356,31 @@ export const explainOptions = {
   ...runOptions,
 } as const satisfies OptionTable;
 
+/** What `sbx compile` takes. */
+export const compileOptions = {
+  output: {
+    ...value,
+    alias: "o",
+    group: "Compiling:",
+    completes: "file",
+    describe: "Write the program to this file (needed)",
+  },
+  arch: {
+    ...value,
+    choices: ["x86_64", "aarch64"],
+    defaultDescription: "this machine's",
+    group: "Compiling:",
+    describe: "The architecture of the machines that it is for",
+  },
+  kernel: {
+    ...value,
+    defaultDescription: "this machine's",
+    group: "Compiling:",
+    describe: "The oldest Linux that it is for, as 5.14",
+  },
+  ...runOptions,
+} as const satisfies OptionTable;
+
 const { userns, uidmap, gidmap, config, profile } = runOptions;
 /** What `sbx unshare` takes: what an id map depends on. */
 export const unshareOptions = {

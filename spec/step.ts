@@ -592,6 +592,20 @@ export interface Plan {
   /** The init reaps and forwards as PID 1; without it the payload is PID 1 itself. */
   readonly init: boolean;
   readonly statusFd: number | null;
+  /** Of a program that `sbx compile` makes. */
+  readonly standalone?: Standalone;
+}
+
+/** What a program that may be started anywhere, by anyone, tells of itself and looks at when it starts. */
+export interface Standalone {
+  /** What it prints for `--sbx-info`. */
+  readonly info: string;
+  /** Who may start it; null for anyone, whose ids are the only ones inside then. */
+  readonly uid: number | null;
+  /** The programs that it runs: absolute paths. */
+  readonly helpers: readonly string[];
+  /** The oldest kernel that the same plan would be made for. */
+  readonly kernel: { readonly major: number; readonly minor: number };
 }
 
 export function assertNever(value: never): never {

@@ -98,7 +98,6 @@ export function awaitMonitor({ b, memory }: Context): void {
  * not known, there is only the one id of the caller's, whatever that is there.
  */
 export function mapNested(c: Context, action: MapIds): void {
-  const { b, memory } = c;
   const { nested, denySetgroups } = action;
   if (nested === undefined) throw new Error("the stepper has no maps");
   if (denySetgroups) writeOf(c, s.initPid, "/setgroups", "deny");
@@ -110,14 +109,26 @@ export function mapNested(c: Context, action: MapIds): void {
       writeOf(c, s.initPid, file, mapText(lines));
       continue;
     }
-    compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text(file)]);
-    b.must("openat", [k("AT_FDCWD"), memory.text, k("O_WRONLY", "O_CLOEXEC"), 0], mapFd);
-    requireProc(c, mapFd);
-    b.ignore("it always succeeds", getId, [], ownId);
-    compose(c, [b.text(`${own?.containerID ?? 0} `), { decimal: ownId }, b.text(" 1\n")]);
-    b.must("write", [mapFd, memory.text, textLength]);
-    b.must("close", [mapFd]);
+    writeOwn(c, s.initPid, file, getId, own);
   }
+}
+
+/** One id inside, for the one that the program runs as. */
+function writeOwn(
+  c: Context,
+  process: Slot,
+  file: string,
+  getId: "geteuid" | "getegid",
+  own: Mapping | undefined,
+): void {
+  const { b, memory } = c;
+  compose(c, [b.text("/proc/"), { decimal: process }, b.text(file)]);
+  b.must("openat", [k("AT_FDCWD"), memory.text, k("O_WRONLY", "O_CLOEXEC"), 0], mapFd);
+  requireProc(c, mapFd);
+  b.ignore("it always succeeds", getId, [], ownId);
+  compose(c, [b.text(`${own?.containerID ?? 0} `), { decimal: ownId }, b.text(" 1\n")]);
+  b.must("write", [mapFd, memory.text, textLength]);
+  b.must("close", [mapFd]);
 }
 
 /** newuidmap and newgidmap run at the same time: they take most of a launch's time. */
@@ -126,6 +137,11 @@ export function mapIds(c: Context, action: MapIds, process: Slot): void {
   const { uidMappings, gidMappings, helpers } = action;
   if (helpers === null) {
     if (action.denySetgroups) writeOf(c, process, "/setgroups", "deny");
+    if (c.plan.standalone?.uid === null) {
+      writeOwn(c, process, "/uid_map", "geteuid", uidMappings[0]);
+      writeOwn(c, process, "/gid_map", "getegid", gidMappings[0]);
+      return;
+    }
     writeOf(c, process, "/uid_map", mapText(uidMappings));
     writeOf(c, process, "/gid_map", mapText(gidMappings));
     return;

@@ -26,6 +26,7 @@ import { keepRecord, recordState } from "./record.js";
 import { tellStatus } from "./report.js";
 import { serverState } from "./server.js";
 import { shareMemory } from "./shared.js";
+import { startStandalone } from "./standalone.js";
 import { readArguments, refuseForeignStart } from "./start.js";
 import { detectTerminal, terminalMemory, terminalSubroutines } from "./terminal.js";
 import { textSubroutines } from "./text.js";
@@ -53,6 +54,7 @@ export function lower(plan: Plan): Program {
   b.failTo("monitor.fail");
   readArguments(c);
   refuseForeignStart(c);
+  startStandalone(c);
   lifeState(c);
   const life = lifeOf(c) !== undefined;
   if (life) b.call("monitor.states");
