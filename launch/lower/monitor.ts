@@ -6,6 +6,7 @@
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { endCgroup } from "./cgroup.js";
+import { clientsState, listenToClients, serveClients } from "./clients.js";
 import {
   checkUplink,
   connectState,
@@ -51,6 +52,7 @@ export function initialState(c: Context): void {
   connectState(c);
   portState(c);
   outputState(c);
+  clientsState(c);
   if (!terminal) return;
   b.set(s.terminalFd, -1);
   b.set(t.ptyFd, -1);
@@ -69,6 +71,7 @@ export function monitorLoop(c: Context): void {
   const relay = c.relays ? makeRelay(c) : null;
   const life = lifeOf(c);
   b.set(timeout, 0);
+  if (life !== undefined) listenToClients(c);
   b.label("monitor.loop");
   poll.watch("signal", s.signalFd, k("POLLIN"));
   poll.watch("control", s.controlOutside, k("POLLIN"));
@@ -85,7 +88,10 @@ export function monitorLoop(c: Context): void {
   b.call("control.receive");
   b.label(noControl);
   if (relay !== null) moveBytes(c, relay, poll);
-  if (life !== undefined) takeOutput(c, poll);
+  if (life !== undefined) {
+    serveClients(c, poll);
+    takeOutput(c, poll);
+  }
   answerOwners(c, poll);
   takeUplink(c, poll);
   takeHolder(c, poll);

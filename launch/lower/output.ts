@@ -2,10 +2,11 @@
  * What a payload in the background writes: read in chunks from its stdout and stderr, or its terminal, and
  * given to the log. Of two streams, what was written first is not known where both are ready.
  */
-import { slot } from "../builder.js";
+import { constant, slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { chunk, chunkSize } from "./chunk.js";
+import { clientSubroutines, isHeld, watchClients } from "./clients.js";
 import type { Context } from "./context.js";
 import { l, lifeOf } from "./life.js";
 import { logState, logSubroutines } from "./log.js";
@@ -16,7 +17,7 @@ const from = slot("chunkFrom");
 const rounds = slot("drainRounds");
 /** 1 while the terminal is left alone for a moment. */
 const resting = slot("ptyResting");
-const watched = slot("watchedPty");
+const nothing = constant("nothing", -1);
 
 const sources = (c: Context): readonly (readonly [Place, fd: Slot, stream: number])[] => [
   ["out", l.outRead, 1],
@@ -33,19 +34,20 @@ export function outputState(c: Context): void {
 
 export function watchOutput(c: Context, poll: PollTable, timeout: Slot): void {
   const { b } = c;
-  const awake = b.fresh("watch");
-  poll.watch("out", l.outRead, k("POLLIN"));
-  poll.watch("err", l.errRead, k("POLLIN"));
+  const [free, awake] = [b.fresh("watch"), b.fresh("watch")];
+  watchClients(c, poll);
+  b.set(timeout, 0);
+  for (const [place, fd] of sources(c)) poll.watch(place, fd, k("POLLIN"));
+  b.branch(isHeld, "eq", 0, free);
+  for (const [place] of sources(c)) poll.watch(place, nothing, k("POLLIN"));
+  b.label(free);
   if (!c.terminal) return;
   // While nobody inside has the terminal open it hangs up at once, each time it is asked.
-  b.set(timeout, 0);
-  b.set(watched, t.ptyFd);
   b.branch(resting, "eq", 0, awake);
   b.set(resting, 0);
-  b.set(watched, -1);
+  poll.watch("pty", nothing, k("POLLIN"));
   b.set(timeout, b.words("ptyPause", [0, 100_000_000], false));
   b.label(awake);
-  poll.watch("pty", watched, k("POLLIN"));
 }
 
 /** After the wait: a chunk of each that has any. */
@@ -55,6 +57,7 @@ export function takeOutput(c: Context, poll: PollTable): void {
     const nothing = b.fresh("output");
     poll.happened(place);
     b.branch(events, "eq", 0, nothing);
+    b.branch(isHeld, "ne", 0, nothing);
     b.set(from, fd);
     b.set(chunk.stream, stream);
     b.call("output.take");
@@ -75,6 +78,7 @@ export function drainOutput(c: Context): void {
     b.set(from, fd);
     b.set(chunk.stream, stream);
     b.label(more);
+    b.call("clients.await");
     b.call("output.take");
     b.branch(chunk.length, "le", 0, done);
     b.alu("sub", rounds, rounds, 1);
@@ -86,13 +90,15 @@ export function drainOutput(c: Context): void {
 
 export function outputSubroutines(c: Context): void {
   const { b } = c;
-  b.buffer(chunk.buffer.of, chunkSize);
+  b.buffer(chunk.memory.of, 8 + chunkSize);
   b.comment("take a chunk, and give it to all who want it");
   b.label("output.take");
   b.attempt("read", [from, chunk.buffer, chunkSize], chunk.length);
   b.branch(chunk.length, "le", 0, "output.none");
   if (lifeOf(c)?.log) b.call("log.write");
+  b.call("clients.write");
   b.label("output.none");
   b.return();
   logSubroutines(c);
+  clientSubroutines(c);
 }

@@ -7,7 +7,8 @@ import { lifeOf } from "./life.js";
 const always = ["signal", "control", "owners", "uplink", "holder"] as const;
 /** What there is besides where bytes are relayed to the caller's terminal, and in the background. */
 const relayed = ["stdin", "pty", "stdout"] as const;
-const background = ["out", "err", "pty"] as const;
+export const clientPlaces = ["client0", "client1", "client2", "client3"] as const;
+const background = ["out", "err", "attach", "input", ...clientPlaces] as const;
 export type Place =
   | (typeof always)[number]
   | (typeof relayed)[number]
@@ -18,7 +19,7 @@ export const events = slot("events");
 
 export interface PollTable {
   /** A negative fd waits for nothing. */
-  watch(place: Place, fd: Slot, wanted: Slot | Constant): void;
+  watch(place: Place, fd: Slot | Constant, wanted: Slot | Constant): void;
   happened(place: Place): void;
   /** `timeout` is the address of a timespec, or 0. */
   wait(timeout: Slot): void;
@@ -30,7 +31,8 @@ export function pollTable(c: Context): PollTable {
   const places: Place[] = [
     ...always,
     ...(c.relays ? relayed : []),
-    ...(lifeOf(c) === undefined ? [] : background.slice(0, c.terminal ? 3 : 2)),
+    ...(lifeOf(c) === undefined ? [] : background),
+    ...(lifeOf(c) !== undefined && c.terminal ? (["pty"] as const) : []),
   ];
   const table = b.buffer("poll", size * places.length);
   const offsetOf = (place: Place) => size * places.indexOf(place);

@@ -71,6 +71,7 @@ export function endRun(c: Context, exitCode: Slot, endSignal: Slot): void {
   wasOutOfMemory(c, state.oom);
   takeTime(c, state.finishedMs);
   drainOutput(c);
+  b.call("clients.end");
   decide(c);
   b.label("life.end");
   endLife(c);
@@ -165,5 +166,6 @@ export function endFailed(c: Context, exitCode: Slot): void {
   b.set(state.exitCode, exitCode);
   takeTime(c, state.finishedMs);
   drainOutput(c);
+  b.call("clients.end");
   b.jump("life.end");
 }

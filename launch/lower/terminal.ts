@@ -151,7 +151,10 @@ export function takeTerminal({ b, relays }: Context, fd: typeof t.ptyFd): void {
     k("F_SETFL"),
     k("O_RDWR", "O_NONBLOCK"),
   ]);
-  if (!relays) return;
+  if (!relays) {
+    b.call("clients.resize");
+    return;
+  }
   b.call("terminal.enter");
   b.alu("sub", t.isUnmodelled, 1, t.foreground);
 }
