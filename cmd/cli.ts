@@ -11,7 +11,13 @@ import {
   volumeCommands,
 } from "./completion.js";
 import { type LiveCommand, liveCommands } from "./live-options.js";
-import { compileOptions, createOptions, explainOptions, runOptions, unshareOptions } from "./options.js";
+import {
+  compileOptions,
+  createOptions,
+  explainOptions,
+  runOptions,
+  unshareOptions,
+} from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { print } from "./print.js";
 import { limitOptions } from "./resource-options.js";

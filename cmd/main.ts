@@ -1,7 +1,13 @@
 /** The entry: the only place that reads argv and sets the exit status. */
 import { writeSync } from "node:fs";
 import { renderProblem, SbxError } from "../spec/error.js";
-import { compileOptions, createOptions, type OptionTable, runOptions, unshareOptions } from "./options.js";
+import {
+  compileOptions,
+  createOptions,
+  type OptionTable,
+  runOptions,
+  unshareOptions,
+} from "./options.js";
 import { asksForHelp } from "./parse.js";
 import { run, runFromMemory } from "./run.js";
 

@@ -145,7 +145,7 @@ test.needs(
     assert.is(fs.readFileSync(pidFile, "utf8"), `${record?.init}\n`);
     await gone(record?.monitor ?? 0);
     assert.not(fs.existsSync(sandbox.directory));
-  assert.not(fs.existsSync(join(sandbox.directory, `../.${sandbox.id}`)));
+    assert.not(fs.existsSync(join(sandbox.directory, `../.${sandbox.id}`)));
   },
 );
 
@@ -160,10 +160,7 @@ test.needs(needs, "a pid file that cannot be written is an error", async () => {
 });
 
 test.needs(needs, "a terminal of its own, and what is written there", async () => {
-  const sandbox = await background(
-    "tty; echo err >&2; test -t 0 && echo in",
-    { terminal: true },
-  );
+  const sandbox = await background("tty; echo err >&2; test -t 0 && echo in", { terminal: true });
   await sandbox.start();
   await sandbox.ended();
   const { stdout, stderr } = sandbox.output();
