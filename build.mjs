@@ -56,7 +56,7 @@ await mkdir(fresh);
 try {
   const { metafile } = await build({
     absWorkingDir: here,
-    entryPoints: { main: "cmd/main.ts", library: "cmd/library.ts" },
+    entryPoints: { main: "cmd/main.ts", library: "cmd/library.ts", finder: "cmd/finder.ts" },
     outdir: fresh,
     bundle: true,
     splitting: true,
@@ -73,6 +73,8 @@ try {
   });
   await writeFile(join(fresh, "sbx.js"), entry);
   await writeTypes("cmd/library.ts", join(fresh, "types"));
+  const { finder } = await import(join(fresh, "finder.js"));
+  await writeFile(join(fresh, "find-x86_64"), finder("x86_64"), { mode: 0o755 });
   if (process.argv[2] !== undefined) {
     await writeFile(join(fresh, "meta.json"), JSON.stringify(metafile));
   }

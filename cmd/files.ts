@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { getSystemErrorMap } from "node:util";
+import * as readings from "../launch/readings.js";
 import { fail } from "../spec/error.js";
 
 /** The most that is read: what ends by itself, and fits into memory many times over. */
@@ -19,7 +20,7 @@ export interface Reading {
  */
 export function readText(path: string, at: string, { pipes }: Reading): string | null {
   try {
-    const stats = fs.statSync(path);
+    const stats = readings.statSync(path);
     if (stats.isDirectory()) fail(at, "is a directory (EISDIR)", wayOut(at));
     // A terminal or /dev/zero never ends; and /dev/stdin is not the caller's here.
     if (stats.isCharacterDevice() || stats.isBlockDevice()) fail(at, "is a device", wayOut(at));
@@ -30,7 +31,8 @@ export function readText(path: string, at: string, { pipes }: Reading): string |
         "Give a file, or set XDG_CACHE_HOME to a directory of yours where files can be executed",
       );
     }
-    const fd = fs.openSync(path, "r");
+    if (!stats.isFile()) readings.noteUnrepeatable("a pipe");
+    const fd = readings.openSync(path, fs.constants.O_RDONLY);
     try {
       return readAll(fd, at);
     } finally {

@@ -319,6 +319,13 @@ export const runOptions = {
     group: running,
     describe: "Write JSON lines (pid, ready, exit, error) to this fd",
   },
+  cache: {
+    ...toggle,
+    group: running,
+    configurable: false,
+    defaultDescription: "true",
+    describe: "Use a program again that was compiled for the same words; --no-cache to compile",
+  },
   config: {
     ...value,
     group: running,

@@ -1,5 +1,6 @@
 /** The values of the options that limit resources, read into what the spec holds. Pure. */
 import { totalmem } from "node:os";
+import { noteUnrepeatable } from "../launch/readings.js";
 import { fail } from "../spec/error.js";
 import { isCpuList } from "../spec/resources.js";
 import { type Reader, wholeNumber } from "./privileges.js";
@@ -18,6 +19,7 @@ function bytesOf(text: string): number | null {
 /** Bytes above zero; a percentage is of this machine's memory, as in tmpfs(5). */
 export const readSize: Reader<number> = (text, at) => {
   const percentage = /^(\d+)%$/.exec(text)?.[1];
+  if (percentage !== undefined) noteUnrepeatable("the size of this machine's memory");
   const bytes =
     percentage === undefined ? bytesOf(text) : Math.floor((totalmem() / 100) * Number(percentage));
   return (

@@ -2,15 +2,23 @@
  * `sbx run`: compiles the sandbox, and leaves it to the launcher to become it. Loads nothing that
  * a plain run does not need.
  */
-import { realpathSync, writeSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { type Compiled, compileSandbox } from "../launch/compile.js";
 import { findDisk } from "../launch/disks.js";
+import { entriesFor } from "../launch/entry.js";
 import { isSystemError } from "../launch/in-root.js";
 import { readJoined } from "../launch/joined.js";
 import { networkStore, readNetworks } from "../launch/networks.js";
 import { probe } from "../launch/probe.js";
-import { keep } from "../launch/store.js";
+import {
+  absolutePath,
+  realpathSync,
+  recordedVariables,
+  statSync,
+  whileRecording,
+} from "../launch/readings.js";
+import { keep, keepEntries } from "../launch/store.js";
 import { createVolume, volumeStore } from "../launch/volumes.js";
 import { fail, SbxError, visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
@@ -24,6 +32,9 @@ import { refuseOtherLife } from "./life-flags.js";
 import { createOptions, type Flags, unshareOptions } from "./options.js";
 import { type ParsedRun, parseCommand, parseRun } from "./parse.js";
 import { statusFdOf } from "./status.js";
+
+/** The caller's: what is looked at is a reading too. */
+const environment = recordedVariables(process.env);
 
 /** A command line understood, on this machine. */
 export interface Request {
@@ -47,15 +58,17 @@ export async function readSpec(
   reading: Reading,
   configuration: "all" | "named" = "all",
 ): Promise<{ spec: Spec; flags: Flags }> {
+  // Another version of sbx makes other programs.
+  statSync(import.meta.filename);
   const readFile = (path: string, at: string) => readText(path, at, reading);
   const merged = await withConfig(flags, {
-    variables: process.env,
-    home: process.env.HOME ?? "/",
+    variables: environment,
+    home: environment.HOME ?? "/",
     readFile: (path, at) =>
       configuration === "all" || path === flags.config ? readFile(path, at) : null,
   });
   const profile = await readFilter(merged, { readFile });
-  const places = { absolute: realPath, volumes: volumeStore(process.env, process.env.HOME ?? "/") };
+  const places = { absolute: realPath, volumes: volumeStore(environment, environment.HOME ?? "/") };
   const spec = specFromFlags(merged, rootfs, command, {
     readFile,
     profile,
@@ -67,21 +80,21 @@ export async function readSpec(
 
 /** A spec on this machine, as it is now. */
 export async function requestOf(spec: Spec): Promise<Request> {
-  const host = probe(spec.root.path, process.env, undefined, spec.sbx, spec.linux.resources);
+  const host = probe(spec.root.path, environment, undefined, spec.sbx, spec.linux.resources);
   const from = spec.sbx.network?.from;
   if (from?.mode !== "sandbox") return { spec, host };
   const { callersPlaces, findRunning } = await import("../launch/sandboxes.js");
-  const joined = readJoined(await findRunning(callersPlaces(process.env), from.sandbox), host.run);
+  const joined = readJoined(await findRunning(callersPlaces(environment), from.sandbox), host.run);
   // Those that the other is on, whose resolver is asked.
-  const networks = readNetworks(joined.spec.sbx.network, networkStore(process.env, host.user.home));
+  const networks = readNetworks(joined.spec.sbx.network, networkStore(environment, host.user.home));
   return { spec, host: { ...host, joined, networks } };
 }
 
 /** Without links, by which mounts below it are told; as it is where there is no such file. */
 function realPath(path: string): string {
-  const absolute = resolve(path);
+  const absolute = absolutePath(path);
   try {
-    return realpathSync.native(absolute);
+    return realpathSync(absolute);
   } catch (error) {
     // Whoever starts the program is told then what is wrong with it.
     if (isSystemError(error)) return absolute;
@@ -94,7 +107,10 @@ function realPath(path: string): string {
  * cmd/sbx says how it understands it.
  */
 export async function run(argv: readonly string[]): Promise<void> {
-  const { host, bytes, shift, plan, made } = await compileArguments(argv, { pipes: true });
+  const { value, recording } = await whileRecording(Date.now(), () =>
+    compileArguments(argv, { pipes: true }),
+  );
+  const { host, bytes, shift, plan, made } = value;
   for (const warning of plan.warnings) writeSync(2, `sbx: ${visible(warning)}\n`);
   const places = { env: process.env, home: host.user.home, uid: host.user.uid, nowMs: Date.now() };
   if (made !== undefined) {
@@ -103,6 +119,9 @@ export async function run(argv: readonly string[]): Promise<void> {
     return;
   }
   const kept = keep(bytes, places);
+  if (kept.kind === "file" && value.isCached === true) {
+    keepEntries(kept.path, entriesFor(argv.slice(0, shift), kept.path, recording));
+  }
   writeSync(1, kept.kind === "file" ? `exec ${shift} ${kept.path}\n` : `memfd ${shift}\n`);
 }
 
@@ -139,8 +158,31 @@ interface Program extends Pick<Compiled, "plan" | "bytes"> {
   readonly host: Host;
   /** How many words of the launcher's are not the command's own. */
   readonly shift: number;
+  /** Whether it may be used again. */
+  readonly isCached?: boolean;
   /** Where it is kept. */
   readonly made?: Made;
+}
+
+/** Where the launcher is, from the bundle and from the sources. */
+const launcher = join(import.meta.dirname, "../cmd/sbx");
+
+/**
+ * Whether a program may be used again that was compiled for the spec. What Node makes or finds for one run
+ * alone is not: networks, other sandboxes, volumes, kept uppers. Nor is what cannot be told twice, where a
+ * set-up that fails is tried anew.
+ */
+function isRepeatable({ sbx }: Spec): boolean {
+  const { network, volumes = [], writes, preserveFds, statusFd } = sbx;
+  const mode = network?.from.mode ?? "none";
+  return (
+    ["none", "host", "auto", "pasta", "slirp4netns"].includes(mode) &&
+    volumes.length === 0 &&
+    writes !== "upper" &&
+    preserveFds === 0 &&
+    statusFd === undefined &&
+    sbx.life === undefined
+  );
 }
 
 async function compileArguments(
@@ -160,12 +202,13 @@ async function compileArguments(
       : parseRun(argv);
     // The command reaches the program as its arguments: the same program serves every command.
     const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);
+    const shift = parsed.commandIndex + 1;
+    const isCached = unshare === null && parsed.flags.cache !== false && isRepeatable(spec);
     createVolumes(spec);
     const compiled =
       unshare?.compileUnshare(spec, host, process.env.SHELL || "/bin/sh") ??
-      compileSandbox(spec, host);
-    // The launcher's own words include the name.
-    return { host, shift: parsed.commandIndex + 1, ...compiled };
+      compileSandbox(spec, host, isCached ? { launcher, words: shift } : null);
+    return { host, shift, ...compiled, isCached: isCached && compiled.plan.warnings.length === 0 };
   } catch (error) {
     tellStatus(argv, error);
     throw error;

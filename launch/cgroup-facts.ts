@@ -1,5 +1,5 @@
 /** What the probe reads of control groups. */
-import { accessSync, constants, statSync } from "node:fs";
+import { constants } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import {
   type CgroupSetup,
@@ -11,6 +11,18 @@ import {
 import type { CgroupDirectory, CgroupFacts, ManagerSocket } from "../spec/host.js";
 import { readOptional, readUser } from "./identity.js";
 import { isSystemError } from "./in-root.js";
+import { accessSync, statSync } from "./readings.js";
+
+/** For a sandbox that is to have none. */
+export const noCgroups: CgroupFacts = {
+  mode: "none",
+  mountPoint: null,
+  v1Controllers: [],
+  guardsLimits: false,
+  own: [],
+  parent: null,
+  manager: null,
+};
 
 /** `parent` is that of `--cgroup-parent`; XDG_RUNTIME_DIR of the environment counts. */
 export function readCgroups(

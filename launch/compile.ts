@@ -4,19 +4,20 @@ import type { Spec } from "../spec/spec.js";
 import type { Plan } from "../spec/step.js";
 import type { Program } from "./ir.js";
 import { compile } from "./link.js";
+import type { Again } from "./lower/again.js";
 import { lower } from "./lower/lower.js";
 import { plan } from "./plan.js";
 
 export interface Compiled {
   readonly plan: Plan;
   readonly program: Program;
-  /** A static ELF executable; its arguments are the payload's. */
+  /** A static ELF executable; its arguments are the payload's, `again` has those of the cache. */
   readonly bytes: Uint8Array;
 }
 
 /** Throws an `SbxError` where the plan sees that the sandbox cannot be had on this host. */
-export function compileSandbox(spec: Spec, host: Host): Compiled {
+export function compileSandbox(spec: Spec, host: Host, again: Again | null = null): Compiled {
   const planned = plan(spec, host);
-  const program = lower(planned);
+  const program = lower(planned, again);
   return { plan: planned, program, bytes: compile(program, host.architecture) };
 }

@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { fail } from "../spec/error.js";
+import { lstatSync, realpathSync } from "./readings.js";
 
 /**
  * What stays when the machine is switched off: `${XDG_DATA_HOME:-~/.local/share}/sbx`. A relative
@@ -29,8 +30,8 @@ export function makeDirectories(path: string): void {
 /** The path itself, or of the directories above it the first that is there; without links. */
 export function nearest(path: string): string {
   let at = path;
-  while (fs.lstatSync(at, { throwIfNoEntry: false }) === undefined) at = dirname(at);
-  return fs.realpathSync(at);
+  while (lstatSync(at, { throwIfNoEntry: false }) === undefined) at = dirname(at);
+  return realpathSync(at);
 }
 
 /** The sticky bit, inode(7). */
@@ -51,7 +52,7 @@ export function dangerOf(
   directory: string,
   uid: number,
 ): { readonly directory: string; readonly why: string } | null {
-  const stats = fs.lstatSync(directory);
+  const stats = lstatSync(directory);
   const { mode, uid: owner } = stats;
   if (owner !== 0 && owner !== uid) return { directory, why: `it belongs to uid ${owner}` };
   if (othersWrite(stats, uid) && (mode & S_ISVTX) === 0) {

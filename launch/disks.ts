@@ -1,9 +1,9 @@
 /** Block devices of this machine, by path and by number. */
-import { statSync } from "node:fs";
 import { fail } from "../spec/error.js";
 import type { DeviceNumber } from "../spec/resources.js";
 import { readOptional } from "./identity.js";
 import { isSystemError } from "./in-root.js";
+import { statSync } from "./readings.js";
 
 /** The numbers of the block device at `path`; fails, naming `at`, where there is none. */
 export function findDisk(path: string, at: string): DeviceNumber {

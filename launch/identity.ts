@@ -1,11 +1,19 @@
 /** Reading who the caller is and which ids it may map. */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, readFileSync, realpathSync, statSync } from "node:fs";
+import { constants } from "node:fs";
 import { userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import type { Host, IdHelper, IdRange } from "../spec/host.js";
 import { firstFreeSubid, parseGetsubids, parseSubids, type SubidOwner } from "../userns/subid.js";
 import { isSystemError } from "./in-root.js";
+import {
+  accessSync,
+  existsSync,
+  noteUnrepeatable,
+  readText,
+  realpathSync,
+  statSync,
+} from "./readings.js";
 
 /** Where the machine tells about itself; other places are for tests. */
 export interface MachineFiles {
@@ -28,6 +36,8 @@ export function readUser(environment: NodeJS.ProcessEnv): Host["user"] {
 
 /** Null where the uid has no entry in the user database: uv_os_get_passwd fails with ENOENT then. */
 function readUserInfo(): { username: string; homedir: string } | null {
+  // What getpwuid_r(3) looks into; a directory service is taken to say the same of a uid.
+  for (const path of ["/etc/passwd", "/etc/nsswitch.conf"]) existsSync(path);
   try {
     return userInfo();
   } catch (error) {
@@ -65,6 +75,10 @@ export function readSubids(
   const text = readOptional(join(files.etc, `sub${kind}`)) ?? "";
   const found = parseSubids(text, owner);
   if (found.length > 0) return found;
+  // Without such a line it would read the same file again.
+  const nsswitch = readOptional(join(files.etc, "nsswitch.conf")) ?? "";
+  if (!/^subid:/m.test(nsswitch)) return [];
+  noteUnrepeatable("ids of a directory service");
   const getsubids = findInPath("getsubids", path, [])[0];
   if (getsubids === undefined || owner.uid === 0) return [];
   const user = owner.name ?? String(owner.uid);
@@ -117,7 +131,7 @@ function isExecutable(path: string): boolean {
 /** The text of a file of the machine; null where there is none, or none for the caller to read. */
 export function readOptional(path: string): string | null {
   try {
-    return readFileSync(path, "utf8");
+    return readText(path);
   } catch (error) {
     if (isSystemError(error)) return null;
     throw error;
@@ -127,7 +141,7 @@ export function readOptional(path: string): string | null {
 /** Where a path of the machine leads, without links; null where nothing is there. */
 export function realPath(path: string): string | null {
   try {
-    return realpathSync.native(path);
+    return realpathSync(path);
   } catch (error) {
     if (isSystemError(error)) return null;
     throw error;

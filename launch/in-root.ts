@@ -1,16 +1,9 @@
 /** Reading files of a rootfs without being led out of it. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fail } from "../spec/error.js";
 import type { Place } from "../spec/host.js";
+import { lstatSync, openSync, readlinkSync } from "./readings.js";
 
 /** As many symbolic links as the kernel follows: MAXSYMLINKS, path_resolution(7). */
 const maxLinks = 40;

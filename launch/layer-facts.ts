@@ -1,18 +1,18 @@
 /** What a plan has to know of the layers of a rootfs, lower and upper. */
+import { closeSync, constants } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fail } from "../spec/error.js";
+import { type EtcFileName, etcFileNames, type Host, type HostMount } from "../spec/host.js";
+import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
+import { workOf } from "./kept-upper.js";
 import {
-  closeSync,
-  constants,
+  absolutePath,
   existsSync,
   lstatSync,
   openSync,
   readdirSync,
   statSync,
-} from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
-import { fail } from "../spec/error.js";
-import { type EtcFileName, etcFileNames, type Host, type HostMount } from "../spec/host.js";
-import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
-import { workOf } from "./kept-upper.js";
+} from "./readings.js";
 import { readRootfs, requireDirectory } from "./rootfs-facts.js";
 
 /** As the user names them, relative to the working directory. */
@@ -58,7 +58,7 @@ export function readLayers(
  * directory: `sbx rm` removes all that is in an upper, and so nothing else shall become one.
  */
 function upperPath(path: string): string {
-  const absolute = resolve(path);
+  const absolute = absolutePath(path);
   const isThere = lstatSync(absolute, { throwIfNoEntry: false }) !== undefined;
   const real = isThere
     ? requireDirectory(absolute, "upper directory")

@@ -1,10 +1,10 @@
 /** What limits depend on, read only where there are some. */
-import { readdirSync } from "node:fs";
 import type { CgroupFacts, LimitFacts } from "../spec/host.js";
 import type { Resources } from "../spec/resources.js";
 import { wholeDisk } from "./disks.js";
 import { readOptional } from "./identity.js";
 import { isSystemError } from "./in-root.js";
+import { readdirSync } from "./readings.js";
 
 export function readLimitFacts(
   { blockIO = {}, unified }: Resources,

@@ -6,7 +6,7 @@ import { fail } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
 import type { Resources } from "../spec/resources.js";
 import type { SbxKeys } from "../spec/spec.js";
-import { readCgroups } from "./cgroup-facts.js";
+import { noCgroups, readCgroups } from "./cgroup-facts.js";
 import {
   findHelper,
   findInPath,
@@ -23,8 +23,9 @@ import { canOpen, type LayerPaths, readLayers } from "./layer-facts.js";
 import { readLimitFacts } from "./limit-facts.js";
 import { parseMountinfo } from "./mountinfo.js";
 import { networkStore, readNetworks } from "./networks.js";
+import { noteUnrepeatable } from "./readings.js";
 import { runDirectory } from "./run-directory.js";
-import { readUplinks } from "./uplink-facts.js";
+import { noUplinks, readUplinks } from "./uplink-facts.js";
 
 export { type Blocker, userNamespaceBlocker } from "./blocker.js";
 
@@ -51,7 +52,13 @@ export function probe(
   const user = readUser(environment);
   const mountinfo = readOptional(join(files.proc, "self/mountinfo")) ?? "";
   const mounts = parseMountinfo(mountinfo);
-  const cgroup = readCgroups(files.proc, mountinfo, user.uid, environment, keys.cgroup?.parent);
+  const isGrouped = resources !== undefined || keys.cgroup !== undefined;
+  // Who else is in a group is another each time.
+  if (isGrouped) noteUnrepeatable("who is in the control group");
+  const cgroup = isGrouped
+    ? readCgroups(files.proc, mountinfo, user.uid, environment, keys.cgroup?.parent)
+    : noCgroups;
+  const isApart = ["none", "host"].includes(keys.network?.from.mode ?? "");
   const ids = (kind: "uid" | "gid") =>
     // A kernel without user namespaces has no such file, and all ids.
     parseNamespaceIds(readOptional(join(files.proc, `self/${kind}_map`)) ?? "0 0 4294967295");
@@ -94,7 +101,7 @@ export function probe(
       overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
     },
     networks: readNetworks(keys.network, networkStore(environment, user.home)),
-    uplinks: readUplinks(environment, files),
+    uplinks: isApart ? noUplinks : readUplinks(environment, files),
     cgroup,
     limits: resources === undefined ? null : readLimitFacts(resources, cgroup),
     upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),

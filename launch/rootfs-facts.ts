@@ -1,13 +1,5 @@
 /** What a plan has to know of a rootfs: that it is there, its user files, the layout of the host's root. */
-import {
-  accessSync,
-  constants,
-  lstatSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-  statSync,
-} from "node:fs";
+import { constants } from "node:fs";
 import { dirname } from "node:path";
 import { fail } from "../spec/error.js";
 import {
@@ -17,6 +9,14 @@ import {
   type RootfsFacts,
 } from "../spec/host.js";
 import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
+import {
+  accessSync,
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from "./readings.js";
 
 /**
  * Reads the rootfs at `path`, relative to the working directory. `mounts` tells which directories
@@ -55,7 +55,7 @@ export function requireDirectory(path: string, name = "rootfs"): string {
     );
   if (path.includes("\0")) fail(`open the ${name}`, "its path has a NUL character in it");
   try {
-    const real = realpathSync.native(path);
+    const real = realpathSync(path);
     if (!statSync(real).isDirectory())
       fail(
         what,
@@ -112,9 +112,7 @@ function directoriesAbove(mounts: readonly HostMount[]): string[] {
 
 /** Of its own: a link would lead to what is shown elsewhere. */
 function isDirectory(path: string): boolean {
-  return (
-    attempt(() => lstatSync(path))?.isDirectory() === true && realpathSync.native(path) === path
-  );
+  return attempt(() => lstatSync(path))?.isDirectory() === true && realpathSync(path) === path;
 }
 
 function readDirectories(paths: readonly string[]): Record<string, readonly DirectoryEntry[]> {

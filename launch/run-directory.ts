@@ -1,10 +1,11 @@
 /** The directory of what is true only while this machine runs: the records of sandboxes, networks. */
-import * as fs from "node:fs";
+import { constants } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { RunDirectory } from "../spec/host.js";
 import { dangerOf, nearest, othersWrite } from "./directories.js";
 import { readOptional, readUser } from "./identity.js";
 import { isSystemError } from "./in-root.js";
+import { accessSync, existsSync, statSync } from "./readings.js";
 
 /** Whose it is. */
 interface Owner {
@@ -25,7 +26,7 @@ export function runDirectory(
   { uid, home }: Owner,
   bootId: string | null,
 ): RunDirectory {
-  if (runtime !== undefined && isAbsolute(runtime) && fs.existsSync(runtime)) {
+  if (runtime !== undefined && isAbsolute(runtime) && existsSync(runtime)) {
     const { base } = judge(runtime, uid);
     if (base !== null) return { path: join(base, "sbx"), base };
   }
@@ -41,11 +42,11 @@ export function runDirectory(
 function judge(path: string, uid: number): { base: string } | { base: null; why: string } {
   try {
     const base = nearest(path);
-    const stats = fs.statSync(base);
+    const stats = statSync(base);
     if (stats.uid !== uid) return { base: null, why: `${base} belongs to uid ${stats.uid}` };
     // In a sticky one somebody may be there before us.
     if (othersWrite(stats, uid)) return { base: null, why: `others may write to ${base}` };
-    fs.accessSync(base, fs.constants.W_OK | fs.constants.X_OK);
+    accessSync(base, constants.W_OK | constants.X_OK);
     const danger = dangerOf(base, uid);
     return danger === null ? { base } : { base: null, why: `${danger.directory}: ${danger.why}` };
   } catch (error) {

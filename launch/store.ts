@@ -4,9 +4,11 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { fail, SbxError } from "../spec/error.js";
 import { dangerOf, makeDirectories, nearest } from "./directories.js";
+import type { EntryFile } from "./entry.js";
+import { isSystemError } from "./in-root.js";
 
 /** What the store depends on besides the file system. */
 export interface StoreHost {
@@ -27,7 +29,8 @@ export type Kept =
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 const programName = /^[0-9a-f]{32}$/;
-const temporaryName = /^\.[0-9a-f]{32}\.[0-9a-f]{16}$/;
+const entryFile = /^[0-9a-f]{16}\.run$/;
+const temporaryName = /^\.([0-9a-f]{32}|[0-9a-f]{16}\.run)\.[0-9a-f]{16}$/;
 
 /**
  * The directories that may hold programs, best first. The cache outlives the session, and is on
@@ -65,6 +68,18 @@ export function keep(program: Uint8Array, host: StoreHost): Kept {
   return { kind: "memfd", refusals };
 }
 
+/**
+ * Puts entries of the cache beside the program at the path `program`. A disk that is full or read-only by now
+ * keeps the next run from being fast, and nothing else.
+ */
+export function keepEntries(program: string, entries: readonly EntryFile[]): void {
+  try {
+    for (const { name, bytes } of entries) write(dirname(program), name, bytes, 0o600);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  }
+}
+
 /** What the kernel or `refuseUnsafe` has against a place; anything else is a bug and goes on. */
 function refusal(error: unknown): string {
   if (error instanceof SbxError) return error.message.replace(/^sbx: /, "");
@@ -89,7 +104,7 @@ function keepIn(place: string, program: Uint8Array, { uid, nowMs }: StoreHost): 
   if (holds(path, program, uid)) {
     refreshTime(path, nowMs);
   } else {
-    write(directory, name, program);
+    write(directory, name, program, 0o700);
     evict(directory, nowMs);
   }
   // EACCES for a file of mode 0700 of our own says that the mount is noexec, see access(2).
@@ -131,16 +146,16 @@ function holds(path: string, program: Uint8Array, uid: number): boolean {
   }
 }
 
-/** Puts the program in place by rename, so that no one ever executes half of it. */
-function write(directory: string, name: string, program: Uint8Array): void {
+/** Puts a file in place by rename, so that no one ever executes or reads half of it. */
+function write(directory: string, name: string, content: Uint8Array, mode: number): void {
   const temporary = join(directory, `.${name}.${randomBytes(8).toString("hex")}`);
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
-  const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o700);
+  const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   try {
     try {
       // The umask of the caller may have taken bits away.
-      fs.fchmodSync(fd, 0o700);
-      fs.writeFileSync(fd, program);
+      fs.fchmodSync(fd, mode);
+      fs.writeFileSync(fd, content);
     } finally {
       fs.closeSync(fd);
     }
@@ -160,7 +175,12 @@ function refreshTime(path: string, nowMs: number): void {
 /** Removes programs not used for 30 days, and what writers that were killed have left behind. */
 function evict(directory: string, nowMs: number): void {
   for (const name of fs.readdirSync(directory)) {
-    const limitMs = programName.test(name) ? 30 * dayMs : temporaryName.test(name) ? hourMs : null;
+    const limitMs =
+      programName.test(name) || entryFile.test(name)
+        ? 30 * dayMs
+        : temporaryName.test(name)
+          ? hourMs
+          : null;
     if (limitMs === null) continue;
     const path = join(directory, name);
     // Absent when another sbx evicts at the same time.

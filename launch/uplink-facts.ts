@@ -1,10 +1,19 @@
 /** What a plan has to know of the helpers that connect a network namespace with the host's network. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pastaOptions, type UplinkFacts } from "../spec/host.js";
 import { findInPath, type MachineFiles, readOptional } from "./identity.js";
 import { isSystemError } from "./in-root.js";
 import { canOpen } from "./layer-facts.js";
+import { readBytes } from "./readings.js";
+
+/** For a sandbox that needs no way out. */
+export const noUplinks: UplinkFacts = {
+  pasta: null,
+  slirp4netns: null,
+  tun: false,
+  ipv6: false,
+  routes: { ipv4: null, ipv6: false },
+};
 
 /**
  * Looks for pasta and slirp4netns. Which options pasta knows is read in its own file, which has the
@@ -27,7 +36,7 @@ export function readUplinks({ PATH }: NodeJS.ProcessEnv, files: MachineFiles): U
 
 function knownOptions(path: string): (typeof pastaOptions)[number][] {
   try {
-    const bytes = readFileSync(path);
+    const bytes = readBytes(path);
     return pastaOptions.filter((name) => bytes.includes(`--${name}`));
   } catch (error) {
     // A program may be executable without being readable.

@@ -11,7 +11,7 @@ const syscallNames =
   `read write writev close openat openat2 mkdirat symlinkat unlinkat linkat renameat2 mknodat readlinkat
   fchownat fchmodat faccessat faccessat2 newfstatat fstat statx fchown fchmod ftruncate utimensat
   getdents64 lseek fcntl ioctl flock ppoll pipe2 dup dup3 sendfile splice copy_file_range
-  sync_file_range setxattr lsetxattr getxattr lgetxattr statfs fstatfs chdir fchdir umask
+  sync_file_range setxattr lsetxattr getxattr lgetxattr statfs fstatfs chdir fchdir getcwd umask
   socket socketpair bind getsockname connect listen accept4 sendto sendmsg recvmsg recvfrom getsockopt setsockopt shutdown
   clone clone3 wait4 waitid kill tgkill rt_sigqueueinfo rt_sigpending rt_sigprocmask rt_sigtimedwait rt_sigaction
   signalfd4 getpid gettid getppid setsid setpgid getpgid execve execveat exit_group

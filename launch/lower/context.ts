@@ -6,12 +6,15 @@ import type { Action, Plan } from "../../spec/step.js";
 import { type Builder, builder, constant, slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Address, Value } from "../ir.js";
+import type { Again } from "./again.js";
 
 type Optional = "netlink.copy" | "netlink.ask" | "network.hex";
 
 export interface Context {
   readonly b: Builder;
   readonly plan: Plan;
+  /** Null where the program is not one of the cache; `directory` is room for a path of `pathSize` bytes. */
+  readonly again: (Again & { readonly directory: Address }) | null;
   /** Whether the plan may open a terminal. */
   readonly terminal: boolean;
   /** Whether that is shown on the caller's terminal. */
@@ -57,6 +60,8 @@ export interface Memory {
   readonly dottedId: Address;
 }
 
+/** PATH_MAX of linux/limits.h. */
+export const pathSize = 4096;
 export const textSize = 4096;
 export const scratchSize = 4096;
 export const requestSize = 512;
@@ -161,7 +166,7 @@ export const pseudoErrno = {
   isRunning: 1014,
 } as const;
 
-export function context(plan: Plan): Context {
+export function context(plan: Plan, again: Again | null = null): Context {
   const b = builder();
   const has = (kind: Action["kind"]) => plan.steps.some(({ action }) => action.kind === kind);
   const [janitor, terminal] = [has("makeUpperStore"), has("openTerminal")];
@@ -175,6 +180,7 @@ export function context(plan: Plan): Context {
   return {
     b,
     plan,
+    again: again && { ...again, directory: b.buffer("callersDirectory", pathSize) },
     terminal,
     relays: terminal && !has("detach"),
     janitor,

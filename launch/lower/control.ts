@@ -17,7 +17,8 @@ import { tellRunning } from "./state.js";
 import { t, takeTerminal } from "./terminal.js";
 
 const kind = slot("kind");
-const isReady = slot("isReady");
+/** Whether the command was executed. */
+export const isReady = slot("isReady");
 
 /** What the last recvmsg(2) gave. */
 export const received = slot("received");

@@ -4,6 +4,7 @@
 import type { Plan } from "../../spec/step.js";
 import { landmarks, type Program } from "../ir.js";
 import { lowerSteps } from "./action.js";
+import { type Again, skipOptions } from "./again.js";
 import { cgroupState } from "./cgroup.js";
 import { type Context, context, preservedFds, s } from "./context.js";
 import { scopeState } from "./dbus.js";
@@ -45,14 +46,15 @@ function stateOfRun(c: Context): void {
   scopeState(c);
 }
 
-/** The program that carries the plan out; its arguments are the payload's. */
-export function lower(plan: Plan): Program {
-  const c = context(plan);
+/** The program that carries the plan out; its arguments are the payload's, `again` has those of the cache. */
+export function lower(plan: Plan, again: Again | null = null): Program {
+  const c = context(plan, again);
   const { b } = c;
 
   b.comment("monitor");
   b.failTo("monitor.fail");
   readArguments(c);
+  skipOptions(c);
   refuseForeignStart(c);
   startStandalone(c);
   lifeState(c);

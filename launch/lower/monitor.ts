@@ -5,6 +5,7 @@
  */
 import { slot } from "../builder.js";
 import { k, signo } from "../constants.js";
+import { startAgain } from "./again.js";
 import { endCgroup } from "./cgroup.js";
 import { clientsState, listenToClients, serveClients } from "./clients.js";
 import {
@@ -233,6 +234,7 @@ export function monitorFailure(c: Context): void {
   endCgroup(c);
   if (lifeOf(c) === undefined) removeRecord(c);
   b.label("monitor.report");
+  startAgain(c);
   reportFailure(c, code);
   if (lifeOf(c) !== undefined) endFailed(c, code);
   else b.jump("monitor.exit");

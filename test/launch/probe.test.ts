@@ -318,12 +318,12 @@ test("mountinfo: escapes, optional fields, malformed lines", () => {
   ]);
 });
 
-test("getsubids is asked where the files have nothing, and only there", () => {
+test("getsubids is asked where the files have nothing and another source is named, and only there", () => {
   const path = program(
     "path/getsubids",
     'case "$1" in -g) shift; echo "0: $1 7 8";; fail) echo "0: $1 5 6"; exit 1;; *) echo "0: $1 5 6";; esac',
   );
-  tree({ "etc/subuid": "bob:1:1\n" });
+  tree({ "etc/subuid": "bob:1:1\n", "etc/nsswitch.conf": "passwd: files\nsubid: sss\n" });
   const read = (kind: "uid" | "gid", name: string | null, uid = 4711) =>
     readSubids(kind, { name, uid }, machine(), `relative:${path}`).map(
       (r) => `${r.start}+${r.size}`,
@@ -337,6 +337,8 @@ test("getsubids is asked where the files have nothing, and only there", () => {
   const alice = { name: "alice", uid: 4711 };
   assert.equal(readSubids("uid", alice, machine(), undefined), []);
   assert.equal(readSubids("uid", alice, machine(), relative(process.cwd(), path)), []);
+  tree({ "etc/nsswitch.conf": "passwd: files\n" });
+  assert.equal(read("uid", "alice"), []);
 });
 
 test("helpers: PATH first, a set-user-ID one before one without the bit", () => {
