@@ -108,15 +108,15 @@ function helpersOf({ steps }: Plan): string[] {
   return [...new Set(all)];
 }
 
-/** The minor versions after which a major one ended: kernel.org. */
-const lastMinor: Readonly<Record<number, number>> = { 3: 19, 4: 20, 5: 19 };
+/** No major version has had more minor ones; those that never were change nothing. */
+const lastMinor = 20;
 
 /** The oldest kernel for which the plan is the same; what the plan depends on changes at one version, for good. */
 function oldestKernel(spec: Spec, host: Host, planned: Plan): Host["kernel"] {
   const { kernel } = host;
   const all: Host["kernel"][] = [];
   for (let major = 3; major <= kernel.major; major++) {
-    const last = major === kernel.major ? kernel.minor : (lastMinor[major] ?? kernel.minor);
+    const last = major === kernel.major ? kernel.minor : lastMinor;
     for (let minor = 0; minor <= last; minor++) {
       all.push({ release: `${major}.${minor}`, major, minor });
     }

@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { specFromFlags } from "../../cmd/flags.js";
 import { parseRun } from "../../cmd/parse.js";
 import { compileSandbox } from "../../launch/compile.js";
+import { compileStandalone } from "../../launch/standalone.js";
 import type { Host } from "../../spec/host.js";
 import { etcOf, hostOf } from "../support/fixture.js";
 import { runInGuest, unpack } from "../support/guest.js";
@@ -37,6 +38,8 @@ interface Trial {
   /** Of `sbx run`, besides those that leave out what the guest has not. */
   readonly options?: string;
   readonly host?: Partial<Host>;
+  /** As `sbx compile` has it. */
+  readonly isAlone?: boolean;
   /** For the guest's shell, as the user; `$sandbox` is the program. */
   readonly script: string;
   readonly expected: string;
@@ -111,6 +114,32 @@ END
     script: "$sandbox sh -c 'cat file; echo $A; hostname; echo >new' 2>&1",
     expected: "some data\n1\nother\nsh: can't create new: Read-only file system\n",
   },
+  "a program of sbx compile, for whoever starts it": {
+    isAlone: true,
+    host: { ...single, kernel: { release: "5.14", major: 5, minor: 14 } },
+    options: "--read-only",
+    script: `$sandbox --sbx-info | grep -E '"(architecture|kernel|uid)"'
+      $sandbox cat /proc/self/uid_map | tr -s " "`,
+    expected: `"architecture":"aarch64",
+"uid":null,
+"kernel":"5.12",
+ 0 1000 1
+`,
+  },
+  "a program of sbx compile, where nothing of what it needs is there": {
+    isAlone: true,
+    host: {
+      user: { uid: 7, gid: 7, name: null, home: "/" },
+      kernel: { release: "6.18", major: 6, minor: 18 },
+      newuidmap: { path: "/opt/newuidmap", setuidRoot: true },
+    },
+    script: "$sandbox true 2>&1; echo $?",
+    expected: `sbx: start: this program was compiled for the user with uid 7, and this is another one. Compile it as that user, or with --userns=single, which is for everybody
+sbx: start: this program was compiled for Linux 6.6 and later, and this kernel is older. Compile it on a machine with this kernel
+sbx: start: this program needs /opt/newuidmap, which is not there or cannot be executed. Install it at that path, or compile the program on a machine that is like this one
+125
+`,
+  },
   "a step that fails": {
     options: "-v /no/such:/data",
     script: "$sandbox true 2>&1; echo $?",
@@ -136,7 +165,7 @@ async function idHelpers(): Promise<Record<string, Uint8Array>> {
   );
 }
 
-function program({ options = "", host }: Trial): Uint8Array {
+function program({ options = "", host, isAlone = false }: Trial): Uint8Array {
   const given = options === "" ? [] : options.split(" ");
   const { flags, rootfs } = parseRun(["--network=none", ...given, "/srv/root"]);
   const spec = specFromFlags(flags, rootfs, [], {
@@ -144,7 +173,9 @@ function program({ options = "", host }: Trial): Uint8Array {
     places: { absolute: (path) => path, volumes: "/volumes" },
     findDisk: () => ({ major: 8, minor: 0 }),
   });
-  return compileSandbox(spec, { ...guest, ...host }).bytes;
+  const all = { ...guest, ...host };
+  const origin = { version: "0", options: flags };
+  return (isAlone ? compileStandalone(spec, all, origin) : compileSandbox(spec, all)).bytes;
 }
 
 const prepare = `set -e
