@@ -7,6 +7,7 @@ import { checkValue } from "./values.js";
 
 /** What has another form in the library, or no meaning there. */
 export const commandLineOnly: readonly string[] = [
+  "cache",
   "interactive",
   "tty",
   "status-fd",
