@@ -32,6 +32,8 @@ export const commands = {
   top: "Show the processes of a running sandbox",
   pause: "Stop all that runs in sandboxes",
   unpause: "Let paused sandboxes go on",
+  start: "Start sandboxes that are kept",
+  restart: "End sandboxes, and start them again",
   stop: "End sandboxes by a signal, after a time by SIGKILL",
   kill: "Kill sandboxes, or signal their commands",
   wait: "Wait until sandboxes have ended",

@@ -27,6 +27,23 @@ export const liveCommands = {
     options: all,
   },
   unpause: { words: "NAME…", usage: "Lets paused sandboxes go on.", options: all },
+  start: {
+    words: "NAME…",
+    usage: "Starts sandboxes that sbx create or sbx run -d has made, in the background.",
+    options: {},
+  },
+  restart: {
+    words: "NAME…",
+    usage: "Ends the sandboxes as sbx stop does, and starts them again.",
+    options: {
+      time: {
+        ...value,
+        alias: ["t", "timeout"],
+        defaultDescription: "--stop-timeout of the sandbox, else 10",
+        describe: "Seconds until SIGKILL; -1 for no end",
+      },
+    },
+  },
   stop: {
     words: "NAME…",
     usage: "Asks the sandboxes to end by a signal, and kills them after a time.",

@@ -1,6 +1,7 @@
 /** The entry: the only place that reads argv and sets the exit status. */
 import { writeSync } from "node:fs";
 import { renderProblem, SbxError } from "../spec/error.js";
+import { liveCommands } from "./live-options.js";
 import {
   compileOptions,
   createOptions,
@@ -17,6 +18,8 @@ const compiled = new Map<string | undefined, OptionTable>([
   ["run", runOptions],
   ["create", createOptions],
   ["unshare", unshareOptions],
+  ["start", liveCommands.start.options],
+  ["restart", liveCommands.restart.options],
 ]);
 
 /** The commands that parse their own words. */

@@ -107,6 +107,12 @@ function realPath(path: string): string {
  * cmd/sbx says how it understands it.
  */
 export async function run(argv: readonly string[]): Promise<void> {
+  const [name, ...words] = argv;
+  if (name === "start" || name === "restart") {
+    const { answerForStart } = await import("./start.js");
+    writeSync(1, `${await answerForStart(name, words)}\n`);
+    return;
+  }
   const { value, recording } = await whileRecording(Date.now(), () =>
     compileArguments(argv, { pipes: true }),
   );
@@ -195,6 +201,10 @@ async function compileArguments(
       const parsed = isCreate ? parseRun(argv, createOptions) : parseRun(argv);
       const { compileKept } = await import("./create.js");
       return { ...(await compileKept(parsed, reading)), shift: argv.length + 1 };
+    }
+    if (name === "start" || name === "restart") {
+      const { compileNamed } = await import("./start.js");
+      return await compileNamed(name, argv);
     }
     const unshare = name === "unshare" ? await import("../launch/unshare.js") : null;
     const parsed = unshare

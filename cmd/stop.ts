@@ -1,6 +1,6 @@
 /** `sbx stop` and `sbx kill`: how running sandboxes are ended, or told something by a signal. */
-import { stop as end, signal, stopSignalOf, stopTimeoutMsOf } from "../launch/ending.js";
-import { requireRunning } from "../launch/sandboxes.js";
+import { stop as endSandbox, signal, stopSignalOf, stopTimeoutMsOf } from "../launch/ending.js";
+import { requireRunning, type SandboxView } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { signalNumber } from "../spec/signal.js";
 import { liveCommands } from "./live-options.js";
@@ -10,14 +10,31 @@ import { onEach } from "./targets.js";
 /** `argv` is what follows `stop`. Both give 0, or 1 where one of the sandboxes could not be had. */
 export function stop(argv: readonly string[]): Promise<number> {
   const { flags, words } = parseWords(argv, liveCommands.stop.options);
-  const number = flags.signal === undefined ? undefined : readSignal(flags.signal, "stop --signal");
-  const timeoutMs = flags.time === undefined ? undefined : readTimeout(flags.time, "stop --time");
-  // What has ended already is what was wanted.
-  return onEach("stop", words, flags, async ({ record }) => {
-    if (record === null) return;
-    const own = record.spec;
-    await end(record, number ?? stopSignalOf(own), timeoutMs ?? stopTimeoutMsOf(own));
-  });
+  const ending = readEnding("stop", flags);
+  return onEach("stop", words, flags, (view) => end(view, ending));
+}
+
+/** How sandboxes are ended; what is left out, each of them says itself. */
+export interface Ending {
+  readonly signal?: number;
+  readonly timeoutMs?: number;
+}
+
+export function readEnding(
+  word: string,
+  { signal, time }: { readonly signal?: string | undefined; readonly time?: string | undefined },
+): Ending {
+  return {
+    ...(signal !== undefined && { signal: readSignal(signal, `${word} --signal`) }),
+    ...(time !== undefined && { timeoutMs: readTimeout(time, `${word} --time`) }),
+  };
+}
+
+/** What has ended already is what was wanted. */
+export async function end({ record }: SandboxView, { signal, timeoutMs }: Ending): Promise<void> {
+  if (record === null) return;
+  const own = record.spec;
+  await endSandbox(record, signal ?? stopSignalOf(own), timeoutMs ?? stopTimeoutMsOf(own));
 }
 
 /** Of paused ones too. */

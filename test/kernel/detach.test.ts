@@ -21,7 +21,11 @@ const recordOf = async ({ id }: Background) =>
 const gone = async (pid: number) => {
   while (isThere(pid)) await sleep(5);
 };
-const isThere = (pid: number) => fs.existsSync(`/proc/${pid}`);
+/** Not as a zombie, which whoever inherits it may leave for a while. */
+function isThere(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  return fs.existsSync(path) && !/\) Z /.test(fs.readFileSync(path, "utf8"));
+}
 
 /** A signal with a number, as `sbx stop` sends it: rt_sigqueueinfo(2) by way of python. */
 async function queue(pid: number, signal: number, value: number): Promise<void> {

@@ -1,0 +1,101 @@
+/** `sbx start` and `sbx restart`, up to the programs that the launcher executes. */
+import { writeSync } from "node:fs";
+import { compileSandbox } from "../launch/compile.js";
+import { type Kept, wholeSpec } from "../launch/kept.js";
+import { placeProgram } from "../launch/kept-program.js";
+import { callersPlaces, chooseView, listViews, type SandboxView } from "../launch/sandboxes.js";
+import { fail, visible } from "../spec/error.js";
+import { validate } from "../spec/validate.js";
+import { liveCommands } from "./live-options.js";
+import { parseWords } from "./parse.js";
+import { createVolumes, requestOf } from "./run.js";
+import { tryAll } from "./targets.js";
+
+type Word = "start" | "restart";
+
+/**
+ * What the launcher is told: `each STATUS`, and then in a line each what to execute, an absolute path, or
+ * what to print, the name of one that runs already. `memfd SHIFT` where there is no place to execute from.
+ */
+export async function answerForStart(word: Word, argv: readonly string[]): Promise<string> {
+  const { chosen, status } = await choose(word, argv);
+  const lines: string[] = [];
+  let isMemory = false;
+  const failed = await tryAll(chosen, async (view) => {
+    const kept = stoppedOf(view);
+    if (kept === null) {
+      lines.push(view.name);
+      return;
+    }
+    const { bytes, host } = await compileStart(kept);
+    const { uid, home } = host.user;
+    const path = placeProgram(kept, bytes, { env: process.env, home, uid, nowMs: Date.now() });
+    if (path !== null) lines.push(path);
+    else if (chosen.length === 1) isMemory = true;
+    else {
+      const why = "there is no place to execute its program from";
+      fail(`start ${kept.name}`, why, "Start it by itself");
+    }
+  });
+  return isMemory
+    ? `memfd ${argv.length + 1}`
+    : [`each ${Math.max(status, failed)}`, ...lines].join("\n");
+}
+
+/** The program of the one that is named, to be executed from memory. */
+export async function compileNamed(word: Word, argv: readonly string[]) {
+  const { chosen } = await choose("start", argv);
+  const kept = chosen[0] && stoppedOf(chosen[0]);
+  if (!kept) return fail(word, "it runs already");
+  return { ...(await compileStart(kept)), shift: argv.length + 1 };
+}
+
+/** Those that are named, in that order; with `restart`, they have ended. */
+async function choose(
+  word: Word,
+  argv: readonly string[],
+): Promise<{ chosen: SandboxView[]; status: number }> {
+  const { flags, words } = parseWords(argv, liveCommands[word].options);
+  if (words.length === 0) fail(word, "no sandbox is named", `The form is sbx ${word} NAME…`);
+  const { views, damaged } = await listViews(callersPlaces(process.env));
+  const chosen: SandboxView[] = [];
+  const status = await tryAll(words, async (name) => {
+    chosen.push(chooseView(views, damaged, name));
+  });
+  if (word === "start") return { chosen, status };
+  const { end, readEnding } = await import("./stop.js");
+  const ending = readEnding(word, flags);
+  const ended: SandboxView[] = [];
+  const tries = chosen.map((view) =>
+    tryAll([view], async () => {
+      if (view.kept === null || view.spec.sbx.life?.removeAtEnd === true) {
+        fail(`restart ${view.name}`, "nothing of it is kept when it ends", "Run it with -d");
+      }
+      await end(view, ending);
+      ended.push({ ...view, status: "exited" });
+    }),
+  );
+  return { chosen: ended, status: Math.max(status, ...(await Promise.all(tries))) };
+}
+
+/** Null where it runs. */
+function stoppedOf({ name, status, kept }: SandboxView): Kept | null {
+  if (status === "paused") {
+    fail(`start ${name}`, "it is paused", `Let it go on: sbx unpause ${name}`);
+  }
+  return status === "created" || status === "exited" ? kept : null;
+}
+
+/** Anew at each start: the machine may be another than it was. */
+async function compileStart(kept: Kept) {
+  const spec = validate(await wholeSpec(kept));
+  const { life } = spec.sbx;
+  if (life === undefined) throw new Error(`${kept.directory} is of no sandbox that is kept`);
+  const start = { says: kept.name, isNew: false };
+  const whole = { ...spec, sbx: { ...spec.sbx, life: { ...life, start } } };
+  const { host } = await requestOf(whole);
+  createVolumes(whole);
+  const compiled = compileSandbox(whole, host);
+  for (const warning of compiled.plan.warnings) writeSync(2, `sbx: ${visible(warning)}\n`);
+  return { ...compiled, host };
+}

@@ -1,0 +1,83 @@
+/** `sbx start` and `sbx restart`: kept sandboxes, several in one call, and what cannot be started. */
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { callersPlaces, listViews } from "../../launch/sandboxes.js";
+import { temporaryDirectory } from "../support/inside.js";
+import { busyboxRootfs } from "../support/rootfs.js";
+import { sbx } from "../support/sandbox.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("start and restart");
+const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
+process.env.XDG_RUNTIME_DIR = temporaryDirectory("start-run");
+process.env.XDG_DATA_HOME = temporaryDirectory("start-data");
+
+async function make(name: string, script: string, ...more: string[]): Promise<void> {
+  const options = ["--userns=single", "--network=none", "--name", name, ...more];
+  const { code, stderr } = await sbx(["create", ...options, busyboxRootfs(), "sh", "-c", script]);
+  assert.equal([code, stderr], [0, ""]);
+}
+async function viewOf(name: string) {
+  const { views } = await listViews(callersPlaces(process.env));
+  return views.find((view) => view.name === name);
+}
+async function ended(name: string) {
+  for (;;) {
+    const view = await viewOf(name);
+    if (view === undefined || view.status === "exited") return view;
+    await sleep(20);
+  }
+}
+
+test.needs(
+  needs,
+  "several at once, those that run already among them; their files stay",
+  async () => {
+    await make("one", "echo start >>/var/log/starts; cat /var/log/starts; sleep 60");
+    await make("two", "sleep 60");
+    const first = await sbx(["start", "two"]);
+    assert.equal([first.code, first.stdout, first.stderr], [0, "two\n", ""]);
+    const pid = (await viewOf("two"))?.record?.monitor;
+    const both = await sbx(["start", "one", "absent", "two"]);
+    assert.equal([both.code, both.stdout.split("\n").sort()], [1, ["", "one", "two"]]);
+    assert.match(both.stderr, /^sbx: find the sandbox absent: there is none of that name or ID/);
+    assert.is((await viewOf("two"))?.record?.monitor, pid);
+    const again = await sbx(["restart", "-t", "0", "one", "two"]);
+    assert.equal([again.code, again.stderr], [0, ""]);
+    assert.is.not((await viewOf("two"))?.record?.monitor, pid);
+    await sbx(["stop", "-t", "0", "one", "two"]);
+    assert.is((await sbx(["logs", "one"])).stdout, "start\nstart\nstart\n");
+  },
+);
+
+test.needs(needs, "one that cannot start says why, and stays as it was", async () => {
+  await make("lost", "true", "--entrypoint", "/no/such");
+  const { code, stdout, stderr } = await sbx(["start", "lost"]);
+  assert.equal([code, stdout], [127, ""]);
+  assert.match(stderr, /^sbx: run \/no\/such: No such file or directory \(ENOENT\)/);
+  const view = await viewOf("lost");
+  assert.equal([view?.status, view?.exitCode], ["exited", 127]);
+  assert.match(view?.error ?? "", /^run \/no\/such: /);
+});
+
+test.needs(
+  needs,
+  "what is gone with its end cannot be restarted, and no name is an error",
+  async () => {
+    await make("brief", "sleep 60", "--rm");
+    await sbx(["start", "brief"]);
+    const { code, stderr } = await sbx(["restart", "brief"]);
+    assert.is(code, 1);
+    assert.match(stderr, /^sbx: restart brief: nothing of it is kept when it ends/);
+    assert.is((await viewOf("brief"))?.status, "running");
+    await sbx(["stop", "-t", "0", "brief"]);
+    assert.is(await ended("brief"), undefined);
+    for (const word of ["start", "restart"]) {
+      const none = await sbx([word]);
+      assert.is(none.code, 125);
+      assert.match(none.stderr, new RegExp(`^sbx: ${word}: no sandbox is named. The form is sbx`));
+    }
+  },
+);
+
+test.run();
