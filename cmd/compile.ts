@@ -1,14 +1,13 @@
 /** `sbx compile`: the program of a run as a file, which needs neither Node nor sbx to be started. */
 import { writeSync } from "node:fs";
-import { basename, dirname } from "node:path";
 import { compileStandalone } from "../launch/standalone.js";
-import { createVolume } from "../launch/volumes.js";
 import { fail, visible } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
 import { writeWhole } from "./files.js";
+import { lifeOptions } from "./life-options.js";
 import { compileOptions } from "./options.js";
 import { parseRun } from "./parse.js";
-import { readRequest } from "./run.js";
+import { createVolumes, readRequest } from "./run.js";
 import { version } from "./version.js";
 
 /** `argv` is what follows `compile`. Gives the exit status. */
@@ -18,6 +17,16 @@ export async function compile(argv: readonly string[]): Promise<number> {
   if (output === undefined) {
     fail("compile", "no file is named for the program", "Name one: sbx compile -o FILE ROOTFS");
   }
+  // Nothing is ever kept of it, and labels are its own.
+  const { rm: _, label: _l, "label-file": _f, ...inBackground } = lifeOptions;
+  const background = Object.keys(inBackground).find((name) => Object.hasOwn(flags, name));
+  if (background !== undefined) {
+    fail(
+      `compile --${background}`,
+      "what runs in the background is started and kept track of by sbx",
+      "Use sbx run, or put the program itself in the background",
+    );
+  }
   const { spec, host } = await readRequest({ ...parsed, flags });
   const target: Host = {
     ...host,
@@ -26,7 +35,7 @@ export async function compile(argv: readonly string[]): Promise<number> {
   };
   const origin = { version: version(), options: flags };
   const { bytes, plan } = compileStandalone(spec, target, origin);
-  for (const { path } of spec.sbx.volumes ?? []) createVolume(dirname(path), basename(path));
+  createVolumes(spec);
   for (const warning of plan.warnings) writeSync(2, `sbx: ${visible(warning)}\n`);
   writeWhole(output, bytes, `write the program to ${output}`, 0o755);
   return 0;

@@ -1,6 +1,7 @@
 /** The completion script for bash. */
 import {
   commands,
+  compileEntries,
   createEntries,
   entries,
   explainEntries,
@@ -48,7 +49,9 @@ function valueAction(option: RunOption): string {
 
 /** Needs bash 4 (mapfile, compopt); no bash-completion package. */
 export function bashScript(): string {
-  const valued = [...entries, ...explainEntries].filter(([, option]) => !isToggle(option));
+  const valued = [...entries, ...explainEntries, ...compileEntries].filter(
+    ([, option]) => !isToggle(option),
+  );
   const namesOf = (some: typeof entries) =>
     some.flatMap(([name, option]) => [...spellings(name, option), ...negation(name, option)]);
   const names = [...namesOf(entries), "--help"].join(" ");
@@ -136,6 +139,10 @@ _sbx() {
         return
       fi
       [[ \${words[2]} == run ]] && i=3
+      ;;
+    compile)
+      i=2
+      names=${quoted([...namesOf(compileEntries), names].join(" "))}
       ;;
     unshare)
       i=2

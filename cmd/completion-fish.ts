@@ -1,6 +1,7 @@
 /** The completion script for fish. */
 import {
   commands,
+  compileEntries,
   entries,
   explainEntries,
   families,
@@ -56,6 +57,7 @@ export function fishScript(): string {
   const lines = [
     ...entries.flatMap(linesFor("__sbx_options")),
     ...explainEntries.flatMap(linesFor("'__sbx_options; and __sbx_is explain'")),
+    ...compileEntries.flatMap(linesFor("'__sbx_options; and __sbx_is compile'")),
     ...familyEntries.flatMap(({ path, options, takes }) => {
       const condition = `'__sbx_is ${path}'`;
       const words = takes === null ? [] : [`complete -c sbx -n ${condition} ${fishTakes[takes]}`];
@@ -69,7 +71,7 @@ export function fishScript(): string {
     ...Object.entries<RunOption>(liveCommands.stats.options).flatMap(linesFor("'__sbx_is stats'")),
     ...updateEntries.flatMap(linesFor("'__sbx_is update'")),
   ];
-  const valued = [...entries, ...explainEntries]
+  const valued = [...entries, ...explainEntries, ...compileEntries]
     .filter(([, option]) => !isToggle(option))
     .flatMap(([name, option]) => spellings(name, option));
   const start = "complete -c sbx -n __fish_use_subcommand";
@@ -79,7 +81,7 @@ function __sbx_words
     set -l words (commandline -opc)
     set -e words[1]
     test "$words[1]" = explain; and set -e words[1]
-    contains -- "$words[1]" run create; or return 1
+    contains -- "$words[1]" run create compile; or return 1
     set -e words[1]
     set -l count 0
     set -l skip 0

@@ -3,8 +3,10 @@ import { capabilityNames } from "../spec/capabilities.js";
 import { networkCommands } from "./network-commands.js";
 import {
   aliasesOf,
+  compileOptions,
   createOptions,
   explainOptions,
+  type OptionTable,
   type RunOption,
   runOptions,
   unshareOptions,
@@ -74,10 +76,12 @@ export function spellings(name: string, option: RunOption): string[] {
 
 /** The options in the order of the table. */
 export const entries = Object.entries<RunOption>(runOptions);
+const besidesRun = (table: OptionTable) =>
+  Object.entries<RunOption>(table).filter(([name]) => !Object.hasOwn(runOptions, name));
 /** The options that only `explain run` has. */
-export const explainEntries = Object.entries<RunOption>(explainOptions).filter(
-  ([name]) => !Object.hasOwn(runOptions, name),
-);
+export const explainEntries = besidesRun(explainOptions);
+/** The options that only `compile` has. */
+export const compileEntries = besidesRun(compileOptions);
 /** The options of `create`, all of which `run` has too. */
 export const createEntries = Object.entries<RunOption>(createOptions);
 /** The options of `unshare`, all of which `run` has too. */

@@ -1,6 +1,7 @@
 /** The completion script for zsh. */
 import {
   commands,
+  compileEntries,
   entries,
   explainEntries,
   families,
@@ -106,6 +107,7 @@ _sbx() {
         _sbx_run ${explainEntries.flatMap(specs).join(" ")}
       fi
       ;;
+    compile) _sbx_run ${compileEntries.flatMap(specs).join(" ")} ;;
     unshare)
       _arguments -s -S -A '-*' \\
         ${unshareEntries.flatMap(specs).join(" \\\n        ")} \\

@@ -54,10 +54,6 @@ export function compileStandalone(spec: Spec, host: Host, origin: Origin): Compi
 function refuseKept({ sbx }: Spec, { networks }: Host): void {
   const refuse = (what: string, why: string, hint: string): never =>
     fail(`compile ${what}`, why, hint);
-  if (sbx.life !== undefined) {
-    const why = "what runs in the background is started and kept track of by sbx";
-    refuse("--detach", why, "Use sbx run, or put the program itself in the background");
-  }
   if (sbx.name !== undefined) {
     const why = "a program without sbx is not kept track of, and so is found by no name";
     refuse(`--name ${sbx.name}`, why, "Use sbx run, or set its host name by --hostname");

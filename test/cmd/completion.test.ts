@@ -70,6 +70,9 @@ test.needs("bash", "bash completes commands and options", () => {
   assert.equal(bash("sbx run --user"), ["--userns", "--user"]);
   assert.equal(bash("sbx run --no-in"), ["--no-in-place", "--no-init"]);
   assert.equal(bash("sbx explain run --dom"), ["--domainname"]);
+  assert.equal(bash("sbx compile --arch aa"), ["aarch64"]);
+  assert.equal(bash("sbx compile --ou"), ["--output"]);
+  assert.equal(bash("sbx compile -o job roo"), ["rootfs dir"]);
   assert.equal(bash("sbx explain run --sta"), ["--stage", "--status-fd"]);
   assert.equal(bash("sbx run --sta"), ["--status-fd"]);
   assert.equal(bash("sbx create --re"), ["--read-only", "--restart"]);
@@ -152,6 +155,9 @@ test.needs("fish", "fish completes the same", () => {
   assert.equal(fish("sbx run -t -e A=b --user x roo"), ["rootfs dir/"]);
   assert.equal(fish("sbx run / --pi"), []);
   assert.equal(fish("sbx explain run --dom"), ["--domainname"]);
+  assert.equal(fish("sbx compile --arch aa"), ["aarch64"]);
+  assert.equal(fish("sbx compile -o job roo"), ["rootfs dir/"]);
+  assert.equal(fish("sbx run --ou"), []);
   assert.equal(fish("sbx explain run --sta"), ["--stage", "--status-fd"]);
   assert.equal(fish("sbx run --sta"), ["--status-fd"]);
   assert.equal(fish("sbx explain run --stage plan roo"), ["rootfs dir/"]);
