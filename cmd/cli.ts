@@ -141,11 +141,15 @@ export async function cli(argv: readonly string[]): Promise<number> {
         .example("$0 update --pids-limit=-1 build", "one limit less"),
     )
     .command(
-      "diff <upper>",
+      "diff <sandbox>",
       commands.diff,
       (y) =>
         y
-          .positional("upper", { type: "string", demandOption: true })
+          .positional("sandbox", {
+            type: "string",
+            demandOption: true,
+            describe: "A sandbox; or a kept upper, which is named with a slash, as ./upper",
+          })
           .option("lower", {
             type: "string",
             array: true,
@@ -153,22 +157,10 @@ export async function cli(argv: readonly string[]): Promise<number> {
             describe: "What lies below, if not as the upper was made (repeatable, topmost first)",
           })
           .option("json", { type: "boolean", default: false, describe: "Print one JSON object" })
-          .example("$0 diff ./upper", "what it adds (A), changes (C) and deletes (D)"),
-      async ({ upper, lower, json }) => {
+          .example("$0 diff web", "what it adds (A), changes (C) and deletes (D)"),
+      async ({ sandbox, lower, json }) => {
         const { diff } = await import("./diff.js");
-        status = await diff(upper, { lower, json }, argv);
-      },
-    )
-    .command(
-      "rm <upper..>",
-      commands.rm,
-      (y) =>
-        y
-          .positional("upper", { type: "string", array: true, demandOption: true })
-          .example("$0 rm ./upper", "it and its work directory, without asking"),
-      async ({ upper }) => {
-        const { rm } = await import("./rm.js");
-        await rm(upper);
+        status = await diff(sandbox, { lower, json }, argv);
       },
     )
     .command("seccomp", commands.seccomp, (y) => {

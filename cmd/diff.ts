@@ -1,10 +1,14 @@
-/** `sbx diff UPPER`: what a kept upper adds, changes and deletes, as a tree or as JSON. */
+/**
+ * `sbx diff UPPER|NAME`: what a kept upper, or a sandbox, adds, changes and deletes, as a tree or as JSON.
+ * A word with a slash is an upper.
+ */
 import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Change, DiffEntry } from "../launch/diff.js";
 import { isSystemError } from "../launch/in-root.js";
 import { readUpperRecord } from "../launch/kept-upper.js";
 import { launcher, runMapped } from "../launch/mapped.js";
+import { callersPlaces, findView } from "../launch/sandboxes.js";
 import { fail, visible } from "../spec/error.js";
 
 export interface DiffOptions {
@@ -21,7 +25,7 @@ export async function diff(
 ): Promise<number> {
   try {
     const { diff } = await import("../launch/diff.js");
-    const upper = resolve(path);
+    const upper = path.includes("/") ? resolve(path) : await upperOf(path);
     const record = readUpperRecord(upper);
     const lowers = lower?.map((each) => resolve(each)) ?? record?.lowers;
     if (lowers === undefined) {
@@ -43,6 +47,18 @@ export async function diff(
     if (error.code === "EACCES" && process.getuid?.() !== 0) return runMapped([launcher, ...argv]);
     return fail(`compare ${path}`, error.message, "Give directories, and no links to them");
   }
+}
+
+/** Where the sandbox of that name keeps what it has written. */
+async function upperOf(word: string): Promise<string> {
+  const { name, spec, status } = await findView(callersPlaces(process.env), word);
+  const what = `compare ${name}`;
+  const { upper } = spec.sbx;
+  if (upper === undefined) {
+    fail(what, "what it writes is not kept", "It is with sbx run -d or sbx create, without --rm");
+  }
+  if (!existsSync(upper)) fail(what, `nothing is written yet: it is ${status}`);
+  return upper;
 }
 
 /** How many entries there are of each change, and the bytes of the files that are there. */

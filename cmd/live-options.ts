@@ -1,4 +1,5 @@
 /** The commands for running sandboxes, with their options: what help, completions and parsing are made from. */
+import { keptCommands } from "./kept-options.js";
 import type { OptionTable } from "./options.js";
 
 const group = "Options:";
@@ -91,6 +92,7 @@ export const liveCommands = {
       ignore: { ...toggle, describe: "What is not there is no error, and -1 is printed" },
     },
   },
+  ...keptCommands,
   logs: {
     words: "NAME…",
     usage: "Shows what sandboxes in the background have written.",

@@ -35,6 +35,11 @@ const selfParsed = {
   stop: async () => (await import("./stop.js")).stop,
   kill: async () => (await import("./stop.js")).kill,
   wait: async () => (await import("./wait.js")).wait,
+  ps: async () => (await import("./ps.js")).ps,
+  inspect: async () => (await import("./inspect.js")).inspect,
+  rename: async () => (await import("./rename.js")).rename,
+  rm: async () => (await import("./rm.js")).rm,
+  prune: async () => (await import("./rm.js")).prune,
   logs: async () => (await import("./logs.js")).logs,
 };
 const isSelfParsed = (command: string | undefined): command is keyof typeof selfParsed =>

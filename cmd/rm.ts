@@ -1,13 +1,79 @@
-/** `sbx rm UPPER…`: removes kept uppers, whoever owns the files in them. */
-import { closeSync, constants, openSync } from "node:fs";
+/**
+ * `sbx rm` and `sbx prune`: remove what is kept, whoever owns the files in it. A word with a slash is a
+ * kept upper, any other a sandbox.
+ */
+import * as fs from "node:fs";
 import { resolve } from "node:path";
+import { stop } from "../launch/ending.js";
 import { isSystemError } from "../launch/in-root.js";
+import { removeKept } from "../launch/kept-remove.js";
 import { readUpperRecord, recordOf, workOf } from "../launch/kept-upper.js";
 import { removeTrees } from "../launch/mapped.js";
+import {
+  callersPlaces,
+  chooseView,
+  isMeant,
+  listViews,
+  type SandboxView,
+} from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
+import { signalNumbers } from "../spec/linux.js";
+import { confirm } from "./confirm.js";
+import { liveCommands } from "./live-options.js";
+import { parseWords } from "./parse.js";
+import { print } from "./print.js";
+import { tryAll } from "./targets.js";
+import { readFilters } from "./view-filters.js";
+
+/** `argv` is what follows `rm`. Gives 0, or 1 where some of several sandboxes could not be removed. */
+export async function rm(argv: readonly string[]): Promise<number> {
+  const { flags, words } = parseWords(argv, liveCommands.rm.options);
+  if (words.length === 0) fail("rm", "nothing is named", "The form is sbx rm NAME|UPPER…");
+  const uppers = words.filter((word) => word.includes("/"));
+  if (uppers.length > 0) await removeUppers(uppers);
+  const names = words.filter((word) => !word.includes("/"));
+  return names.length === 0 ? 0 : removeSandboxes(names, flags.force === true);
+}
+
+async function removeSandboxes(names: readonly string[], force: boolean): Promise<number> {
+  const { data, run } = callersPlaces(process.env);
+  const { views, damaged } = await listViews({ data, run });
+  const doomed: { name: string; directory: string }[] = [];
+  const status = await tryAll(names, async (word) => {
+    const broken = damaged.find(({ id }) => id === word);
+    if (broken !== undefined) {
+      doomed.push({ name: word, directory: broken.directory });
+      return;
+    }
+    // As with podman, --force is content where there is nothing to remove.
+    if (force && !views.some((view) => isMeant(view, word))) return;
+    const view = chooseView(views, damaged, word);
+    await endFirst(view, force);
+    if (view.kept === null) print(`${view.name}\n`);
+    else doomed.push(view.kept);
+  });
+  const busy = await removeKept(data, doomed);
+  for (const each of doomed) if (!busy.includes(each)) print(`${each.name}\n`);
+  return Math.max(
+    status,
+    await tryAll(busy, async ({ name }) => {
+      fail(`remove ${name}`, "it is being started, or changed by another command", "Try again");
+    }),
+  );
+}
+
+/** What runs is left alone, or killed. */
+async function endFirst({ name, status, record }: SandboxView, force: boolean): Promise<void> {
+  if (status === "created" || status === "exited") return;
+  if (!force) fail(`remove ${name}`, `it is ${status}`, "Stop it first, or give --force");
+  if (record === null) return;
+  const { SIGKILL = 9, SIGTERM = 15 } = signalNumbers;
+  // Nothing is there to be killed of one that waits for its next start.
+  await stop(record, status === "restarting" ? SIGTERM : SIGKILL, 1000);
+}
 
 /** Gives up, before anything is removed, where one of them is no upper of sbx's or is in use. */
-export async function rm(uppers: readonly string[]): Promise<void> {
+async function removeUppers(uppers: readonly string[]): Promise<void> {
   const { tryLock } = await import("../launch/file-calls.js");
   const locked = uppers.map((path) => {
     const upper = resolve(path);
@@ -28,18 +94,39 @@ export async function rm(uppers: readonly string[]): Promise<void> {
     // The record last: what is interrupted can be done again.
     removeTrees([upper]);
     removeTrees([workOf(upper)]);
-    if (fd !== null) closeSync(fd);
+    if (fd !== null) fs.closeSync(fd);
   }
 }
 
 /** Null where it is gone already. */
 function openDirectory(path: string, what: string): number | null {
-  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
   try {
-    return openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    return fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   } catch (error) {
     if (!isSystemError(error)) throw error;
     if (error.code === "ENOENT") return null;
     return fail(what, error.message, "Give the directory of the upper itself, and no link to it");
   }
+}
+
+/** `argv` is what follows `prune`. */
+export async function prune(argv: readonly string[]): Promise<number> {
+  const { flags, words } = parseWords(argv, liveCommands.prune.options);
+  if (words.length > 0) fail(`prune ${words.join(" ")}`, "takes no names", "sbx rm does");
+  const { data, run } = callersPlaces(process.env);
+  const { views } = await listViews({ data, run });
+  const isChosen = readFilters(flags.filter ?? [], views);
+  const stopped = views.flatMap((view) => {
+    const isOver = view.status === "created" || view.status === "exited";
+    return isOver && view.kept !== null && isChosen(view) ? [view.kept] : [];
+  });
+  const what =
+    "All these sandboxes, which do not run, will be removed with what they have written:\n";
+  const names = stopped.map(({ name }) => `  ${name}\n`).join("");
+  if (flags.force !== true && !(await confirm("prune", what + names))) return 0;
+  // What somebody has started meanwhile stays.
+  const busy = await removeKept(data, stopped);
+  for (const each of stopped) if (!busy.includes(each)) print(`${each.name}\n`);
+  return 0;
 }

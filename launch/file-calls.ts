@@ -5,6 +5,9 @@ import { errnoName } from "./native.js";
 // linux/fcntl.h: LOCK_EX and LOCK_NB of flock(2); the same on x86-64 and arm64.
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+// linux/fcntl.h and linux/fs.h.
+const AT_FDCWD = -100;
+const RENAME_NOREPLACE = 1;
 
 const self = koffi.load(null);
 const calls = {
@@ -12,6 +15,9 @@ const calls = {
     "intptr_t lgetxattr(const void *path, const char *name, void *value, size_t size)",
   ),
   flock: self.func("int flock(int fd, int operation)"),
+  renameat2: self.func(
+    "int renameat2(int from, const char *old, int to, const char *fresh, unsigned int flags)",
+  ),
 };
 
 /**
@@ -33,6 +39,12 @@ export function tryLock(fd: number): boolean {
   const code = errnoName();
   if (code === "EAGAIN") return false;
   throw systemError("flock", code);
+}
+
+/** As rename(2), but with EEXIST where something has the new name. */
+export function renameNoReplace(from: string, to: string): void {
+  if (calls.renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) === 0) return;
+  throw systemError("renameat2", errnoName());
 }
 
 /** As Node's own functions on files throw it. */

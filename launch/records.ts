@@ -89,6 +89,26 @@ export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
     .sort((a, b) => a.started - b.started || (a.name < b.name ? -1 : 1));
 }
 
+/** Gives the record of a sandbox that runs another name, under which it is found from then on. */
+export async function renameRecord(
+  run: RunDirectory,
+  { name }: Sandbox,
+  to: string,
+): Promise<void> {
+  const { renameNoReplace } = await import("./file-calls.js");
+  const directory = requireDirectory(run);
+  try {
+    renameNoReplace(join(directory, name), join(directory, to));
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    // ENOENT: it has ended.
+    if (error.code === "EEXIST") {
+      fail(`rename ${name}`, `a sandbox of the name ${to} is running`, "Choose another");
+    }
+    if (error.code !== "ENOENT") throw error;
+  }
+}
+
 /** How a program finds the network namespace of a sandbox, and no other's that has the name by then. */
 export function networkOf({ path }: RunDirectory, sandbox: Sandbox): JoinedNetwork {
   const { version, id, name, firstName, monitor, namespaces, init, started } = sandbox;

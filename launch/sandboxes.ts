@@ -176,6 +176,10 @@ export async function findView(places: Places, word: string): Promise<SandboxVie
   return chooseView(views, damaged, word);
 }
 
+/** Whether the word stands for it, perhaps among others. */
+export const isMeant = ({ name, id }: SandboxView, word: string): boolean =>
+  word !== "" && (name.startsWith(word) || id.startsWith(word));
+
 /** The same of those that are listed already. */
 export function chooseView(
   views: readonly SandboxView[],
@@ -187,12 +191,12 @@ export function chooseView(
     ({ name, kept, record }) => name === word && (kept !== null || record?.name === word),
     ({ name }) => name === word,
     ({ id }) => id === word,
-    ({ name, id }) => word !== "" && (name.startsWith(word) || id.startsWith(word)),
+    (view) => isMeant(view, word),
   ];
-  for (const isMeant of ways) {
-    const [view, ...others] = views.filter(isMeant);
+  for (const way of ways) {
+    const [view, ...others] = views.filter(way);
     if (others.length > 0) {
-      const names = views.filter(isMeant).map(({ name, id }) => `${name} (${id})`);
+      const names = views.filter(way).map(({ name, id }) => `${name} (${id})`);
       fail(what, "several names or IDs begin so", `There are ${few(names)}`);
     }
     if (view !== undefined) return view;
