@@ -148,6 +148,8 @@ function keepOn(c: Context): void {
   b.label(noSignal);
   happened(1, noClient);
   serve(c, noClient);
+  b.comment("it has the pipe now, of which another end was known before");
+  b.jump(next);
   b.label(noClient);
   happened(2, next);
   b.comment("no sandbox is left; but one may be about to start, or have come just now");

@@ -30,6 +30,8 @@ const address = (of: string): Address => ({ kind: "address", of, offset: 0 });
 /** What goes before a text: the time, the stream, F or P. */
 const prefixSize = stampSize + " stdout F ".length;
 const [whole, part] = [address("logWhole"), address("logPart")];
+/** Behind it, beside what is in use anyway. */
+const newline = at(part, prefixSize);
 /** struct iovec, writev(2): two for a line, and for the last a third. */
 const vectors = address("logVectors");
 const mostVectors = 64;
@@ -48,7 +50,9 @@ const number = slot("logNumber");
 export function firstLogState(c: Context): void {
   if (!lifeOf(c)?.log) return;
   const { b } = c;
-  for (const place of [whole, part]) b.buffer(place.of, prefixSize);
+  b.buffer(whole.of, prefixSize);
+  b.buffer(part.of, prefixSize + 1);
+  b.store(1, newline, 0, "\n".charCodeAt(0));
   b.buffer(vectors.of, 16 * mostVectors);
   for (const number of [log.sizeBytes, log.dropped, log.errno]) b.set(number, 0);
   clockState(c, whole);
@@ -86,7 +90,7 @@ export function logSubroutines(c: Context): void {
   b.branch(cursor, "lt", end, "log.letter");
   addVector(c, part, prefixSize);
   addText(c);
-  addVector(c, b.text("\n"), 1);
+  addVector(c, newline, 1);
   b.jump("log.flush");
   b.label("log.whole");
   addVector(c, whole, prefixSize);
