@@ -3,6 +3,10 @@ import { type Action, assertNever, type MountFlag, type PortRange } from "./step
 
 export function describe(action: Action): string {
   switch (action.kind) {
+    case "connectSandbox":
+      return `attach to the sandbox ${action.name}`;
+    case "startSandbox":
+      return `start the sandbox ${action.name}`;
     case "detach":
       return `start the sandbox ${action.id} in the background`;
     case "writePidFile":

@@ -28,6 +28,7 @@ export const lifeKeys = object<LifeKeys>({
     object<LifeStart>({
       says: textThat("be of one line", (word) => !word.includes("\n")),
       isNew: yesOrNo,
+      isAttached: optional(yesOrNo),
     }),
   ),
 });

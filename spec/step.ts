@@ -227,6 +227,10 @@ export interface LimitWrite {
 }
 
 export type Action =
+  /** Connects to the monitor of a sandbox in the background; the directory is the sandbox's. */
+  | { readonly kind: "connectSandbox"; readonly name: string; readonly directory: string }
+  /** Executes the program of such a sandbox, and is connected to its monitor. */
+  | { readonly kind: "startSandbox"; readonly name: string; readonly program: string }
   /** Goes on in a process of its own, in the background, which holds the lock of the sandbox's directory. */
   | ({ readonly kind: "detach" } & LifeKeys)
   /** Writes the init's pid to a file. */

@@ -20,6 +20,7 @@ import {
   openCgroup,
 } from "./cgroup.js";
 import { chownTree } from "./chown.js";
+import { connectSandbox, startSandbox } from "./client-connect.js";
 import { connect } from "./connect.js";
 import { type Context, octal, regularFile, s, tell, words32, words64 } from "./context.js";
 import { startScope } from "./dbus.js";
@@ -79,6 +80,10 @@ function isDoneElsewhere(action: Action): action is DoneElsewhere {
 function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: Role) {
   const { b } = c;
   switch (action.kind) {
+    case "connectSandbox":
+      return connectSandbox(c, action);
+    case "startSandbox":
+      return startSandbox(c, action);
     case "tidyFds":
       return tidyFds(c, action);
     case "detach":

@@ -25,14 +25,14 @@ export const tag = {
   stderr: byte("2"),
   /** The sandbox ended: its exit status, 8 bytes. */
   exited: byte("x"),
+  /** Comes first: the monitor's pid, 8 bytes. */
+  pid: byte("p"),
   /** As many clients as there may be are attached already. */
   full: byte("f"),
   stdin: byte("0"),
   endOfStdin: byte("e"),
   /** struct winsize of ioctl_tty(2). */
   windowSize: byte("w"),
-  /** The number of a signal for the payload, 4 bytes. */
-  signal: byte("s"),
 } as const;
 
 /** The name of the socket in the sandbox's directory. */
@@ -102,6 +102,14 @@ export function listenToClients(c: Context): void {
   b.ignore("it is ours", "close", [listener]);
   b.set(listener, -1);
   b.label(end);
+  if (lifeOf(c)?.start?.isAttached !== true) return;
+  const later = b.fresh("listen");
+  b.branch(l.restarts, "ne", 0, later);
+  b.must("fcntl", [l.starter, k("F_DUPFD_CLOEXEC"), 3], fd);
+  b.must("dup3", [l.directory, l.starter, k("O_CLOEXEC")]);
+  b.store(8, table, 0, fd);
+  b.call("clients.greet");
+  b.label(later);
 }
 
 /** struct sockaddr_un in `scratch`, by way of the directory's fd: a path may be too long for it. Gives its size. */
@@ -283,17 +291,9 @@ function inputSubroutines(c: Context): void {
         ] as const)
       : []),
     ...(c.terminal ? ([["windowSize", "clients.windowSize"]] as const) : []),
-    ["signal", "clients.signal"],
   ] as const) {
     b.branch(wanted, "eq", tag[kind], label);
   }
-  b.return();
-
-  b.comment("a signal goes the way of those from outside");
-  b.label("clients.signal");
-  b.load(4, wanted, data);
-  b.ignore("getpid(2) always succeeds", "getpid", [], own);
-  b.ignore("there may be no such signal", "kill", [own, wanted]);
   b.return();
 
   b.label("clients.target");
@@ -373,6 +373,12 @@ function acceptSubroutine({ b, memory }: Context): void {
   b.return();
   b.label("clients.accept.room");
   b.store(8, cursor, 0, fd);
+  b.label("clients.greet");
+  b.store(1, memory.scratch, 7, tag.pid);
+  b.ignore("getpid(2) always succeeds", "getpid", [], own);
+  b.store(8, memory.scratch, 8, own);
+  const greeting = [at(memory.scratch, 7), 9, k("MSG_NOSIGNAL"), 0, 0] as const;
+  b.ignore("it may be gone", "sendto", [fd, ...greeting]);
   b.label("clients.accept.end");
   b.return();
 }

@@ -164,6 +164,10 @@ export const pseudoErrno = {
   notNetwork: 1013,
   /** Another monitor has the sandbox. */
   isRunning: 1014,
+  /** The monitor of a sandbox ended without telling how. */
+  monitorEnded: 1015,
+  /** No more may be attached. */
+  clientsFull: 1016,
 } as const;
 
 export function context(plan: Plan, again: Again | null = null): Context {

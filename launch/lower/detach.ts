@@ -61,6 +61,8 @@ export function detach(c: Context, action: Detach): void {
   compose(c, [b.text("/proc/self/fd/"), { decimal: l.errWrite }]);
   const flags = k("O_WRONLY", "O_NONBLOCK", "O_CLOEXEC");
   b.must("openat", [k("AT_FDCWD"), memory.text, flags, 0], l.messages);
+  const starter = action.start?.isAttached === true ? 0 : l.directory;
+  b.must("fcntl", [starter, k("F_DUPFD_CLOEXEC"), 3], l.starter);
   b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], starterPid);
   b.branch(starterPid, "eq", 0, monitor);
   awaitStart(c, action);

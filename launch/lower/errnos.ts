@@ -74,6 +74,8 @@ export const errnoWords: readonly (readonly [number, string])[] = [
   [pseudoErrno.notNetwork, "it is no network namespace"],
   [pseudoErrno.nameTaken, "a sandbox of that name is running"],
   [pseudoErrno.isRunning, "it is running already"],
+  [pseudoErrno.monitorEnded, "its monitor was killed"],
+  [pseudoErrno.clientsFull, "as many as there may be are attached to it"],
   [pseudoErrno.addressTaken, "another sandbox has that address"],
   [pseudoErrno.networkFull, "every address is taken"],
 ];

@@ -23,6 +23,8 @@ export const l = {
   errWrite: slot("errWrite"),
   /** Another end of stderr, for messages of the monitor's, which must not wait for itself. */
   messages: slot("messagesFd"),
+  /** The socket of who starts it and is attached from the beginning; nothing once that is a client. */
+  starter: slot("starterSocket"),
   /** 1 once the lock is held, and the directory is ours to write to. */
   isOurs: slot("lifeIsOurs"),
   /** 1 once a payload ran. */
@@ -33,6 +35,6 @@ export const l = {
 } as const;
 
 /** What has these fds from 3 on, in this order. */
-const keptFds = 9;
+const keptFds = 10;
 /** The first that belongs to one run. */
 export const firstFdOfRun = 3 + keptFds;

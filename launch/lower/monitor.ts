@@ -26,7 +26,7 @@ import { leaveMounts, namespacesState } from "./namespaces.js";
 import { readOom, tellOfOom } from "./oom.js";
 import { outputState, outputSubroutines, takeOutput, watchOutput } from "./output.js";
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
-import { events, pollTable } from "./poll.js";
+import { events, monitorPollTable } from "./poll.js";
 import { portState } from "./ports.js";
 import { exitTold, removeRecord } from "./record.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
@@ -68,7 +68,7 @@ export function monitorLoop(c: Context): void {
   const { b, memory } = c;
   const timeout = slot("timeout");
   b.failTo("monitor.fail");
-  const poll = pollTable(c);
+  const poll = monitorPollTable(c);
   const relay = c.relays ? makeRelay(c) : null;
   const life = lifeOf(c);
   b.set(timeout, 0);

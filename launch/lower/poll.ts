@@ -1,4 +1,4 @@
-/** The monitor's array of struct pollfd, see poll(2): int fd, short events, short revents. */
+/** A process's array of struct pollfd, see poll(2): int fd, short events, short revents. */
 import { slot } from "../builder.js";
 import type { Constant, Slot } from "../ir.js";
 import type { Context } from "./context.js";
@@ -17,25 +17,27 @@ export type Place =
 /** What `happened` has found, a mask of POLLIN and so on; 0 where nothing has. */
 export const events = slot("events");
 
-export interface PollTable {
+export interface PollTable<P extends string = Place> {
   /** A negative fd waits for nothing. */
-  watch(place: Place, fd: Slot | Constant, wanted: Slot | Constant): void;
-  happened(place: Place): void;
+  watch(place: P, fd: Slot | Constant, wanted: Slot | Constant): void;
+  happened(place: P): void;
   /** `timeout` is the address of a timespec, or 0. */
   wait(timeout: Slot): void;
 }
 
-export function pollTable(c: Context): PollTable {
-  const { b } = c;
-  const size = 8;
-  const places: Place[] = [
+export function monitorPollTable(c: Context): PollTable {
+  return pollTable<Place>(c, [
     ...always,
     ...(c.relays ? relayed : []),
     ...(lifeOf(c) === undefined ? [] : background),
     ...(lifeOf(c) !== undefined && c.terminal ? (["pty"] as const) : []),
-  ];
+  ]);
+}
+
+export function pollTable<P extends string>({ b }: Context, places: readonly P[]): PollTable<P> {
+  const size = 8;
   const table = b.buffer("poll", size * places.length);
-  const offsetOf = (place: Place) => size * places.indexOf(place);
+  const offsetOf = (place: P) => size * places.indexOf(place);
   return {
     watch(place, fd, wanted) {
       b.store(4, table, offsetOf(place), fd);

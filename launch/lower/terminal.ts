@@ -159,7 +159,12 @@ export function takeTerminal({ b, relays }: Context, fd: typeof t.ptyFd): void {
   b.alu("sub", t.isUnmodelled, 1, t.foreground);
 }
 
-export function terminalSubroutines({ b }: Context, memory: TerminalMemory): void {
+/** `resize` makes the size in `memory.size`, which is the terminal's, known to whom it concerns. */
+export function terminalSubroutines(
+  { b }: Context,
+  memory: TerminalMemory,
+  resize = () => b.ignore("a size is a courtesy", "ioctl", [t.ptyFd, k("TIOCSWINSZ"), memory.size]),
+): void {
   const group = slot("foregroundGroup");
   const own = slot("ownGroup");
   const flags = slot("termFlags");
@@ -217,7 +222,7 @@ export function terminalSubroutines({ b }: Context, memory: TerminalMemory): voi
   b.label("terminal.resize");
   b.branch(t.ptyFd, "lt", 0, "terminal.resize.end");
   b.orElse("terminal.resize.end", "ioctl", [0, k("TIOCGWINSZ"), memory.size]);
-  b.ignore("a size is a courtesy", "ioctl", [t.ptyFd, k("TIOCSWINSZ"), memory.size]);
+  resize();
   b.label("terminal.resize.end");
   b.return();
 }

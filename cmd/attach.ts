@@ -1,0 +1,65 @@
+/** `sbx attach`: the caller's terminal, or pipes, on a sandbox that runs in the background. */
+import { compileAttach } from "../launch/client.js";
+import { type Client, mostDetachKeys } from "../launch/lower/client-input.js";
+import { probe } from "../launch/probe.js";
+import { callersPlaces, findView, requireRunning } from "../launch/sandboxes.js";
+import { fail } from "../spec/error.js";
+import type { Spec } from "../spec/spec.js";
+import { attachOptions } from "./attach-options.js";
+import type { FlagsOf } from "./options.js";
+import { parseWords } from "./parse.js";
+
+type Flags = FlagsOf<typeof attachOptions>;
+
+/** `argv` is what follows `attach`. */
+export async function compileAttached(argv: readonly string[]) {
+  const { flags, words } = parseWords(argv, attachOptions);
+  const [name, ...more] = words;
+  if (name === undefined || more.length > 0) {
+    const why = name === undefined ? "no sandbox is named" : "several sandboxes are named";
+    fail("attach", why, "The form is sbx attach [options] NAME");
+  }
+  const view = await findView(callersPlaces(process.env), name);
+  const what = `attach to ${view.name}`;
+  requireRunning(view);
+  if (view.kept === null) {
+    fail(what, "it runs in the foreground", "Start it with sbx run --detach, or see sbx exec");
+  }
+  if (view.status === "paused") fail(what, "it is paused", `sbx unpause ${view.name}`);
+  const client = clientOf(view.spec, flags, flags["no-stdin"] !== true);
+  const host = probe("/", process.env);
+  return { host, shift: argv.length + 1, ...compileAttach(view.kept, client, host) };
+}
+
+/** How the sandbox of the spec is attached to, with standard input where that is wanted and it has any. */
+export function clientOf(
+  { process: { terminal }, sbx: { life } }: Spec,
+  flags: Pick<Flags, "detach-keys" | "sig-proxy">,
+  wantsInput: boolean,
+): Client {
+  return {
+    hasTerminal: terminal === true,
+    input: wantsInput && life?.stdin === true,
+    detachKeys: readDetachKeys(flags["detach-keys"] ?? "ctrl-p,ctrl-q"),
+    passesSignals: flags["sig-proxy"] !== false,
+  };
+}
+
+/** The bytes of keys in docker's notation, `ctrl-p,ctrl-q` or `a`: no keys are none. */
+export function readDetachKeys(text: string): Uint8Array {
+  const keys = text === "" ? [] : text.split(",");
+  const bytes = keys.map((key) => {
+    const [, control] = /^ctrl-([a-z@[\\\]^_])$/.exec(key) ?? [];
+    if (control !== undefined) return control.toUpperCase().charCodeAt(0) & 0x1f;
+    if (/^[\x20-\x7e]$/.test(key)) return key.charCodeAt(0);
+    return fail(
+      `--detach-keys ${text}`,
+      key === "" ? "a key is missing" : `${key} is no key`,
+      "Keys are characters, or ctrl- and one of a-z @ [ \\ ] ^ _, with commas between them",
+    );
+  });
+  if (bytes.length > mostDetachKeys) {
+    fail(`--detach-keys ${text}`, `are more than ${mostDetachKeys} keys`);
+  }
+  return Uint8Array.from(bytes);
+}
