@@ -5,15 +5,16 @@ import { probe } from "../launch/probe.js";
 import { callersPlaces, findView, requireRunning } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
-import { attachOptions } from "./attach-options.js";
+import { liveCommands } from "./live-options.js";
 import type { FlagsOf } from "./options.js";
 import { parseWords } from "./parse.js";
 
-type Flags = FlagsOf<typeof attachOptions>;
+const { options } = liveCommands.attach;
+type Flags = FlagsOf<typeof options>;
 
 /** `argv` is what follows `attach`. */
 export async function compileAttached(argv: readonly string[]) {
-  const { flags, words } = parseWords(argv, attachOptions);
+  const { flags, words } = parseWords(argv, options);
   const [name, ...more] = words;
   if (name === undefined || more.length > 0) {
     const why = name === undefined ? "no sandbox is named" : "several sandboxes are named";

@@ -43,6 +43,7 @@ export const commands = {
   stop: "End sandboxes by a signal, after a time by SIGKILL",
   kill: "Kill sandboxes, or signal their commands",
   wait: "Wait until sandboxes have ended",
+  attach: "Be the terminal, or the pipes, of a sandbox in the background",
   logs: "Show what sandboxes in the background have written",
   check: "Show what this host offers and what it lacks",
   seccomp: "Check, compile, explain and compare seccomp profiles",

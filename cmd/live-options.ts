@@ -93,6 +93,25 @@ export const liveCommands = {
     },
   },
   ...keptCommands,
+  attach: {
+    words: "NAME",
+    usage:
+      "Shares the terminal, or standard input and output, with a sandbox in the background until\nthat ends, or the keys to detach are typed.",
+    options: {
+      "detach-keys": {
+        ...value,
+        defaultDescription: "ctrl-p,ctrl-q",
+        describe: "Keys that leave the sandbox to itself; none where empty",
+      },
+      "no-stdin": { ...toggle, describe: "Do not pass standard input on" },
+      "sig-proxy": {
+        type: "boolean",
+        group,
+        defaultDescription: "true",
+        describe: "Pass signals on to a sandbox without a terminal",
+      },
+    },
+  },
   logs: {
     words: "NAME…",
     usage: "Shows what sandboxes in the background have written.",

@@ -20,6 +20,7 @@ const compiled = new Map<string | undefined, OptionTable>([
   ["unshare", unshareOptions],
   ["start", liveCommands.start.options],
   ["restart", liveCommands.restart.options],
+  ["attach", liveCommands.attach.options],
 ]);
 
 /** The commands that parse their own words. */

@@ -206,6 +206,10 @@ async function compileArguments(
       const { compileNamed } = await import("./start.js");
       return await compileNamed(name, argv);
     }
+    if (name === "attach") {
+      const { compileAttached } = await import("./attach.js");
+      return await compileAttached(argv);
+    }
     const unshare = name === "unshare" ? await import("../launch/unshare.js") : null;
     const parsed = unshare
       ? { ...parseCommand(argv, unshareOptions), rootfs: "/" }

@@ -83,11 +83,6 @@ export function sendSubroutines(c: Context, { hasTerminal, detachKeys }: Client)
   b.branch(sent, "gt", 1, "client.send");
   b.set(sent, 0);
   b.return();
-
-  b.label("client.detaching");
-  b.call("client.read.end");
-  b.call("terminal.leave");
-  b.exit(0);
 }
 
 interface Typed {
@@ -108,7 +103,9 @@ function matchKeys({ b }: Context, detachKeys: Uint8Array, { letter, put }: Type
   b.branch(key, "ne", letter, differs);
   b.alu("add", matched, matched, 1);
   b.branch(matched, "lt", detachKeys.length, "client.key");
-  b.jump("client.detaching");
+  b.call("client.read.end");
+  b.call("terminal.leave");
+  b.exit(0);
   b.label(differs);
   b.branch(matched, "eq", 0, "client.plain");
   b.set(place, keys);

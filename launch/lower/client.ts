@@ -43,8 +43,8 @@ export function lowerClient(plan: Plan, client: Client): Program {
   b.failTo("client.fail");
   readArguments(c);
   refuseForeignStart(c);
-  const zeros = [s.step, s.stdinIsTerminal, started, isResized, matched, sent, shown.length];
-  for (const flag of zeros) b.set(flag, 0);
+  const zeros = [s.step, s.stdinIsTerminal, started, isResized, matched, sent];
+  for (const flag of [...zeros, ...Object.values(shown)]) b.set(flag, 0);
   for (const none of [monitor, t.ptyFd]) b.set(none, -1);
   for (const no of [t.isRaw, t.isUnmodelled]) b.set(no, 0);
   b.set(t.foreground, 1);
