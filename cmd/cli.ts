@@ -182,6 +182,12 @@ export async function cli(argv: readonly string[]): Promise<number> {
         .example("$0 network create --internal --ipv6 quiet", "without a way out")
         .example("$0 network inspect lab", "its addresses, and who is on it");
     })
+    .command("cache", commands.cache, (y) => {
+      withCommands(y, "cache");
+      y.usage(
+        "$0 cache COMMAND\n\nPrograms that were compiled by sbx run, which the same words use again.",
+      );
+    })
     .command("port <sandbox> [port]", commands.port, (y) =>
       y
         .usage(

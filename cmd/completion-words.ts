@@ -1,5 +1,6 @@
 /** What completions offer, whatever the shell: commands, options and the words of their values. */
 import { capabilityNames } from "../spec/capabilities.js";
+import { cacheCommands } from "./cache-commands.js";
 import { networkCommands } from "./network-commands.js";
 import {
   aliasesOf,
@@ -45,6 +46,7 @@ export const commands = {
   wait: "Wait until sandboxes have ended",
   attach: "Be the terminal, or the pipes, of a sandbox in the background",
   logs: "Show what sandboxes in the background have written",
+  cache: "List and remove programs that are used again",
   check: "Show what this host offers and what it lacks",
   seccomp: "Check, compile, explain and compare seccomp profiles",
   completion: "Print a completion script",
@@ -94,7 +96,11 @@ export const unshareEntries = Object.entries<RunOption>(unshareOptions);
 /** The options of `update`, all of which `run` has too. */
 export const updateEntries = Object.entries<RunOption>(limitOptions);
 /** Commands that have commands of their own. */
-export const families = { seccomp: seccompCommands, network: networkCommands } as const;
+export const families = {
+  seccomp: seccompCommands,
+  network: networkCommands,
+  cache: cacheCommands,
+} as const;
 
 export interface FamilyEntry {
   /** As `network rm`. */

@@ -28,6 +28,7 @@ const selfParsed = {
   compile: async () => (await import("./compile.js")).compile,
   seccomp: async () => (await import("./seccomp.js")).seccomp,
   network: async () => (await import("./network.js")).network,
+  cache: async () => (await import("./cache.js")).cache,
   port: async () => (await import("./port.js")).port,
   stats: async () => (await import("./stats.js")).stats,
   top: async () => (await import("./top.js")).top,

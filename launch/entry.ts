@@ -284,3 +284,17 @@ export function entriesFor(
     { name: entryName(hash), bytes: leading },
   ];
 }
+
+/** What an entry says to people; null where the bytes are none, or it only leads to another. */
+export function decodeEntry(
+  bytes: Buffer,
+): { words: string[]; directory: string | null; program: string } | null {
+  const word = (at: number) => Number(bytes.readBigInt64LE(at));
+  if (bytes.length < headerSize || bytes.readBigInt64LE(header.magic) !== magic) return null;
+  const textAt = (at: number) =>
+    at === 0 ? null : bytes.toString("utf8", at, bytes.indexOf(0, at));
+  const program = textAt(word(header.program));
+  const key = bytes.toString("utf8", word(header.key), word(header.key) + word(header.keyLength));
+  const words = key.split("\0").slice(0, -1);
+  return program === null ? null : { words, directory: textAt(word(header.directory)), program };
+}

@@ -172,8 +172,19 @@ function refreshTime(path: string, nowMs: number): void {
   fs.utimesSync(path, nowMs / 1000, nowMs / 1000);
 }
 
-/** Removes programs not used for 30 days, and what writers that were killed have left behind. */
+/** Whether a file of that name is one that is kept in a place of programs. */
+export const isKept = (name: string): boolean =>
+  [programName, entryFile, temporaryName].some((pattern) => pattern.test(name));
+
+/** More programs and entries than these are not kept, those that were used last. */
+const mostFiles = 1000;
+
+/**
+ * Removes what was not used for 30 days, where there is too much what was not used for longest, and what writers
+ * that were killed have left behind.
+ */
 function evict(directory: string, nowMs: number): void {
+  const left: { path: string; usedMs: number }[] = [];
   for (const name of fs.readdirSync(directory)) {
     const limitMs =
       programName.test(name) || entryFile.test(name)
@@ -185,6 +196,12 @@ function evict(directory: string, nowMs: number): void {
     const path = join(directory, name);
     // Absent when another sbx evicts at the same time.
     const stat = fs.lstatSync(path, { throwIfNoEntry: false });
-    if (stat !== undefined && nowMs - stat.mtimeMs > limitMs) fs.rmSync(path, { force: true });
+    if (stat === undefined) continue;
+    // A program that is found by its words is executed, and not written to.
+    const usedMs = Math.max(stat.atimeMs, stat.mtimeMs);
+    if (nowMs - usedMs > limitMs) fs.rmSync(path, { force: true });
+    else left.push({ path, usedMs });
   }
+  left.sort((a, b) => b.usedMs - a.usedMs);
+  for (const { path } of left.slice(mostFiles)) fs.rmSync(path, { force: true });
 }

@@ -217,19 +217,6 @@ export function checkSubroutines({ b, content, fdName }: Finder): void {
   b.label("compare.end");
   b.return();
 
-  b.comment("result := whether the strings at left and right are the same");
-  b.label("same");
-  b.set(s.result, 0);
-  b.load(1, s.byte, s.left);
-  b.load(1, s.other, s.right);
-  b.branch(s.byte, "ne", s.other, "same.end");
-  b.alu("add", s.left, s.left, 1);
-  b.alu("add", s.right, s.right, 1);
-  b.branch(s.byte, "ne", 0, "same");
-  b.set(s.result, 1);
-  b.label("same.end");
-  b.return();
-
   b.comment("value := that of the variable at left, `NAME=`, or 0");
   b.label("variable");
   const each = slot("eachVariable");
@@ -274,5 +261,20 @@ export function checkSubroutines({ b, content, fdName }: Finder): void {
   b.alu("add", s.right, content, s.length);
   b.store(1, s.right, 0, 0);
   b.ignore("it was ours", "close", [s.fd]);
+  b.return();
+}
+
+export function sameSubroutine({ b }: Finder): void {
+  b.comment("result := whether the strings at left and right are the same");
+  b.label("same");
+  b.set(s.result, 0);
+  b.load(1, s.byte, s.left);
+  b.load(1, s.other, s.right);
+  b.branch(s.byte, "ne", s.other, "same.end");
+  b.alu("add", s.left, s.left, 1);
+  b.alu("add", s.right, s.right, 1);
+  b.branch(s.byte, "ne", 0, "same");
+  b.set(s.result, 1);
+  b.label("same.end");
   b.return();
 }

@@ -12,7 +12,7 @@ import { k, noFollow } from "../constants.js";
 import { hashSeed, header, headerSize, magic, maxEntryBytes, statxFields } from "../entry.js";
 import type { Program } from "../ir.js";
 import { coldWord } from "../lower/again.js";
-import { checkSubroutines, runChecks } from "./checks.js";
+import { checkSubroutines, runChecks, sameSubroutine } from "./checks.js";
 import { append, directorySubroutines, findDirectory } from "./directory.js";
 import { contentSize, type Finder, finderMemory, pathSize, s } from "./state.js";
 import { findWords, type OptionWords, words, wordsEnd } from "./words.js";
@@ -75,6 +75,7 @@ export function lowerFinder(options: OptionWords): Program {
   hashSubroutine(f);
   directorySubroutines(f);
   checkSubroutines(f);
+  sameSubroutine(f);
   return b.finish();
 }
 

@@ -170,6 +170,28 @@ test.needs(needs, "a set-up that fails is compiled anew, once and without a word
   assert.equal([(await run(limited)).stdout, (await run(limited)).compiles], ["100\n", 0]);
 });
 
+test.needs(needs, "sbx cache lists and removes; what runs goes on", async () => {
+  const { run, rootfs, env, programs } = await world();
+  const words = [...quiet, "-e", "A=b c", rootfs];
+  const list = async () => JSON.parse((await sbx(["cache", "ls", "--json"], { env })).stdout);
+  assert.equal(await list(), []);
+  await run([...words, "true"]);
+  const [found, ...others] = await list();
+  assert.equal([found.words, found.directory, others], [["run", ...words], null, []]);
+  assert.is(found.bytes, fs.statSync(found.program).size);
+  assert.match(
+    (await sbx(["cache", "ls"], { env })).stdout,
+    `KiB  run ${quiet.join(" ")} -e "A=b c" ${rootfs}\n`,
+  );
+  const running = run([...words, "sh", "-c", "sleep 1; echo done"]);
+  await sleep(300);
+  assert.match((await sbx(["cache", "prune"], { env })).stdout, /^Removed 2 files, [\d.]+KiB\n$/);
+  assert.equal(fs.readdirSync(programs), []);
+  assert.is((await running).stdout, "done\n");
+  assert.is((await run([...words, "true"])).compiles > 0, true);
+  assert.is((await sbx(["cache", "lz"], { env })).code, 125);
+});
+
 test.needs(needs, "every check of an entry is looked at", async () => {
   const { run, rootfs, programs, entries, at, env } = await world();
   assert.is((await run([...quiet, rootfs, "true"])).compiles, 1);
