@@ -8,6 +8,7 @@ import { lifeOptions } from "./life-options.js";
 import { compileOptions } from "./options.js";
 import { parseRun } from "./parse.js";
 import { createVolumes, readRequest } from "./run.js";
+import { readKernel } from "./seccomp-input.js";
 import { version } from "./version.js";
 
 /** `argv` is what follows `compile`. Gives the exit status. */
@@ -39,10 +40,4 @@ export async function compile(argv: readonly string[]): Promise<number> {
   for (const warning of plan.warnings) writeSync(2, `sbx: ${visible(warning)}\n`);
   writeWhole(output, bytes, `write the program to ${output}`, 0o755);
   return 0;
-}
-
-function readKernel(text: string): Host["kernel"] {
-  const [release, major, minor] = /^(\d{1,3})\.(\d{1,3})$/.exec(text) ?? [];
-  if (release === undefined) fail(`--kernel ${text}`, "must be two numbers, as in 5.14");
-  return { release, major: Number(major), minor: Number(minor) };
 }

@@ -383,7 +383,7 @@ export const compileOptions = {
     ...value,
     defaultDescription: "this machine's",
     group: "Compiling:",
-    describe: "The oldest Linux that it is for, as 5.14",
+    describe: "The oldest Linux that it is for, as X.Y",
   },
   ...runOptions,
 } as const satisfies OptionTable;

@@ -7,7 +7,7 @@ import { readProfile } from "../seccomp/read.js";
 import type { Circumstances } from "../seccomp/resolve.js";
 import { type Capability, capabilityNames } from "../spec/capabilities.js";
 import { fail } from "../spec/error.js";
-import type { Architecture } from "../spec/host.js";
+import type { Architecture, Host } from "../spec/host.js";
 import { defaultCapabilities } from "../userns/capabilities.js";
 import { readStandardInput, readText } from "./files.js";
 import { readCapabilities } from "./privileges.js";
@@ -52,11 +52,10 @@ export function circumstancesOf(flags: {
   strict?: boolean;
 }): Circumstances {
   const { arch = ownMachine(), caps, kernel = release(), exact = false, strict = false } = flags;
-  if (!/^\d+\.\d+/.test(kernel)) fail(`--kernel ${kernel}`, "must be X.Y, such as 6.1");
   return {
     architecture: machines[arch as Machine],
     capabilities: caps === undefined ? defaultCapabilities : heldCapabilities(caps),
-    kernel: parseRelease(kernel),
+    kernel: readKernel(kernel),
     exact,
     strict,
   };
@@ -74,4 +73,10 @@ function heldCapabilities(text: string): readonly Capability[] {
   if (text === "none") return [];
   const names = readCapabilities(text, `--caps ${text}`);
   return names.includes("ALL") ? capabilityNames : (names as Capability[]);
+}
+
+/** The value of `--kernel`, such as `6.1`; what follows does not count. */
+export function readKernel(text: string): Host["kernel"] {
+  if (!/^\d+\.\d+/.test(text)) fail(`--kernel ${text}`, "must be X.Y, such as 6.1");
+  return parseRelease(text);
 }

@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { type NetworkCommand, networkCommands } from "../cmd/network-commands.js";
 import {
   aliasesOf,
+  compileOptions,
   explainOptions,
   type RunOption,
   runOptions,
@@ -34,6 +35,10 @@ const seccompOptions = new Map(
   Object.values(seccompCommands).flatMap((each) => Object.entries<RunOption>(each.options)),
 );
 
+const ownOfCompile = Object.entries<RunOption>(compileOptions).filter(
+  ([name]) => !Object.hasOwn(runOptions, name),
+);
+
 const createOptions = Object.entries<RunOption>(networkCommands.create.options);
 
 /** Options of the other commands, and what yargs adds. */
@@ -46,10 +51,12 @@ const otherFlags = [
   "all",
   "force",
   "alias",
+  "sbx-info",
   "help",
   "version",
   ...seccompOptions.keys(),
   ...createOptions.map(([name]) => name),
+  ...ownOfCompile.map(([name]) => name),
 ];
 
 /** The heads of the reference's entries: `- **…** (default: …; since v…)`. */
@@ -70,13 +77,15 @@ const names = (entry: string) =>
 
 test("every option has an entry with its names, its default and a version", () => {
   const heads = entries(read(reference));
-  for (const [name, option] of [...options, ...seccompOptions, ...createOptions]) {
+  for (const [name, option] of [...options, ...seccompOptions, ...createOptions, ...ownOfCompile]) {
     const isSeccomp = seccompOptions.get(name) === option;
+    const isCompile = ownOfCompile.some(([, each]) => each === option);
     const isNetwork = createOptions.some(([, each]) => each === option);
     const head = heads.find(
       (line) =>
         names(line)[0] === spelling(name) &&
         line.includes("`sbx seccomp") === isSeccomp &&
+        line.includes("`sbx compile`") === isCompile &&
         line.includes("`sbx network create`") === isNetwork,
     );
     assert.ok(head, `no entry for --${name}`);
@@ -141,6 +150,8 @@ test("every command line in a document can be parsed", () => {
       } else if (command === "explain") {
         assert.is(rest[0], "run", line);
         assert.not.throws(() => parseRun(rest.slice(1), explainOptions), undefined, line);
+      } else if (command === "compile") {
+        assert.not.throws(() => parseRun(rest, compileOptions), undefined, line);
       } else if (command === "unshare") {
         assert.not.throws(() => parseCommand(rest, unshareOptions), undefined, line);
       } else if (command === "update") {
