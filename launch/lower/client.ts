@@ -124,7 +124,7 @@ function loop(c: Context): void {
     b.branch(t.foreground, "eq", 0, not);
   });
   watchIf("shown", shown.fd, (not) => b.branch(shown.length, "eq", 0, not));
-  poll.wait(timeout);
+  poll.wait(timeout, s.result);
 
   const then = (place: Parameters<typeof poll.happened>[0], ...calls: string[]) => {
     const not = b.fresh("loop");

@@ -5,7 +5,7 @@ import type { Slot } from "../ir.js";
 import { limitLate } from "./cgroup.js";
 import { actionOf, type Context, message, recordSize, s } from "./context.js";
 import { releaseStarter } from "./detach.js";
-import { giveBackInMonitor } from "./give-back.js";
+import { giveBackSoon } from "./give-back.js";
 import { lifeOf } from "./life.js";
 import { handListener, listenerStep } from "./listener.js";
 import { showMounts, takeNamespace } from "./namespaces.js";
@@ -114,7 +114,7 @@ export function controlSubroutines(c: Context): void {
     tellRunning(c);
     releaseStarter(c);
   }
-  giveBackInMonitor(c);
+  giveBackSoon(c);
   b.label("monitor.ready.end");
   b.return();
 

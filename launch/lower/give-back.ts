@@ -5,7 +5,8 @@
  */
 import { landmark, slot } from "../builder.js";
 import { k } from "../constants.js";
-import { type Context, s, scratchSize, textSize } from "./context.js";
+import type { Slot } from "../ir.js";
+import { type Context, s, scratchSize, textSize, words64 } from "./context.js";
 import { sharedPage } from "./shared.js";
 
 const because = "it stays resident, and that is all";
@@ -13,9 +14,34 @@ const from = slot("giveBackFrom");
 const size = slot("giveBackSize");
 const pageSize = 4096;
 
-/** In the monitor, which still tells of the end: code, texts and buffers come back. */
-export function giveBackInMonitor(c: Context): void {
+const pauseNanoseconds = 100_000_000n;
+
+/** The address of a timespec: how long nothing is to happen before; 0 where it is done, or is not to be. */
+export const untilGiveBack = slot("untilGiveBack");
+
+/** Before `giveBackSoon`. */
+export const giveBackState = ({ b }: Context): void => b.set(untilGiveBack, 0);
+
+/** The payload runs: if that takes a while, it is worth it. Who runs for a moment does not pay for it. */
+export function giveBackSoon(c: Context): void {
+  c.b.set(untilGiveBack, c.b.bytes("pause", words64([0n, pauseNanoseconds])));
+}
+
+/** In the monitor, which has its own reasons to wait no longer than `timeout`, if that is not 0. */
+export function waitToGiveBack({ b }: Context, timeout: Slot): void {
+  const own = b.fresh("idle");
+  b.branch(timeout, "ne", 0, own);
+  b.set(timeout, untilGiveBack);
+  b.label(own);
+}
+
+/** In the monitor, where `happened` is 0 after a wait in vain. It still tells of the end: code, texts and buffers come back. */
+export function giveBackInMonitor(c: Context, happened: Slot): void {
   const { b } = c;
+  const busy = b.fresh("idle");
+  b.branch(happened, "ne", 0, busy);
+  b.branch(untilGiveBack, "eq", 0, busy);
+  b.set(untilGiveBack, 0);
   b.alu("sub", size, landmark("resident"), landmark("start"));
   // Of another kind than what is resident, it is not mapped together with that at the next fault.
   for (const advice of ["MADV_RANDOM", "MADV_DONTNEED"] as const) {
@@ -23,6 +49,7 @@ export function giveBackInMonitor(c: Context): void {
   }
   giveBackBuffers(c);
   b.ignore(because, "madvise", [sharedPage, pageSize, k("MADV_DONTNEED")]);
+  b.label(busy);
 }
 
 /** In the init, which has nothing to do any more but to wait, and the arguments of which are its name. */
@@ -30,6 +57,7 @@ export function giveBackInInit(c: Context): void {
   const { b } = c;
   const name = slot("nameOnStack");
   const none = b.fresh("stack");
+  b.set(untilGiveBack, 0);
   b.alu("sub", size, landmark("resident"), landmark("start"));
   b.ignore(because, "munmap", [landmark("start"), size]);
   giveBackBuffers(c);

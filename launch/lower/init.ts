@@ -7,7 +7,7 @@ import { leaveCgroup } from "./cgroup.js";
 import { type Context, preservedFds, s, tell } from "./context.js";
 import { ownStandard, takeStandard } from "./detach.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
-import { giveBackInInit } from "./give-back.js";
+import { giveBackInInit, giveBackSoon, untilGiveBack } from "./give-back.js";
 import { leaveGuard } from "./guard.js";
 import { awaitMonitor, unblockSignals } from "./handshake.js";
 import { openUpperStore } from "./janitor.js";
@@ -101,17 +101,16 @@ export function initLoop(c: Context): void {
   const { b, memory } = c;
   b.label("init.ready");
   tell(c, "ready", 0);
-  giveBackInInit(c);
-
+  giveBackSoon(c);
   b.label("init.loop");
   b.ignore(
     "all signals are blocked, so nothing interrupts it",
     "rt_sigtimedwait",
-    [memory.allSignals, 0, 0, 8],
+    [memory.allSignals, 0, untilGiveBack, 8],
     signal,
   );
   b.branch(signal, "eq", signo("SIGCHLD"), "init.reap");
-  b.branch(signal, "le", 0, "init.loop");
+  b.branch(signal, "le", 0, "init.idle");
   b.set(target, payload);
   for (const name of forTheJob) b.branch(signal, "eq", signo(name), "init.job");
   b.label("init.forward");
@@ -120,6 +119,10 @@ export function initLoop(c: Context): void {
   b.label("init.job");
   b.alu("sub", target, 0, payload);
   b.jump("init.forward");
+
+  b.label("init.idle");
+  giveBackInInit(c);
+  b.jump("init.loop");
 
   b.label("init.reap");
   const status = slot("childStatus");

@@ -18,6 +18,7 @@ import {
 } from "./connect.js";
 import { type Context, s } from "./context.js";
 import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
+import { giveBackInMonitor, giveBackState, waitToGiveBack } from "./give-back.js";
 import { dismissGuard } from "./guard.js";
 import { takeHolder, watchHolder } from "./holder.js";
 import { awaitJanitor } from "./janitor.js";
@@ -71,9 +72,10 @@ export function monitorLoop(c: Context): void {
   const poll = monitorPollTable(c);
   const relay = c.relays ? makeRelay(c) : null;
   const life = lifeOf(c);
-  b.set(timeout, 0);
   if (life !== undefined) listenToClients(c);
+  giveBackState(c);
   b.label("monitor.loop");
+  b.set(timeout, 0);
   poll.watch("signal", s.signalFd, k("POLLIN"));
   poll.watch("control", s.controlOutside, k("POLLIN"));
   watchListener(poll);
@@ -81,7 +83,9 @@ export function monitorLoop(c: Context): void {
   watchHolder(poll);
   if (relay !== null) watchRelay(c, relay, poll, timeout);
   if (life !== undefined) watchOutput(c, poll, timeout);
-  poll.wait(timeout);
+  waitToGiveBack(c, timeout);
+  poll.wait(timeout, s.result);
+  giveBackInMonitor(c, s.result);
 
   const noControl = b.fresh("poll");
   poll.happened("control");

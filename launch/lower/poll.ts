@@ -21,8 +21,8 @@ export interface PollTable<P extends string = Place> {
   /** A negative fd waits for nothing. */
   watch(place: P, fd: Slot | Constant, wanted: Slot | Constant): void;
   happened(place: P): void;
-  /** `timeout` is the address of a timespec, or 0. */
-  wait(timeout: Slot): void;
+  /** `timeout` is the address of a timespec, or 0; `count` gets how many have something, 0 after the timeout. */
+  wait(timeout: Slot, count: Slot): void;
 }
 
 export function monitorPollTable(c: Context): PollTable {
@@ -47,14 +47,9 @@ export function pollTable<P extends string>({ b }: Context, places: readonly P[]
       b.load(4, events, table, offsetOf(place) + 4);
       b.alu("shr", events, events, 16);
     },
-    wait(timeout) {
-      b.ignore("all signals are blocked, so nothing interrupts it", "ppoll", [
-        table,
-        places.length,
-        timeout,
-        0,
-        8,
-      ]);
+    wait(timeout, count) {
+      const because = "all signals are blocked, so nothing interrupts it";
+      b.ignore(because, "ppoll", [table, places.length, timeout, 0, 8], count);
     },
   };
 }
