@@ -156,16 +156,40 @@ function writeMembers(c: Context, { known }: Keep): void {
   ]);
 }
 
-/** Texts of any length as they are, what is only known now by way of the text buffer. */
+/** Digits of a number of 64 bits. */
+const longestDecimal = 20;
+/** What is longer costs less as a call of its own. */
+const longestGroup = 512;
+
+/** In as few calls as may be: long texts, and strings that are known only now, one by one. */
 function write(c: Context, pieces: readonly JsonPiece[]): void {
   const { b, memory } = c;
+  const sizeOf = (piece: JsonPiece) => {
+    if (typeof piece === "string") return Buffer.byteLength(piece);
+    return "decimal" in piece ? longestDecimal : textSize;
+  };
+  const groups: { size: number; pieces: JsonPiece[] }[] = [];
   for (const piece of pieces) {
-    if (typeof piece === "string") {
-      writeWhole(c, b.text(piece), Buffer.byteLength(piece));
-    } else {
-      compose(c, [piece]);
-      writeWhole(c, memory.text, textLength);
+    const size = sizeOf(piece);
+    const last = groups.at(-1);
+    if (last === undefined || last.size + size >= longestGroup)
+      groups.push({ size, pieces: [piece] });
+    else {
+      last.size += size;
+      last.pieces.push(piece);
     }
+  }
+  for (const { pieces } of groups) {
+    const [first] = pieces;
+    if (pieces.length === 1 && typeof first === "string") {
+      writeWhole(c, b.text(first), Buffer.byteLength(first));
+      continue;
+    }
+    compose(
+      c,
+      pieces.map((piece) => (typeof piece === "string" ? b.text(piece) : piece)),
+    );
+    writeWhole(c, memory.text, textLength);
   }
 }
 
