@@ -160,7 +160,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
           .example("$0 diff web", "what it adds (A), changes (C) and deletes (D)"),
       async ({ sandbox, lower, json }) => {
         const { diff } = await import("./diff.js");
-        status = await diff(sandbox, { lower, json }, argv);
+        status = await diff(sandbox, { lower, json });
       },
     )
     .command("seccomp", commands.seccomp, (y) => {

@@ -17,15 +17,11 @@ export interface DiffOptions {
   readonly json: boolean;
 }
 
-/** `argv` is the command line, for a second try. Gives the exit status. */
-export async function diff(
-  path: string,
-  { lower, json }: DiffOptions,
-  argv: readonly string[],
-): Promise<number> {
+/** Gives the exit status. */
+export async function diff(path: string, { lower, json }: DiffOptions): Promise<number> {
+  const upper = path.includes("/") ? resolve(path) : await upperOf(path);
   try {
     const { diff } = await import("../launch/diff.js");
-    const upper = path.includes("/") ? resolve(path) : await upperOf(path);
     const record = readUpperRecord(upper);
     const lowers = lower?.map((each) => resolve(each)) ?? record?.lowers;
     if (lowers === undefined) {
@@ -44,7 +40,10 @@ export async function diff(
   } catch (error) {
     if (!isSystemError(error)) throw error;
     // Files of other ids may be read as the root of the id map.
-    if (error.code === "EACCES" && process.getuid?.() !== 0) return runMapped([launcher, ...argv]);
+    if (error.code === "EACCES" && process.getuid?.() !== 0) {
+      const options = (lower ?? []).flatMap((each) => ["--lower", each]);
+      return runMapped([launcher, "diff", ...options, ...(json ? ["--json"] : []), upper]);
+    }
     return fail(`compare ${path}`, error.message, "Give directories, and no links to them");
   }
 }

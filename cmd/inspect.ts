@@ -1,5 +1,5 @@
 /** `sbx inspect`: all that is known of sandboxes, in docker's words where it has some. */
-import { workOf } from "../launch/kept-upper.js";
+import { readUpperRecord, workOf } from "../launch/kept-upper.js";
 import { namespaceIds } from "../launch/namespace-ids.js";
 import { firstChildOf, parentOf } from "../launch/processes.js";
 import type { RunningPort } from "../launch/records.js";
@@ -9,7 +9,7 @@ import type { Spec } from "../spec/spec.js";
 import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
-import { networksOf } from "./ps-fields.js";
+import { commandOf, networksOf } from "./ps-fields.js";
 import { tryViews } from "./targets.js";
 import { type Fields, readTemplate, renderTemplate } from "./template.js";
 
@@ -38,8 +38,8 @@ const timeOf = (ms: number | null) => (ms === null ? null : new Date(ms).toISOSt
 
 function inspected(view: SandboxView) {
   const { spec, record, kept } = view;
-  const { process, sbx, linux } = spec;
-  const [path = "", ...args] = [...sbx.entrypoint, ...process.args];
+  const { sbx, linux } = spec;
+  const [path = "", ...args] = commandOf(view);
   return {
     Id: view.id,
     Name: view.name,
@@ -48,7 +48,7 @@ function inspected(view: SandboxView) {
     Args: args,
     State: stateOf(view),
     RestartCount: view.restarts,
-    GraphDriver: { Name: driverOf(view), Data: layersOf(view) },
+    GraphDriver: layersOf(view),
     Rootfs: spec.root.path,
     Mounts: spec.mounts.map(({ destination, type = "bind", source = "", options = [] }) => ({
       Type: type,
@@ -123,16 +123,22 @@ function configOf({ process, sbx, hostname, domainname, annotations }: Spec) {
   };
 }
 
-const driverOf = ({ spec: { sbx } }: SandboxView) => sbx.overlay ?? sbx.writes;
+/** docker's and podman's names. */
+const drivers = { kernel: "overlay", fuse: "fuse-overlayfs", none: "bind" } as const;
 
 /** What it is laid over, from top to bottom, and where what it writes is; null where nobody outside can tell. */
 function layersOf({ spec, record }: SandboxView) {
-  const { upper = null, lowers = [] } = spec.sbx;
+  const { upper = null, lowers = [], overlay } = spec.sbx;
+  const used = upper === null ? null : readUpperRecord(upper);
+  const kind = used?.overlay ?? overlay;
   return {
-    LowerDir: [...lowers, spec.root.path].join(":"),
-    UpperDir: upper,
-    WorkDir: upper === null ? null : `${workOf(upper)}/work`,
-    MergedDir: record === null ? null : mergedDirectory(record.monitor, record.init),
+    Name: kind === undefined ? null : drivers[kind],
+    Data: {
+      LowerDir: (used?.lowers ?? [...lowers, spec.root.path]).join(":"),
+      UpperDir: upper,
+      WorkDir: upper === null ? null : `${workOf(upper)}/work`,
+      MergedDir: record === null ? null : mergedDirectory(record.monitor, record.init),
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 /** What `sbx ps` tells of a sandbox, in docker's words. */
+import { readPlain } from "../launch/plain-file.js";
 import type { RunningPort } from "../launch/records.js";
 import type { SandboxView } from "../launch/sandboxes.js";
 import { visible } from "../spec/error.js";
@@ -25,6 +26,12 @@ export interface PsFields {
   readonly Labels: Readonly<Record<string, string>>;
 }
 
+/** Their names: a template is checked where there is no sandbox, too. */
+export const psFieldNames = [
+  ...["ID", "Names", "Rootfs", "Command", "CreatedAt", "RunningFor", "State", "Status"],
+  ...["ExitCode", "Pid", "Ports", "Networks", "Labels"],
+];
+
 /** `nowMs` in milliseconds since 1970. */
 export function psFields(view: SandboxView, nowMs: number): PsFields {
   const { spec, record } = view;
@@ -32,7 +39,7 @@ export function psFields(view: SandboxView, nowMs: number): PsFields {
     ID: view.id,
     Names: view.name,
     Rootfs: visible(spec.root.path),
-    Command: visible([...spec.sbx.entrypoint, ...spec.process.args].join(" ")),
+    Command: visible(commandOf(view).join(" ")),
     CreatedAt: new Date(view.createdMs).toISOString(),
     RunningFor: `${ageText(nowMs - view.createdMs)} ago`,
     State: view.status,
@@ -43,6 +50,14 @@ export function psFields(view: SandboxView, nowMs: number): PsFields {
     Networks: networksOf(view),
     Labels: view.labels,
   };
+}
+
+/** In the foreground the same program serves every command, whose words are its own arguments. */
+export function commandOf({ spec, record, kept }: SandboxView): string[] {
+  const line =
+    kept === null && record !== null ? readPlain(`/proc/${record.monitor}/cmdline`) : null;
+  const words = line?.text.split("\0").slice(1, -1) ?? [];
+  return [...spec.sbx.entrypoint, ...(words.length > 0 ? words : spec.process.args)];
 }
 
 /** The names of `--network`, or the mode. */

@@ -7,7 +7,7 @@ import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { wholeNumber } from "./privileges.js";
-import { type PsFields, psFields } from "./ps-fields.js";
+import { type PsFields, psFieldNames, psFields } from "./ps-fields.js";
 import { type Column, table } from "./table.js";
 import { type Fields, readTemplate, renderTemplate } from "./template.js";
 import { asksForStopped, readFilters } from "./view-filters.js";
@@ -19,7 +19,7 @@ export async function ps(argv: readonly string[]): Promise<number> {
   const template =
     flags.format === undefined || flags.format === "json"
       ? null
-      : readTemplate(flags.format, `--format ${flags.format}`);
+      : readTemplate(flags.format, `--format ${flags.format}`, psFieldNames);
   const { views, damaged } = await listViews(callersPlaces(process.env));
   for (const { problem } of damaged) writeSync(2, `${renderProblem(problem)}\n`);
   const filters = flags.filter ?? [];

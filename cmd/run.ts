@@ -5,6 +5,7 @@
 import { writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Compiled, compileSandbox } from "../launch/compile.js";
+import { dataDirectory } from "../launch/directories.js";
 import { findDisk } from "../launch/disks.js";
 import { entriesFor } from "../launch/entry.js";
 import { isSystemError } from "../launch/in-root.js";
@@ -13,6 +14,7 @@ import { networkStore, readNetworks } from "../launch/networks.js";
 import { probe } from "../launch/probe.js";
 import {
   absolutePath,
+  existsSync,
   realpathSync,
   recordedVariables,
   statSync,
@@ -48,8 +50,30 @@ export async function readRequest(
   reading: Reading = { pipes: true },
 ): Promise<Request> {
   const { spec, flags } = await readSpec(parsed, reading);
+  if (flags.detach === true) {
+    fail(
+      "--detach",
+      "what would be done depends on a directory, which is not made here",
+      "Make it: sbx create; then sbx inspect shows its plan",
+    );
+  }
   refuseOtherLife(flags, false);
+  if (flags.name !== undefined) await refuseKeptName(flags.name);
   return requestOf(spec);
+}
+
+/** A name is one sandbox's; of those that run the program itself knows. */
+async function refuseKeptName(name: string): Promise<void> {
+  const { holderOf, nameFile } = await import("../launch/kept-names.js");
+  const data = dataDirectory(environment, environment.HOME ?? "/");
+  // Noted down: a program that is used again depends on it.
+  if (existsSync(nameFile(data, name)) && holderOf(data, name) !== null) {
+    fail(
+      `--name ${name}`,
+      "a sandbox of that name is kept",
+      `Choose another, or sbx start ${name}`,
+    );
+  }
 }
 
 /** What it says, and the flags that this was read from, those of configuration files among them. */

@@ -24,11 +24,16 @@ export interface Template {
   readonly at: string;
 }
 
-/** Fails on what no such template has, with what there is. */
-export function readTemplate(text: string, at: string): Template {
+/** Fails on what no such template has, with what there is; and on fields other than `known` ones. */
+export function readTemplate(text: string, at: string, known?: readonly string[]): Template {
   const [, isTable, body = ""] = /^(table\s+)?(.*)$/s.exec(text) ?? [];
   const pieces = body.split(/(\{\{.*?\}\})/s).map((piece): Piece => {
-    if (piece.startsWith("{{")) return readAction(piece.slice(2, -2), at);
+    if (/^\{\{.*\}\}$/s.test(piece)) {
+      const value = readAction(piece.slice(2, -2), at);
+      const key = firstKey(value);
+      if (known !== undefined && key !== undefined) requireKey(known, key, at);
+      return value;
+    }
     if (piece.includes("{{")) fail(at, "a {{ has no }}");
     return piece.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
   });
@@ -36,7 +41,7 @@ export function readTemplate(text: string, at: string): Template {
 }
 
 function readAction(action: string, at: string): Value {
-  const words = action.match(/"(?:[^"\\]|\\.)*"|[^\s"]+/g) ?? [];
+  const words = action.match(/"[^"]*"|[^\s"]+/g) ?? [];
   const [head = "", ...rest] = words;
   const path = (word = ""): Value => {
     if (!/^\.$|^(\.[A-Za-z_]\w*)+$/.test(word)) {
@@ -53,9 +58,19 @@ function readAction(action: string, at: string): Value {
 
   function keyIn(word: string): string {
     if (/^\d+$/.test(word)) return word;
-    if (!word.startsWith('"')) fail(at, `${word} is neither a number nor in quotes`, accepted);
-    return JSON.parse(word) as string;
+    if (!/^"[^"\\]*"$/.test(word)) {
+      fail(at, `${word} is neither a number nor in plain quotes`, accepted);
+    }
+    return word.slice(1, -1);
   }
+}
+
+const firstKey = (value: Value): string | undefined =>
+  value.kind === "path" ? value.keys[0] : firstKey(value.of);
+
+function requireKey(keys: readonly string[], key: string, at: string): void {
+  if (keys.includes(key)) return;
+  fail(at, `no such field: .${key}`, didYouMean(key, keys) ?? `There are ${keys.join(", ")}`);
 }
 
 const accepted = 'There are {{.Field}}, {{.A.B}}, {{json .Field}} and {{index .Labels "key"}}';
@@ -111,10 +126,7 @@ const own = (of: unknown, key: string): unknown =>
 function member(of: unknown, key: string, at: string): unknown {
   if (typeof of !== "object" || of === null)
     return fail(at, `there is nothing in which .${key} is`);
-  const keys = Object.keys(of);
-  if (!keys.includes(key)) {
-    fail(at, `no such field: .${key}`, didYouMean(key, keys) ?? `There are ${keys.join(", ")}`);
-  }
+  requireKey(Object.keys(of), key, at);
   return own(of, key);
 }
 

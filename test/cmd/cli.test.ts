@@ -30,7 +30,7 @@ const cases: [string, RegExp][] = [
   ["completion bash zsh", /^sbx: completion bash zsh: Unknown argument: zsh\. /],
   ["check --jsn", /^sbx: check --jsn: Unknown argument: jsn\. See sbx check --help$/],
   ["check x", /^sbx: check x: Unknown argument: x\. /],
-  ["rm", /^sbx: rm: a word is missing after it\. See sbx rm --help$/],
+  ["rm", /^sbx: rm: nothing is named\. The form is sbx rm NAME\|UPPER…$/],
   ["diff", /^sbx: diff: a word is missing after it\. See sbx diff --help$/],
   ["run", /^sbx: run: no ROOTFS is given\. .*sbx run \/ sh$/],
   ["run -h", /^sbx: -h: needs a value\. Host name inside; for help, sbx run --help$/],
