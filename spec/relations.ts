@@ -22,6 +22,7 @@ export function checkRelations(spec: PartialSpec, report: Report): void {
   checkMappings("linux.gidMappings", spec.linux?.gidMappings, report);
   checkProcess(spec, report);
   checkLayers(spec, report);
+  checkLife(spec, report);
   checkNetwork(spec, report);
   checkResources(spec, report);
   const { statusFd, preserveFds, seccomp } = spec.sbx ?? {};
@@ -35,6 +36,14 @@ export function checkRelations(spec: PartialSpec, report: Report): void {
       `Use fd ${3 + preserveFds} or one above it`,
     );
   }
+}
+
+/** Both are fds of whoever starts it, and it has none of them. */
+function checkLife({ sbx }: PartialSpec, report: Report): void {
+  if (sbx?.life === undefined) return;
+  const why = "is for a sandbox in the foreground, and this one has sbx.life";
+  if (sbx.statusFd !== undefined) report("sbx.statusFd", why);
+  if ((sbx.preserveFds ?? 0) > 0) report("sbx.preserveFds", why);
 }
 
 function checkNamespaces(listed: readonly NamespaceType[], report: Report): void {

@@ -16,6 +16,7 @@ import {
   scratchSize,
   textSize,
 } from "./context.js";
+import { withStarter } from "./detach.js";
 import { removeStaleGroups } from "./groups.js";
 import { releaseInit } from "./handshake.js";
 import { idOf } from "./id.js";
@@ -52,7 +53,9 @@ export function openCgroup(c: Context, { path, mountPoint, leave }: ActionOf<"op
   b.branch(s.result, "eq", minus("EEXIST"), made);
   failWithResult(b);
   b.label(made);
-  writeFile(c, baseFd, `${monitorGroup}/cgroup.procs`, "0");
+  const leaf = `${monitorGroup}/cgroup.procs`;
+  writeFile(c, baseFd, leaf, "0");
+  if (path !== null) withStarter(c, () => writeOpen(c, baseFd, leaf, memory.text, textLength));
 }
 
 /** Where there is only version 2, /proc/self/cgroup is one line: `0::/path`. */

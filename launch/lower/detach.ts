@@ -22,7 +22,8 @@ import { startState } from "./state.js";
 import { compose, textLength } from "./text.js";
 
 const recordNumber = 3;
-const starterPid = slot("detachedPid");
+const starterPid = slot("starterPid");
+const monitorPid = slot("detachedPid");
 const status = slot("detachedStatus");
 const nothing = slot("nothingFd");
 const tries = slot("lockTries");
@@ -63,8 +64,9 @@ export function detach(c: Context, action: Detach): void {
   b.must("openat", [k("AT_FDCWD"), memory.text, flags, 0], l.messages);
   const starter = action.start?.isAttached === true ? 0 : l.directory;
   b.must("fcntl", [starter, k("F_DUPFD_CLOEXEC"), 3], l.starter);
-  b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], starterPid);
-  b.branch(starterPid, "eq", 0, monitor);
+  b.must("getpid", [], starterPid);
+  b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], monitorPid);
+  b.branch(monitorPid, "eq", 0, monitor);
   awaitStart(c, action);
 
   b.label(monitor);
@@ -91,7 +93,7 @@ function awaitStart(c: Context, { id, start }: Detach): void {
   b.must("close", [l.started]);
   b.ignore("the result tells", "read", [l.record, memory.scratch, 1], s.result);
   b.branch(s.result, "eq", 1, up);
-  b.ignore("it is our child", "wait4", [starterPid, memory.status, 0, 0]);
+  b.ignore("it is our child", "wait4", [monitorPid, memory.status, 0, 0]);
   b.load(4, status, memory.status);
   b.alu("and", s.result, status, 0x7f);
   b.branch(s.result, "ne", 0, killed);
@@ -105,6 +107,18 @@ function awaitStart(c: Context, { id, start }: Detach): void {
   const said = `${start?.says ?? id}\n`;
   b.ignore("it runs, whoever reads this", "write", [1, b.text(said), Buffer.byteLength(said)]);
   b.exit(0);
+}
+
+/** In the monitor, while the starter is there: does something with its pid, in decimal in `text`. */
+export function withStarter(c: Context, act: () => void): void {
+  if (lifeOf(c) === undefined) return;
+  const { b } = c;
+  const gone = b.fresh("starter");
+  b.must("getppid", [], s.result);
+  b.branch(s.result, "ne", starterPid, gone);
+  compose(c, [{ decimal: starterPid }]);
+  act();
+  b.label(gone);
 }
 
 /** A command that changes something has it for a moment only; a monitor for life. */

@@ -241,6 +241,27 @@ const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
     }),
     program: false,
   },
+  "in-the-background": {
+    spec: {
+      ...base,
+      sbx: {
+        ...base.sbx,
+        name: "web",
+        life: {
+          id: "0123456789ab",
+          directory: "/home/alice/.local/share/sbx/sandboxes/0123456789ab",
+          stdin: true,
+          restart: { name: "on-failure", maximumRetryCount: 5 },
+          log: { maxSizeBytes: 1_000_000, maxFiles: 3 },
+          pidFile: "/home/alice/pid",
+          removeAtEnd: false,
+          start: { says: "0123456789ab", isNew: true },
+        },
+      },
+    },
+    host: hostOf({ kernel: current }),
+    program: true,
+  },
   "no-init-shared-namespaces": {
     spec: {
       ...base,

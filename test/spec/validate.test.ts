@@ -1,9 +1,18 @@
 import * as assert from "uvu/assert";
 import { defaultSpec } from "../../spec/default.js";
 import { SbxError } from "../../spec/error.js";
+import type { LifeKeys } from "../../spec/life.js";
 import { validate } from "../../spec/validate.js";
 import { suite } from "../support/suite.js";
 
+const life: LifeKeys = {
+  id: "0123456789ab",
+  directory: "/data/sandboxes/0123456789ab",
+  stdin: false,
+  restart: { name: "no" },
+  log: null,
+  removeAtEnd: false,
+};
 const test = suite("spec/validate");
 
 /** The default spec as JSON would give it, changed. */
@@ -231,6 +240,29 @@ const wrong: [string, (spec: ReturnType<typeof defaultSpec>) => void, RegExp][] 
       s.sbx.statusFd = 4;
     },
     /^sbx\.statusFd: .*Use fd 5/,
+  ],
+  [
+    "a status fd in the background",
+    (s) => {
+      s.sbx.life = life;
+      s.sbx.statusFd = 3;
+    },
+    /^sbx\.statusFd: .*in the foreground/,
+  ],
+  [
+    "fds that are passed on in the background",
+    (s) => {
+      s.sbx.life = life;
+      s.sbx.preserveFds = 1;
+    },
+    /^sbx\.preserveFds: .*in the foreground/,
+  ],
+  [
+    "an id of 11 digits",
+    (s) => {
+      s.sbx.life = { ...life, id: "0123456789a" };
+    },
+    /^sbx\.life\.id: must be 12 hexadecimal digits/,
   ],
   [
     "preserveFds -1",
