@@ -164,6 +164,7 @@ export function endFailed(c: Context, exitCode: Slot): void {
   b.label(ours);
   rememberError(c);
   b.set(state.exitCode, exitCode);
+  b.set(state.signal, -1);
   takeTime(c, state.finishedMs);
   drainOutput(c);
   b.call("clients.end");

@@ -54,12 +54,8 @@ export function tellRunning(c: Context): void {
 
 /** What failed is kept from the message that `compose` has made: without `sbx: ` and the end of the line. */
 export function rememberError({ b, memory }: Context): void {
-  const [next, plain, put, end] = [0, 1, 2, 3].map(() => b.fresh("error")) as [
-    string,
-    string,
-    string,
-    string,
-  ];
+  const label = () => b.fresh("error");
+  const [next, plain, quoted, put, end] = [label(), label(), label(), label(), label()];
   b.alu("add", from, memory.text, "sbx: ".length);
   b.set(to, errorText);
   b.label(next);
@@ -71,7 +67,6 @@ export function rememberError({ b, memory }: Context): void {
   b.branch(letter, "ge", " ".charCodeAt(0), plain);
   b.set(letter, " ".charCodeAt(0));
   b.label(plain);
-  const quoted = b.fresh("error");
   b.branch(letter, "eq", '"'.charCodeAt(0), quoted);
   b.branch(letter, "ne", "\\".charCodeAt(0), put);
   b.label(quoted);

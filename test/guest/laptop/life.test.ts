@@ -17,7 +17,7 @@ const words = (name: string, options: readonly string[], script: string) => [
 
 async function endOf(name: string, started: SbxResult) {
   assert.is(started.code, 0, started.stderr);
-  for (const deadline = performance.now() + 60_000; performance.now() < deadline; ) {
+  for (const deadline = performance.now() + 180_000; performance.now() < deadline; ) {
     const { views } = await listViews(callersPlaces(process.env));
     const view = views.find((each) => each.name === `life-${name}`);
     if (view?.status === "exited") return view;
@@ -41,16 +41,13 @@ async function nothingIsLeft(): Promise<void> {
 }
 
 test.needs(needs, "each start has a group of its own; out of memory is told", async () => {
-  const script = "sleep 0.5; head -c 200m /dev/zero | tail -c 200m";
+  const script = "sleep 0.5; exec tail /dev/zero";
   const policy = "--restart=on-failure:2";
-  const started = await sbx(words("hog", ["-m", "32m", policy], script));
+  const started = await sbx(words("hog", ["-m", "16m", "--memory-swap=16m", policy], script));
   const { exitCode, oom, restarts } = await endOf("hog", started);
   assert.equal([exitCode, oom, restarts], [137, true, 2]);
   const { stderr } = await sbx(["logs", "life-hog"]);
-  assert.is(
-    stderr.match(/^sbx: (a process inside was )?killed: out of memory, limit 32 MiB/gm)?.length,
-    3,
-  );
+  assert.is(stderr.match(/^sbx: killed: out of memory, limit 16 MiB/gm)?.length, 3);
   await nothingIsLeft();
 });
 
