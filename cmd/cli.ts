@@ -208,8 +208,10 @@ export async function cli(argv: readonly string[]): Promise<number> {
       ({ shell }) => print(completionScript(shell as Shell)),
     );
   for (const [name, { words, usage, options }] of Object.entries(liveCommands)) {
-    all.command(`${name} ${words.replaceAll("…", "..")}`, commands[name as LiveCommand], (y) =>
-      y.usage(`$0 ${name} ${words}\n\n${usage}`).options(options),
+    all.command(
+      `${name} ${words.replaceAll("…", "..")}`.trim(),
+      commands[name as LiveCommand],
+      (y) => y.usage(`$0 ${name} ${words}\n\n${usage}`).options(options),
     );
   }
   await all

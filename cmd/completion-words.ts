@@ -45,6 +45,7 @@ export const commands = {
   kill: "Kill sandboxes, or signal their commands",
   wait: "Wait until sandboxes have ended",
   attach: "Be the terminal, or the pipes, of a sandbox in the background",
+  events: "Show what happens to sandboxes",
   logs: "Show what sandboxes in the background have written",
   cache: "List and remove programs that are used again",
   check: "Show what this host offers and what it lacks",

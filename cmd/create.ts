@@ -16,6 +16,7 @@ import { keptSpec, refuseOtherLife } from "./life-flags.js";
 import { namingOptions } from "./option-names.js";
 import type { ParsedRun } from "./parse.js";
 import { createVolumes, readSpec, requestOf } from "./run.js";
+import { tell } from "./tell.js";
 
 /** A kept sandbox that was made just now. */
 export interface Made {
@@ -48,6 +49,7 @@ export async function compileKept(parsed: ParsedRun, reading: Reading) {
     createVolumes(whole);
     const compiled = compileSandbox(whole, host);
     if (idFile !== undefined) fs.writeFileSync(idFile, made.id);
+    await tell("create", made);
     return { ...compiled, host, made: { kept: made, undo } };
   } catch (error) {
     await undo();

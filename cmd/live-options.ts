@@ -112,6 +112,26 @@ export const liveCommands = {
       },
     },
   },
+  events: {
+    words: "",
+    usage: "Shows what happens to sandboxes, from now on, until Ctrl-C.",
+    options: {
+      since: {
+        ...value,
+        describe: "From then on: a date, seconds since 1970, or how long ago (10m)",
+      },
+      until: { ...value, describe: "Up to then, likewise" },
+      filter: {
+        ...value,
+        array: true,
+        alias: "f",
+        suggestions: ["event=", "sandbox="],
+        describe: "Only event=ACTION, sandbox=NAME or ID (repeatable)",
+      },
+      "no-stream": { ...toggle, describe: "What has happened so far alone" },
+      json: { ...toggle, describe: "A JSON object in each line" },
+    },
+  },
   logs: {
     words: "NAME…",
     usage: "Shows what sandboxes in the background have written.",

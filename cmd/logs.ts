@@ -1,18 +1,15 @@
 /** `sbx logs`: what kept sandboxes have written, and what they write from now on. */
 import * as fs from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { lockInode } from "../launch/kept.js";
 import { closeLog, type Log, openLog, type Piece, readLog } from "../launch/log.js";
 import { lockedInodes } from "../launch/records.js";
 import { fail, renderProblem } from "../spec/error.js";
+import { watchDirectory } from "./changes.js";
 import { liveCommands } from "./live-options.js";
 import { createLogPrinter } from "./log-printer.js";
 import { parseWords } from "./parse.js";
 import { tryViews } from "./targets.js";
 import { readTime } from "./times.js";
-
-/** How often is looked where the kernel tells nothing: an end leaves no trace in the directory. */
-const lookAgainMs = 200;
 
 interface Source {
   readonly name: string;
@@ -102,7 +99,7 @@ async function follow(
   isOver: () => boolean,
   tell: (pieces: Iterable<Piece>) => void,
 ): Promise<void> {
-  const changes = watch(log.directory);
+  const changes = watchDirectory(log.directory);
   for (let isLast = false; !isLast; ) {
     // Before reading: who has ended by now has written all.
     isLast = isOver() || !isRunning();
@@ -115,31 +112,4 @@ async function follow(
     if (!isLast) await changes.next();
   }
   changes.close();
-}
-
-/** Changes of a directory; where they cannot be watched, it is as if there were one all the time. */
-function watch(directory: string): { next(): Promise<void>; close(): void } {
-  let wake = () => {};
-  let changed = false;
-  const onChange = () => {
-    changed = true;
-    wake();
-  };
-  let watcher: fs.FSWatcher | null = null;
-  try {
-    watcher = fs.watch(directory, onChange).on("error", () => {});
-  } catch {
-    // No more inotify watches, or no such directory any more: looking again is enough.
-  }
-  return {
-    async next() {
-      if (!changed) {
-        const abort = new AbortController();
-        wake = () => abort.abort();
-        await sleep(lookAgainMs, null, { signal: abort.signal }).catch(() => {});
-      }
-      changed = false;
-    },
-    close: () => watcher?.close(),
-  };
 }

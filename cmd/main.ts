@@ -42,6 +42,7 @@ const selfParsed = {
   rename: async () => (await import("./rename.js")).rename,
   rm: async () => (await import("./rm.js")).rm,
   prune: async () => (await import("./rm.js")).prune,
+  events: async () => (await import("./events.js")).events,
   logs: async () => (await import("./logs.js")).logs,
 };
 const isSelfParsed = (command: string | undefined): command is keyof typeof selfParsed =>

@@ -15,5 +15,8 @@ function freezeAll(
   frozen: boolean,
 ): Promise<number> {
   const { flags, words } = parseWords(argv, liveCommands[word].options);
-  return onEach(word, words, flags, (view) => freeze(requireRunning(view), frozen));
+  return onEach(word, words, flags, async (view) => {
+    await freeze(requireRunning(view), frozen);
+    return { action: word };
+  });
 }

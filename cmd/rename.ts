@@ -7,6 +7,7 @@ import { callersPlaces, findView, runningNames } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { isFreeName, networkWords, whatNamesAre } from "../spec/network-shape.js";
 import { parseWords } from "./parse.js";
+import { tell } from "./tell.js";
 
 /** `argv` is what follows `rename`. */
 export async function rename(argv: readonly string[]): Promise<number> {
@@ -20,7 +21,7 @@ export async function rename(argv: readonly string[]): Promise<number> {
     fail(what, `a name is ${whatNamesAre}, and none of ${networkWords.join(", ")}`);
   }
   const places = callersPlaces(process.env);
-  const { kept, record, name } = await findView(places, from);
+  const { kept, record, name, id } = await findView(places, from);
   if (name === to) fail(what, "it has that name already");
   const isTaken = await runningNames(places.run);
   if (kept !== null) await renameKept(places.data, kept, to, isTaken);
@@ -28,5 +29,6 @@ export async function rename(argv: readonly string[]): Promise<number> {
     fail(what, "a sandbox of that name is there already", "Choose another");
   }
   if (record !== null) await renameRecord(places.run, record, to);
+  await tell("rename", { id, name: to }, { oldName: name });
   return 0;
 }

@@ -23,6 +23,7 @@ import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { tryAll } from "./targets.js";
+import { tell } from "./tell.js";
 import { readFilters } from "./view-filters.js";
 
 /** `argv` is what follows `rm`. Gives 0, or 1 where some of several sandboxes could not be removed. */
@@ -38,11 +39,11 @@ export async function rm(argv: readonly string[]): Promise<number> {
 async function removeSandboxes(names: readonly string[], force: boolean): Promise<number> {
   const { data, run } = callersPlaces(process.env);
   const { views, damaged } = await listViews({ data, run });
-  const doomed: { name: string; directory: string }[] = [];
+  const doomed: { id: string; name: string; directory: string }[] = [];
   const status = await tryAll(names, async (word) => {
     const broken = damaged.find(({ id }) => id === word);
     if (broken !== undefined) {
-      doomed.push({ name: word, directory: broken.directory });
+      doomed.push({ id: word, name: word, directory: broken.directory });
       return;
     }
     // As with podman, --force is content where there is nothing to remove.
@@ -53,7 +54,7 @@ async function removeSandboxes(names: readonly string[], force: boolean): Promis
     else doomed.push(view.kept);
   });
   const busy = await removeKept(data, doomed);
-  for (const each of doomed) if (!busy.includes(each)) print(`${each.name}\n`);
+  await tellRemoved(doomed, busy);
   return Math.max(
     status,
     await tryAll(busy, async ({ name }) => {
@@ -127,6 +128,16 @@ export async function prune(argv: readonly string[]): Promise<number> {
   if (flags.force !== true && !(await confirm("prune", what + names))) return 0;
   // What somebody has started meanwhile stays.
   const busy = await removeKept(data, stopped);
-  for (const each of stopped) if (!busy.includes(each)) print(`${each.name}\n`);
+  await tellRemoved(stopped, busy);
   return 0;
+}
+
+async function tellRemoved<T extends { id: string; name: string }>(
+  doomed: readonly T[],
+  busy: readonly T[],
+): Promise<void> {
+  for (const each of doomed.filter((one) => !busy.includes(one))) {
+    print(`${each.name}\n`);
+    await tell("remove", each);
+  }
 }

@@ -10,6 +10,7 @@ import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";
 import { createVolumes, requestOf } from "./run.js";
 import { tryAll } from "./targets.js";
+import { tell } from "./tell.js";
 
 type Word = "start" | "restart";
 
@@ -71,7 +72,7 @@ async function choose(
       if (view.kept === null || view.spec.sbx.life?.removeAtEnd === true) {
         fail(`restart ${view.name}`, "nothing of it is kept when it ends", "Run it with -d");
       }
-      await end(view, ending);
+      if (await end(view, ending)) await tell("stop", view);
       ended.push({ ...view, status: "exited" });
     }),
   );

@@ -11,7 +11,9 @@ import { onEach } from "./targets.js";
 export function stop(argv: readonly string[]): Promise<number> {
   const { flags, words } = parseWords(argv, liveCommands.stop.options);
   const ending = readEnding("stop", flags);
-  return onEach("stop", words, flags, (view) => end(view, ending));
+  return onEach("stop", words, flags, async (view) =>
+    (await end(view, ending)) ? { action: "stop" } : undefined,
+  );
 }
 
 /** How sandboxes are ended; what is left out, each of them says itself. */
@@ -30,18 +32,25 @@ export function readEnding(
   };
 }
 
-/** What has ended already is what was wanted. */
-export async function end({ record }: SandboxView, { signal, timeoutMs }: Ending): Promise<void> {
-  if (record === null) return;
+/** What has ended already is what was wanted: false. */
+export async function end(
+  { record }: SandboxView,
+  { signal, timeoutMs }: Ending,
+): Promise<boolean> {
+  if (record === null) return false;
   const own = record.spec;
   await endSandbox(record, signal ?? stopSignalOf(own), timeoutMs ?? stopTimeoutMsOf(own));
+  return true;
 }
 
 /** Of paused ones too. */
 export function kill(argv: readonly string[]): Promise<number> {
   const { flags, words } = parseWords(argv, liveCommands.kill.options);
   const number = readSignal(flags.signal ?? "KILL", "kill --signal");
-  return onEach("kill", words, flags, (view) => signal(requireRunning(view), number));
+  return onEach("kill", words, flags, async (view) => {
+    await signal(requireRunning(view), number);
+    return { action: "kill", attributes: { signal: number } };
+  });
 }
 
 function readSignal(text: string, option: string): number {

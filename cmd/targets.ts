@@ -1,5 +1,6 @@
 /** What is done to several sandboxes in one call: all are tried, and the errors told. */
 import { writeSync } from "node:fs";
+import type { SandboxEvent } from "../launch/events.js";
 import type { Sandbox } from "../launch/records.js";
 import {
   callersPlaces,
@@ -10,6 +11,7 @@ import {
 } from "../launch/sandboxes.js";
 import { fail, SbxError } from "../spec/error.js";
 import { print } from "./print.js";
+import { tell } from "./tell.js";
 
 /** The running sandboxes that are named, in that order, and the status: 1 where one was not found. */
 export async function findAll(
@@ -22,6 +24,9 @@ export async function findAll(
   return { found, status };
 }
 
+/** What `sbx events` is to tell. */
+export type Deed = Pick<SandboxEvent, "action"> & Partial<Pick<SandboxEvent, "attributes">>;
+
 /**
  * What `sbx WORD NAME…` does to each that is named, and `sbx WORD --all` to each that runs: to all at the same time.
  * Prints the names of those where it went well.
@@ -30,7 +35,7 @@ export async function onEach(
   word: string,
   names: readonly string[],
   { all = false }: { readonly all?: boolean },
-  act: (view: SandboxView) => void | Promise<void>,
+  act: (view: SandboxView) => Promise<Deed | undefined>,
 ): Promise<number> {
   if (all && names.length > 0) {
     fail(`${word} --all`, "names are given too", "Leave one of them out");
@@ -45,8 +50,9 @@ export async function onEach(
   });
   const carriedOut = chosen.map((view) =>
     tryAll([view], async () => {
-      await act(view);
+      const did = await act(view);
       print(`${view.name}\n`);
+      if (did !== undefined) await tell(did.action, view, did.attributes);
     }),
   );
   return Math.max(status, ...(await Promise.all(carriedOut)));

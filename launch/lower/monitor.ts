@@ -18,6 +18,7 @@ import {
 } from "./connect.js";
 import { type Context, s } from "./context.js";
 import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
+import { eventSubroutine } from "./event.js";
 import { giveBackInMonitor, giveBackState, waitToGiveBack } from "./give-back.js";
 import { dismissGuard } from "./guard.js";
 import { takeHolder, watchHolder } from "./holder.js";
@@ -111,6 +112,7 @@ export function monitorLoop(c: Context): void {
   if (life !== undefined) {
     outputSubroutines(c);
     stateSubroutine(c);
+    eventSubroutine(c);
   }
 }
 

@@ -13,7 +13,7 @@ import { l, lifeOf } from "./life.js";
 import { wasOutOfMemory } from "./oom.js";
 import { drainOutput } from "./output.js";
 import { exitTold, record, removeRecord } from "./record.js";
-import { rememberError, state, takeTime, tellState } from "./state.js";
+import { rememberError, state, status, takeTime, tellState } from "./state.js";
 
 const shortestPauseNs = 100_000_000;
 const longestPauseNs = 60_000_000_000;
@@ -146,6 +146,8 @@ function endLife(c: Context): void {
     b.ignore("then there is nothing to be removed", "renameat2", names);
     b.set(treeTop, removed);
     b.call("tree.remove");
+    b.set(status, b.text("exited"));
+    b.call("event.put");
     exitTold(c, state.exitCode);
   }
   if (life.removeAtEnd) return;

@@ -22,7 +22,8 @@ export const state = {
   oom: slot("stateOom"),
 } as const;
 
-const status = slot("stateStatus");
+/** The address of its word. */
+export const status = slot("stateStatus");
 const file = slot("stateFd");
 const part = slot("nowPart");
 const letter = slot("errorLetter");
@@ -159,5 +160,6 @@ export function stateSubroutine(c: Context): void {
   b.label(full);
   b.ignore("it is ours", "close", [file]);
   b.label("state.put.end");
+  b.call("event.put");
   b.return();
 }
