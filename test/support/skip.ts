@@ -42,6 +42,7 @@ const checks = {
   "i386 calls": () => x86Calls() ?? i386Calls(),
   "x86_64 code": () => code("x86_64"),
   "aarch64 code": () => code("aarch64"),
+  "arm64 objdump": () => inPath("aarch64-linux-gnu-objdump"),
   "arm64 guest": () => inPath("qemu-system-aarch64") ?? debianPackages(),
   machines: () => machines(),
   "debian packages": () => debianPackages(),
