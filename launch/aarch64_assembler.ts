@@ -156,7 +156,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>, far: boolean
   function assign(slot: Slot, register: number): void {
     memory("store", 8, register, slotBase, offsetOf(slot));
     for (const [other, held] of contents) if (isSame(held, slot)) contents.delete(other);
-    if (register !== xzr) contents.set(register, slot);
+    contents.set(register, slot);
   }
 
   function jump(opcode: number, to: string): void {
