@@ -223,7 +223,7 @@ export function plan(given: Spec, host: Host): Plan {
     step(
       "init",
       "identity",
-      { kind: "joinKeyring" },
+      { kind: "joinKeyring", mayStay: filter.refusesKeys },
       {
         EDQUOT:
           "Your quota of keys is used up, of which each sandbox takes one (/proc/key-users): end some, or raise kernel.keys.maxkeys with sysctl, as root",

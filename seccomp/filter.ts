@@ -9,7 +9,7 @@ import type { Spec } from "../spec/spec.js";
 import type { FilterFlag, Step } from "../spec/step.js";
 import { compileFilter } from "./compile.js";
 import { defaultProfile } from "./default.js";
-import { underFilter } from "./following.js";
+import { isRefused, underFilter } from "./following.js";
 import { encodeFilter } from "./instruction.js";
 import { listenerStep } from "./listener.js";
 import { type OnlyIds, watchSteps } from "./owners.js";
@@ -26,11 +26,14 @@ export interface PlannedFilter {
    * calls it has to let through. Gives up where it is sure to refuse one of them.
    */
   readonly load: (following: readonly Step[]) => Step[];
+  /** Whether it lets no call through that finds, reads or makes keys: keyrings(7). */
+  readonly refusesKeys: boolean;
   readonly notes: readonly string[];
 }
 
 const unconfined: PlannedFilter = {
   load: (following) => [...following],
+  refusesKeys: false,
   notes: [
     "no seccomp filter: the command may make every system call, and type into its terminal (TIOCSTI, TIOCLINUX)",
   ],
@@ -76,6 +79,7 @@ export function planFilter(
   ];
   return {
     load: (following) => [...steps, ...following.map((step) => underFilter(step, ruleSet, source))],
+    refusesKeys: ["keyctl", "add_key", "request_key"].every((call) => isRefused(ruleSet, call)),
     notes: [
       ...notes.map((note) => `seccomp: ${note}`),
       ...(refusals.length > 0

@@ -37,6 +37,12 @@ export function underFilter(step: Step, ruleSet: RuleSet, source: string): Step 
   return { ...step, hints: { any, ...step.hints } };
 }
 
+/** Whether no call of that name gets through, whatever its arguments. */
+export function isRefused(ruleSet: RuleSet, call: string): boolean {
+  const always = alwaysOf(ruleSet, call);
+  return always !== null && !mayLetThrough(always.verdict);
+}
+
 /** What the call gets whatever its arguments are; null where they count. */
 function alwaysOf(
   { rules, defaultVerdict }: RuleSet,

@@ -140,7 +140,7 @@ export function describe(action: Action): string {
     case "openTerminal":
       return "open a terminal";
     case "joinKeyring":
-      return "leave the caller's keyring for an empty one";
+      return `leave the caller's keyring for an empty one${action.mayStay ? ", if the quota of keys allows one more" : ""}`;
     case "nonDumpable":
       return "make the init untraceable";
     case "setrlimit":

@@ -506,8 +506,11 @@ export type Action =
   | ({ readonly kind: "startUplink" } & Uplink)
   /** Waits until it is ready. */
   | { readonly kind: "awaitUplink"; readonly helper: UplinkHelper }
-  /** An empty session keyring, in place of the caller's with the keys in it: keyrings(7). */
-  | { readonly kind: "joinKeyring" }
+  /**
+   * An empty session keyring, in place of the caller's with the keys in it: keyrings(7). `mayStay`: where the
+   * quota of keys is used up the caller's is kept, since the payload has no system call that reaches it.
+   */
+  | { readonly kind: "joinKeyring"; readonly mayStay: boolean }
   /** Nobody inside can trace the process or read its memory. */
   | { readonly kind: "nonDumpable" }
   /** Writes to a file of a procfs, which is verified to be one, where it lies on the stage if anywhere. */

@@ -229,7 +229,7 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
     case "loopbackUp":
       return loopbackUp(c);
     case "joinKeyring":
-      return joinKeyring(c);
+      return joinKeyring(c, action.mayStay);
     case "nonDumpable":
       return b.must("prctl", [k("PR_SET_DUMPABLE"), 0, 0, 0, 0]);
     case "writeProc":

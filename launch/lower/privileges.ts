@@ -63,27 +63,29 @@ export function setCapabilities({ b, memory }: Context, sets: CapabilitySets): v
  * Without a name this gives no EPERM of its own: a seccomp filter around us does, as in a container,
  * and it holds for the payload just so. ENOSYS is a kernel without keyrings. Keyrings of sandboxes
  * that have just ended count towards the quota until the kernel gets round to freeing them: that is
- * waited for, for a second.
+ * waited for, for a second, where the caller's is not to be kept.
  */
-export function joinKeyring({ b }: Context): void {
+export function joinKeyring({ b }: Context, mayStay: boolean): void {
   const again = b.fresh("keyring");
   const joined = b.fresh("keyring");
   const full = b.fresh("keyring");
   const refused = b.fresh("keyring");
-  const pause = b.words("keyringPause", [0, 10_000_000], false);
-  b.set(index, 0);
+  if (!mayStay) b.set(index, 0);
   b.label(again);
   b.attempt("keyctl", [k("KEYCTL_JOIN_SESSION_KEYRING"), 0, 0, 0, 0], s.result);
   b.branch(s.result, "ge", 0, joined);
   b.branch(s.result, "eq", minus("ENOSYS"), joined);
   b.branch(s.result, "eq", minus("EPERM"), joined);
-  b.branch(s.result, "eq", minus("EDQUOT"), full);
+  b.branch(s.result, "eq", minus("EDQUOT"), mayStay ? joined : full);
   b.label(refused);
   failWithResult(b);
-  b.label(full);
-  b.alu("add", index, index, 1);
-  b.branch(index, "gt", 100, refused);
-  b.ignore("all signals are blocked, so nothing cuts it short", "nanosleep", [pause, 0]);
-  b.jump(again);
+  if (!mayStay) {
+    b.label(full);
+    b.alu("add", index, index, 1);
+    b.branch(index, "gt", 100, refused);
+    const pause = b.words("keyringPause", [0, 10_000_000], false);
+    b.ignore("all signals are blocked, so nothing cuts it short", "nanosleep", [pause, 0]);
+    b.jump(again);
+  }
   b.label(joined);
 }

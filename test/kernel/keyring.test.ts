@@ -36,4 +36,27 @@ os.execv(sys.argv[1], sys.argv[1:])
   },
 );
 
+test.needs(
+  ["user namespaces", "python3", "overlay"],
+  "where the quota of keys is used up, only who has the filter instead is started",
+  async () => {
+    // In a session keyring, which is gone with the last of its processes. Those of others that have just
+    // ended make room meanwhile.
+    const full = `${calls}
+import time
+assert call(250, 1, None) > 0
+made = 0
+for _ in range(20):
+    while call(248, b"user", b"sbx-%d" % made, b"x", 1, -3) > 0: made += 1
+    time.sleep(0.1)
+os.execv(sys.argv[1], sys.argv[1:])
+`;
+    const inside = `${calls}\nprint(-find())`;
+    const run = (...options: string[]) =>
+      start(["python3", "-c", full, command, "run", ...options, "/", "python3", "-c", inside]);
+    assert.is((await run()).stdout, "1\n");
+    assert.match((await run("--seccomp=unconfined")).stderr, /EDQUOT.*quota of keys is used up/);
+  },
+);
+
 test.run();

@@ -31,8 +31,8 @@ function planned(profile: object | null, keys: Partial<SbxKeys> = {}, host: Part
   const seccomp =
     profile === null ? {} : { seccomp: { defaultAction: "SCMP_ACT_ALLOW", ...profile } };
   const spec = { ...base, linux: { ...base.linux, ...seccomp }, sbx: { ...base.sbx, ...keys } };
-  const { load, notes } = planFilter(spec, hostOf(host), ["CAP_SYS_CHROOT"], null);
-  return { steps: load([execve]), notes };
+  const { load, notes, refusesKeys } = planFilter(spec, hostOf(host), ["CAP_SYS_CHROOT"], null);
+  return { steps: load([execve]), notes, refusesKeys };
 }
 
 const action = <K extends Action["kind"]>(steps: ReturnType<typeof planned>["steps"], kind: K) =>
@@ -47,6 +47,18 @@ test("unconfined is no step, and a note", () => {
   const { steps, notes } = planned(null, { seccomp: "unconfined" });
   assert.equal(steps, [execve]);
   assert.match(notes.join(), /no seccomp filter.*TIOCSTI/);
+});
+
+test("keys are out of reach where no call for them gets through, whatever its arguments", () => {
+  const refuse = (...names: string[]) => ({ names, action: "SCMP_ACT_ERRNO" });
+  const all = ["keyctl", "add_key", "request_key"];
+  assert.is(planned(null).refusesKeys, true);
+  assert.is(planned(null, { seccomp: "unconfined" }).refusesKeys, false);
+  assert.is(planned({ syscalls: [refuse(...all)] }).refusesKeys, true);
+  assert.is(planned({ syscalls: [refuse("keyctl", "add_key")] }).refusesKeys, false);
+  const sometimes = { ...refuse(...all), args: [{ index: 0, value: 1, op: "SCMP_CMP_EQ" }] };
+  assert.is(planned({ syscalls: [sometimes] }).refusesKeys, false);
+  assert.is(planned({ syscalls: [{ names: all, action: "SCMP_ACT_LOG" }] }).refusesKeys, false);
 });
 
 test("the default profile is one step, which says what capabilities open", () => {
