@@ -1,6 +1,7 @@
 /** The entry: the only place that reads argv and sets the exit status. */
 import { writeSync } from "node:fs";
 import { renderProblem, SbxError } from "../spec/error.js";
+import { execOptions } from "./exec-options.js";
 import { liveCommands } from "./live-options.js";
 import {
   compileOptions,
@@ -21,6 +22,7 @@ const compiled = new Map<string | undefined, OptionTable>([
   ["start", liveCommands.start.options],
   ["restart", liveCommands.restart.options],
   ["attach", liveCommands.attach.options],
+  ["exec", execOptions],
 ]);
 
 /** The commands that parse their own words. */

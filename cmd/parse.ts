@@ -65,12 +65,12 @@ export function parseRun(argv: readonly string[], table: OptionTable = runOption
 }
 
 /** Parses options of the table; from the first other word on all is the command, which may be empty. */
-export function parseCommand(
+export function parseCommand<T extends OptionTable>(
   argv: readonly string[],
-  table: OptionTable,
-): Omit<ParsedRun, "rootfs"> {
+  table: T,
+): Omit<ParsedRun<FlagsOf<T>>, "rootfs"> {
   const { flags, count } = readOptions(argv, table);
-  return { flags: flags as Flags, command: argv.slice(count), commandIndex: count };
+  return { flags: flags as FlagsOf<T>, command: argv.slice(count), commandIndex: count };
 }
 
 /**

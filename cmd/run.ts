@@ -31,7 +31,7 @@ import { type Reading, readText } from "./files.js";
 import { readFilter } from "./filter.js";
 import { specFromFlags } from "./flags.js";
 import { refuseOtherLife } from "./life-flags.js";
-import { createOptions, type Flags, unshareOptions } from "./options.js";
+import { createOptions, type Flags, type OptionTable, unshareOptions } from "./options.js";
 import { type ParsedRun, parseCommand, parseRun } from "./parse.js";
 import { statusFdOf } from "./status.js";
 
@@ -234,9 +234,13 @@ async function compileArguments(
       const { compileAttached } = await import("./attach.js");
       return await compileAttached(argv);
     }
+    if (name === "exec") {
+      const { compileEntrance } = await import("./exec.js");
+      return await compileEntrance(argv, reading);
+    }
     const unshare = name === "unshare" ? await import("../launch/unshare.js") : null;
     const parsed = unshare
-      ? { ...parseCommand(argv, unshareOptions), rootfs: "/" }
+      ? { ...parseCommand<OptionTable>(argv, unshareOptions), rootfs: "/" }
       : parseRun(argv);
     // The command reaches the program as its arguments: the same program serves every command.
     const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);

@@ -16,14 +16,17 @@ export interface FlagEnvironment {
 }
 
 /** Variables of `--env-file`, then those of `--env`, by name: the last setting counts. */
-export function readVariables(flags: Flags, environment: FlagEnvironment): Map<string, Variable> {
+export function readVariables(
+  flags: Pick<Flags, "env" | "env-file">,
+  environment: Pick<FlagEnvironment, "readFile">,
+): Map<string, Variable> {
   const fromFiles = (flags["env-file"] ?? []).flatMap((path) => readEnvFile(path, environment));
   const fromFlags = (flags.env ?? []).map((text) => readVariable(text, `--env ${text}`));
   return new Map([...fromFiles, ...fromFlags].map((variable) => [variable.name, variable]));
 }
 
 /** Lines `K=V` or `K`, comments and empty lines aside; values are taken as they stand: podman-run(1). */
-function readEnvFile(path: string, { readFile }: FlagEnvironment): Variable[] {
+function readEnvFile(path: string, { readFile }: Pick<FlagEnvironment, "readFile">): Variable[] {
   const at = `--env-file ${path}`;
   const text = readFile(path, at);
   if (text === null) fail(at, "No such file or directory (ENOENT)");

@@ -1,5 +1,4 @@
 /** Puts sandboxes that are running on networks, and takes them off. */
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { planNetworks } from "../netns/networks.js";
 import { defaultSpec } from "../spec/default.js";
@@ -14,8 +13,8 @@ import { lowerConnect } from "./lower/connect-network.js";
 import { allIds } from "./plan-parts.js";
 import { probe } from "./probe.js";
 import { networkOf, type Sandbox } from "./records.js";
+import { runProgram } from "./run-program.js";
 import { step } from "./steps.js";
-import { keep } from "./store.js";
 
 /** What the link is called inside that a sandbox was given while it ran: by the bridge, which no two networks share. */
 const laterName = ({ bridge }: Network) => `net${bridge.slice(4)}`;
@@ -112,13 +111,9 @@ async function run(
   ];
   const plan = { steps, notes: [], warnings: [], init: true, statusFd: null };
   const bytes = compile(lowerConnect(plan, name), host.architecture);
-  const { uid, home } = host.user;
-  const kept = keep(bytes, { env: environment, home, uid, nowMs: Date.now() });
-  const start = (path: string) => spawnSync(path, [], { stdio: ["ignore", "ignore", "inherit"] });
-  const { status, error } =
-    kept.kind === "file"
-      ? start(kept.path)
-      : (await import("./trial/memory.js")).withMemoryFile(bytes, start);
+  const { status, error } = await runProgram(bytes, host, environment, {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   if (error !== undefined) fail(`change the network ${attachment.name}`, error.message);
   return status === 0;
 }

@@ -73,6 +73,10 @@ const numbers = {
   LOCK_EX: 2,
   LOCK_NB: 4,
   LOCK_UN: 8,
+  // linux/memfd.h
+  MFD_CLOEXEC: 1,
+  MFD_ALLOW_SEALING: 2,
+  MFD_EXEC: 0x10,
   // linux/prctl.h
   PR_SET_PDEATHSIG: 1,
   PR_SET_DUMPABLE: 4,

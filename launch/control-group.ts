@@ -53,6 +53,12 @@ export function requireGroup({ name, cgroup }: Sandbox, what: string): string {
   return cgroup;
 }
 
+/** Whether all that runs inside is stopped: `sbx pause`. */
+export function isFrozen({ cgroup }: Sandbox): boolean {
+  const events = cgroup === undefined ? null : readOrNull(join(cgroup, "cgroup.events"));
+  return events !== null && /^frozen 1$/m.test(events);
+}
+
 /** Stops or continues all that runs inside, and waits until it is so. Fails where it is so already. */
 export async function freeze(sandbox: Sandbox, frozen: boolean): Promise<void> {
   const what = frozen ? "pause" : "unpause";

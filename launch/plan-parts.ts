@@ -7,14 +7,21 @@ import type { NamespaceType, Spec } from "../spec/spec.js";
 import type { CapabilitySets, NamespaceFlag } from "../spec/step.js";
 import type { IdMaps } from "../userns/idmap.js";
 import { nestMappings } from "../userns/nested.js";
+import type { ResolvedUser } from "../userns/passwd.js";
 import type { JoinedPlan } from "./joined.js";
 
 /** What other commands are told of a sandbox: launch/records.ts has the shape. */
-export function recordMembers(spec: Spec, maps: IdMaps, joined: JoinedPlan | null): string {
+export function recordMembers(
+  spec: Spec,
+  maps: IdMaps,
+  { uid, gid, additionalGids, home }: ResolvedUser,
+  joined: JoinedPlan | null,
+): string {
   const { uidMappings, gidMappings, denySetgroups } = maps;
   const own = { uidMappings, gidMappings, denySetgroups };
   const networkIds = joined === null ? own : joined.parent.ids;
-  const members = { uidMappings, gidMappings, networkIds };
+  const user = { uid, gid, additionalGids, home };
+  const members = { ...own, user, networkIds };
   return `${JSON.stringify(members).slice(1, -1)},"spec":${specToJson(spec)}`;
 }
 
@@ -45,7 +52,11 @@ export function requestedUser({ process, sbx, linux }: Spec, host: Host): string
 }
 
 /** Null where there are more ids inside than one uid and one gid. */
-export function onlyIds({ uidMappings, gidMappings, shortages }: IdMaps): OnlyIds | null {
+export function onlyIds({
+  uidMappings,
+  gidMappings,
+  shortages,
+}: Pick<IdMaps, "uidMappings" | "gidMappings" | "shortages">): OnlyIds | null {
   const [uid, ...otherUids] = uidMappings;
   const [gid, ...otherGids] = gidMappings;
   if (uid?.size !== 1 || gid?.size !== 1 || otherUids.length + otherGids.length > 0) return null;

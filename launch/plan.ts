@@ -167,7 +167,7 @@ export function plan(given: Spec, host: Host): Plan {
     ...root.serve,
     // What tells others of the sandbox comes when nothing outside can fail any more.
     ...pidFileSteps(spec),
-    ...recordSteps(spec, host, recordMembers(given, maps, joined)),
+    ...recordSteps(spec, host, recordMembers(given, maps, user, joined)),
     // As the caller still, who may go where the sandbox's root may not.
     ...root.open,
 

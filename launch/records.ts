@@ -11,6 +11,7 @@ import type { PublishedPort } from "../spec/network.js";
 import { isGivenName } from "../spec/network-shape.js";
 import type { Mapping, NamespaceType, Spec } from "../spec/spec.js";
 import type { JoinedNetwork } from "../spec/step.js";
+import type { ResolvedUser } from "../userns/passwd.js";
 import { isSystemError } from "./in-root.js";
 import { lockInode } from "./kept.js";
 import { objectIn, openPlain, readPlain } from "./plain-file.js";
@@ -51,6 +52,10 @@ export interface Sandbox {
   /** The ids inside, and which of the caller's own user namespace they are. */
   readonly uidMappings: readonly Mapping[];
   readonly gidMappings: readonly Mapping[];
+  /** setgroups(2) is given up. */
+  readonly denySetgroups: boolean;
+  /** Whom its command was started as. */
+  readonly user: Pick<ResolvedUser, "uid" | "gid" | "additionalGids" | "home">;
   /** The ids of the user namespace that its network belongs to; null where they are not known. */
   readonly networkIds: ParentIds | null;
   /** The directory of its control group; absent where it has none. */
@@ -111,16 +116,25 @@ export async function renameRecord(
 
 /** How a program finds the network namespace of a sandbox, and no other's that has the name by then. */
 export function networkOf({ path }: RunDirectory, sandbox: Sandbox): JoinedNetwork {
-  const { version, id, name, firstName, monitor, namespaces, init, started } = sandbox;
-  const head = { version, id, name: firstName, monitor, namespaces, init, started };
+  const { name } = sandbox;
   return {
     kind: "sandbox",
     name,
     record: `${path}/sandboxes/${name}`,
-    head: JSON.stringify(head).slice(0, -1),
-    network: `/proc/${monitor}/fd/${namespaces.network}`,
+    head: headOf(sandbox),
+    network: namespacePath(sandbox, "network"),
   };
 }
+
+/** How the record begins: no other sandbox's does so. */
+export function headOf(sandbox: Sandbox): string {
+  const { version, id, firstName: name, monitor, namespaces, init, started } = sandbox;
+  return JSON.stringify({ version, id, name, monitor, namespaces, init, started }).slice(0, -1);
+}
+
+/** Where the monitor of a running sandbox has a namespace of its open. */
+export const namespacePath = ({ monitor, namespaces }: Sandbox, type: NamespaceType): string =>
+  `/proc/${monitor}/fd/${namespaces[type]}`;
 
 function requireDirectory(run: RunDirectory): string {
   if (run.path !== null) return join(run.path, "sandboxes");

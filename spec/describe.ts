@@ -42,6 +42,7 @@ export function describe(action: Action): string {
     case "enterJoined":
       return "enter that network namespace, and the user namespace that it belongs to";
     case "clone":
+      if (action.namespaces.length === 0) return "start a process of the sandbox's";
       return `create namespaces (${action.namespaces.map(namespaceName).join(", ")})${action.intoCgroup ? " in the control group" : ""}`;
     case "startStepper":
       return "start the stepper";
@@ -73,6 +74,18 @@ export function describe(action: Action): string {
       return "die with the monitor";
     case "unshareTime":
       return "create a time namespace";
+    case "moveToMemory":
+      return "go on from a sealed copy in memory";
+    case "openSandbox":
+      return `open the sandbox ${action.name}`;
+    case "enterSandbox":
+      return `enter its namespaces (${action.namespaces.join(", ")})`;
+    case "readFiles":
+      return `read ${action.paths.join(" and ")} of the sandbox`;
+    case "outliveMonitor":
+      return "end the command with the monitor";
+    case "leaveCaller":
+      return "leave the command in the background";
     case "sendNamespaces":
       return `show the monitor the namespaces (${action.types.join(", ")})`;
     case "mount":

@@ -5,7 +5,7 @@
 import type { Capability } from "./capabilities.js";
 import type { Architecture } from "./host.js";
 import type { LifeKeys } from "./life.js";
-import type { Mapping, RlimitName, TimeOffset } from "./spec.js";
+import type { Mapping, NamespaceType, RlimitName, TimeOffset } from "./spec.js";
 
 /**
  * Who runs a step: the monitor outside, the init (PID 1) inside, or the payload before execve. The
@@ -361,6 +361,30 @@ export type Action =
       readonly monotonic: Required<TimeOffset>;
       readonly boottime: Required<TimeOffset>;
     }
+  /** Goes on from a copy of the program in memory that nobody can change, nor execute again. */
+  | { readonly kind: "moveToMemory" }
+  /** Opens the namespaces of a running sandbox, and its control group, if it is to be entered too. */
+  | {
+      readonly kind: "openSandbox";
+      readonly name: string;
+      /** Where its record is, and how that begins. */
+      readonly record: string;
+      readonly head: string;
+      readonly namespaces: readonly { readonly type: NamespaceType; readonly path: string }[];
+      readonly cgroup: string | null;
+    }
+  /** In the init: enters them all. Those that are `joined` belong to another user namespace than its own. */
+  | {
+      readonly kind: "enterSandbox";
+      readonly namespaces: readonly NamespaceType[];
+      readonly joined: readonly NamespaceType[];
+    }
+  /** Writes these files of the sandbox's to standard output: launch/lower/read-files.ts. */
+  | { readonly kind: "readFiles"; readonly paths: readonly string[] }
+  /** In the init: nothing of the caller's input and output is left; the monitor ends when the payload runs. */
+  | { readonly kind: "leaveCaller" }
+  /** In an init outside of the pid namespace: kills the payload when the monitor ends, and reaps it. */
+  | { readonly kind: "outliveMonitor" }
   /** Sends namespaces that the init has made to the monitor, who keeps them for others to enter. */
   | { readonly kind: "sendNamespaces"; readonly types: readonly ("cgroup" | "time")[] }
   | {
@@ -523,14 +547,14 @@ export type Action =
       readonly isOptional?: true;
     }
   /**
-   * A pty from the sandbox's devpts at `pts`, owned by `uid`, shown as the file `console` too;
+   * A pty from the sandbox's devpts at `pts`, or at its /dev/pts once it was entered, owned by `uid`, shown as the file `console` too;
    * `auto`: where stdin and stdout are terminals.
    */
   | {
       readonly kind: "openTerminal";
       readonly when: "auto" | "always";
       readonly uid: number;
-      readonly pts: string;
+      readonly pts: string | null;
       readonly console: string | null;
     }
   | {

@@ -11,10 +11,10 @@ import { renderRanges } from "./ranges.js";
  * is denied, which a note says. Gives up where an id is not mapped: setresuid(2), setresgid(2) and
  * setgroups(2) would fail with EINVAL.
  */
-export function requireMapped(
-  user: ResolvedUser,
+export function requireMapped<User extends Pick<ResolvedUser, "uid" | "gid" | "additionalGids">>(
+  user: User,
   maps: Pick<IdMaps, "uidMappings" | "gidMappings" | "denySetgroups" | "shortages">,
-): { readonly user: ResolvedUser; readonly notes: readonly string[] } {
+): { readonly user: User; readonly notes: readonly string[] } {
   const { uid, gid } = maps.shortages;
   const another = "Choose another --user, or:";
   requireId("uid", user.uid, maps.uidMappings, uid, another);

@@ -9,7 +9,7 @@ import { describe } from "../../spec/describe.js";
 import { rlimitNames } from "../../spec/spec.js";
 import { type Action, assertNever, type Role } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { k } from "../constants.js";
 import { attach, bindSource, lockVolume, openAnchors, openSource } from "./attach.js";
 import {
   delegateCgroup,
@@ -25,6 +25,7 @@ import { connect } from "./connect.js";
 import { type Context, octal, regularFile, s, tell, words32, words64 } from "./context.js";
 import { startScope } from "./dbus.js";
 import { detach, writePidFile } from "./detach.js";
+import { enterSandbox, leaveCaller, moveToMemory, openSandbox, outliveMonitor } from "./enter.js";
 import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
 import {
@@ -35,7 +36,7 @@ import {
   unlessThere,
   writeProc,
 } from "./filesystem.js";
-import { awaitMonitor, cloneInit, mapIds, mapNested } from "./handshake.js";
+import { awaitMonitor, cloneInit, endWithMonitor, mapIds, mapNested } from "./handshake.js";
 import { answerNames, holdNetworks, openHolder, startSharedUplink } from "./holder.js";
 import { bindUpperStore, nameUpperStore } from "./janitor.js";
 import { openJoined } from "./joined.js";
@@ -48,6 +49,7 @@ import { nameOwnAddress } from "./own-address.js";
 import { watchOwners } from "./owners.js";
 import { reservePorts } from "./ports.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
+import { readFiles } from "./read-files.js";
 import { enterWorkdir } from "./resolve.js";
 import { loadFilter } from "./seccomp.js";
 import { mountServed, serveOverlay } from "./server.js";
@@ -113,6 +115,18 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return joinCgroup(c);
     case "unshareCgroup":
       return b.must("unshare", [k("CLONE_NEWCGROUP")]);
+    case "moveToMemory":
+      return moveToMemory(c);
+    case "openSandbox":
+      return openSandbox(c, action);
+    case "enterSandbox":
+      return enterSandbox(c, action);
+    case "leaveCaller":
+      return leaveCaller(c);
+    case "outliveMonitor":
+      return outliveMonitor(c);
+    case "readFiles":
+      return readFiles(c, action.paths);
     case "sendNamespaces":
       return sendNamespaces(c, action.types);
     case "delegateCgroup":
@@ -151,7 +165,7 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       b.must("setresgid", [action.gid, action.gid, action.gid]);
       return b.must("setresuid", [action.uid, action.uid, action.uid]);
     case "dieWithMonitor":
-      return dieWithMonitor(c);
+      return endWithMonitor(c, "SIGKILL");
     case "unshareTime":
       return unshareTime(c, action);
     case "mount":
@@ -267,23 +281,6 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
     default:
       return assertNever(action);
   }
-}
-
-/**
- * A monitor that died before this prctl took effect goes unnoticed by it; but then the release pipe,
- * whose only writer it was, has hung up.
- */
-function dieWithMonitor({ b, memory }: Context): void {
-  b.must("prctl", [k("PR_SET_PDEATHSIG"), signo("SIGKILL"), 0, 0, 0]);
-  const alive = b.fresh("alive");
-  b.store(4, memory.scratch, 0, s.releaseRead);
-  b.store(4, memory.scratch, 4, 0);
-  b.store(8, memory.scratch, 16, 0);
-  b.store(8, memory.scratch, 24, 0);
-  b.must("ppoll", [memory.scratch, 1, { ...memory.scratch, offset: 16 }, 0, 8], s.result);
-  b.branch(s.result, "eq", 0, alive);
-  b.exit(125);
-  b.label(alive);
 }
 
 function unshareTime(

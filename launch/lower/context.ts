@@ -168,6 +168,10 @@ export const pseudoErrno = {
   monitorEnded: 1015,
   /** No more may be attached. */
   clientsFull: 1016,
+  /** The sandbox to be entered is being set up. */
+  notUp: 1017,
+  /** A path of the sandbox's leads to no terminals, whatever was put there. */
+  notTerminals: 1018,
 } as const;
 
 export function context(plan: Plan, again: Again | null = null): Context {

@@ -110,6 +110,7 @@ export function controlSubroutines(c: Context): void {
   b.set(isReady, 1);
   showMounts(c);
   tellStatus(c, ['{"event":"ready"}']);
+  if (actionOf(c, "leaveCaller") !== undefined) b.exit(0);
   if (lifeOf(c) !== undefined) {
     tellRunning(c);
     releaseStarter(c);

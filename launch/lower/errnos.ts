@@ -72,6 +72,8 @@ export const errnoWords: readonly (readonly [number, string])[] = [
   [pseudoErrno.scopeRefused, "systemd did not start it"],
   [pseudoErrno.joinedEnded, "that sandbox has ended"],
   [pseudoErrno.notNetwork, "it is no network namespace"],
+  [pseudoErrno.notUp, "its set-up is not done"],
+  [pseudoErrno.notTerminals, "something else is mounted on its /dev/pts"],
   [pseudoErrno.nameTaken, "a sandbox of that name is running"],
   [pseudoErrno.isRunning, "it is running already"],
   [pseudoErrno.monitorEnded, "its monitor was killed"],

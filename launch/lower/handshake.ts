@@ -4,7 +4,7 @@
  */
 import type { Mapping } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
+import { at, constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
@@ -91,6 +91,23 @@ export function awaitMonitor({ b, memory }: Context): void {
   b.branch(s.result, "eq", 1, released);
   b.exit(125);
   b.label(released);
+}
+
+/**
+ * The kernel sends the signal when the parent ends. A monitor that died before this prctl took effect goes
+ * unnoticed by it; but then the release pipe, whose only writer it was, has hung up.
+ */
+export function endWithMonitor({ b, memory }: Context, signal: "SIGKILL" | "SIGHUP"): void {
+  b.must("prctl", [k("PR_SET_PDEATHSIG"), signo(signal), 0, 0, 0]);
+  const alive = b.fresh("alive");
+  b.store(4, memory.scratch, 0, s.releaseRead);
+  b.store(4, memory.scratch, 4, 0);
+  b.store(8, memory.scratch, 16, 0);
+  b.store(8, memory.scratch, 24, 0);
+  b.must("ppoll", [memory.scratch, 1, at(memory.scratch, 16), 0, 8], s.result);
+  b.branch(s.result, "eq", 0, alive);
+  b.exit(125);
+  b.label(alive);
 }
 
 /**

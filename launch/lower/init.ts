@@ -4,8 +4,9 @@ import { k, signo } from "../constants.js";
 import { lowerSteps } from "./action.js";
 import { attachSubroutine } from "./attach.js";
 import { leaveCgroup } from "./cgroup.js";
-import { type Context, preservedFds, s, tell } from "./context.js";
+import { actionOf, type Context, preservedFds, s, tell } from "./context.js";
 import { ownStandard, takeStandard } from "./detach.js";
+import { endPayload } from "./enter.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
 import { giveBackInInit, giveBackSoon, untilGiveBack } from "./give-back.js";
 import { leaveGuard } from "./guard.js";
@@ -76,7 +77,8 @@ export function lowerInit(c: Context): void {
   leaveFailure(c);
   b.exit(125);
   maskSubroutines(c);
-  attachSubroutine(c);
+  if (actionOf(c, "attach") !== undefined) attachSubroutine(c);
+  if (actionOf(c, "execve") === undefined) return;
   resolveSubroutine(c);
   executeSubroutines(c);
 }
@@ -109,6 +111,7 @@ export function initLoop(c: Context): void {
     [memory.allSignals, 0, untilGiveBack, 8],
     signal,
   );
+  endPayload(c, payload);
   b.branch(signal, "eq", signo("SIGCHLD"), "init.reap");
   b.branch(signal, "le", 0, "init.idle");
   b.set(target, payload);

@@ -53,7 +53,18 @@ function open({ b }: Context, path: Address): void {
  * sandbox that the plan was made for, and not another of that name. That the lock is held afterwards
  * tells that the pid was the monitor's.
  */
-function openNetworkOf(c: Context, { record: path, head, network }: OfSandbox): void {
+function openNetworkOf(c: Context, { network, ...from }: OfSandbox): void {
+  openRecord(c, from);
+  open(c, c.b.text(network));
+  requireLocked(c);
+  closeRecord(c);
+}
+
+/** Opens the record of that sandbox, which must be alive. */
+export function openRecord(
+  c: Context,
+  { record: path, head }: Pick<OfSandbox, "record" | "head">,
+): void {
   const { b, memory } = c;
   const [next, same, other] = [b.fresh("head"), b.fresh("head"), b.fresh("head")];
   const flags = noFollow("O_RDONLY", "O_CLOEXEC");
@@ -74,12 +85,14 @@ function openNetworkOf(c: Context, { record: path, head, network }: OfSandbox): 
   b.set(s.errno, pseudoErrno.joinedEnded);
   b.fail();
   b.label(same);
-  open(c, b.text(network));
-  requireLocked(c);
+}
+
+export function closeRecord({ b }: Context): void {
   b.must("close", [record]);
 }
 
-function requireLocked({ b }: Context): void {
+/** Fails where the sandbox of the open record has ended. */
+export function requireLocked({ b }: Context): void {
   const [held, ended] = [b.fresh("joined"), b.fresh("joined")];
   b.attempt("flock", [record, k("LOCK_SH", "LOCK_NB")], s.result);
   b.branch(s.result, "eq", minus("EAGAIN"), held);

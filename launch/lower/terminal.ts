@@ -6,8 +6,9 @@
  */
 import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../builder.js";
-import { k } from "../constants.js";
-import { type Context, regularFile, s } from "./context.js";
+import { k, noFollow, openLink } from "../constants.js";
+import type { Slot } from "../ir.js";
+import { type Context, pseudoErrno, regularFile, s } from "./context.js";
 import { sendFd } from "./rights.js";
 import { append, compose, type Piece, writeText } from "./text.js";
 
@@ -18,6 +19,8 @@ const controlCharacters = 17;
 /** Indices into c_cc, asm-generic/termbits.h. */
 const VTIME = 5;
 const VMIN = 6;
+/** DEVPTS_SUPER_MAGIC of linux/magic.h. */
+const devptsMagic = 0x1cd1;
 
 /** The monitor's state; buffers are made once, by `terminalMemory`. */
 export const t = {
@@ -99,11 +102,12 @@ export function openTerminal(
   const end = b.fresh("terminal");
   const outer = slot("outerFd");
   b.branch(s.wantsTerminal, "eq", 0, end);
-  b.must(
-    "openat",
-    [k("AT_FDCWD"), b.text(`${pts}/ptmx`), k("O_RDWR", "O_NOCTTY", "O_CLOEXEC"), 0],
-    outer,
-  );
+  if (pts === null) {
+    openForeign(c, outer);
+  } else {
+    const path = b.text(`${pts}/ptmx`);
+    b.must("openat", [k("AT_FDCWD"), path, k("O_RDWR", "O_NOCTTY", "O_CLOEXEC"), 0], outer);
+  }
   b.store(8, memory.scratch, 0, 0);
   b.must("ioctl", [outer, k("TIOCSPTLCK"), memory.scratch]);
   b.must("ioctl", [outer, k("TIOCGPTPEER"), k("O_RDWR", "O_NOCTTY", "O_CLOEXEC")], s.terminalFd);
@@ -122,6 +126,24 @@ export function openTerminal(
   sendFd(c, "terminal", outer);
   b.must("close", [outer]);
   b.label(end);
+}
+
+/** /dev/pts/ptmx of a sandbox that may have put anything in its place: no link is followed. */
+function openForeign({ b, memory }: Context, outer: Slot): void {
+  const terminals = b.fresh("terminal");
+  b.must("openat", [s.rootFd, b.text("dev"), openLink, 0], outer);
+  const directory = slot("ptsFd");
+  b.must("openat", [outer, b.text("pts"), openLink, 0], directory);
+  b.must("close", [outer]);
+  b.must("fstatfs", [directory, memory.scratch]);
+  b.load(8, s.result, memory.scratch);
+  b.branch(s.result, "eq", devptsMagic, terminals);
+  b.set(s.errno, pseudoErrno.notTerminals);
+  b.fail();
+  b.label(terminals);
+  const flags = noFollow("O_RDWR", "O_NOCTTY", "O_NONBLOCK", "O_CLOEXEC");
+  b.must("openat", [directory, b.text("ptmx"), flags, 0], outer);
+  b.must("close", [directory]);
 }
 
 /** In the payload: the terminal as stdin, stdout and, where the caller's is one, stderr. */

@@ -1,0 +1,199 @@
+/** `sbx exec`: one more command in a sandbox that is running. */
+import { planFilter } from "../seccomp/filter.js";
+import { fail } from "../spec/error.js";
+import { type Host, kernelAtLeast } from "../spec/host.js";
+import type { NamespaceType, Spec } from "../spec/spec.js";
+import { namespaceTypes } from "../spec/spec.js";
+import type { Plan, Step } from "../spec/step.js";
+import { capabilitySets } from "../userns/capabilities.js";
+import { requireMapped } from "../userns/mapped.js";
+import { compile } from "./link.js";
+import { lower } from "./lower/lower.js";
+import { payloadSteps } from "./payload.js";
+import { onlyIds } from "./plan-parts.js";
+import { headOf, namespacePath, type Sandbox } from "./records.js";
+import { runProgram } from "./run-program.js";
+import { oomSteps, step, umaskSteps } from "./steps.js";
+
+export interface Entrance {
+  readonly sandbox: Sandbox;
+  /** The sandbox's own, with the command's settings. */
+  readonly spec: Spec;
+  readonly user: Sandbox["user"];
+  /** The command stays in the background. */
+  readonly isDetached: boolean;
+}
+
+/** A program that runs its arguments in the sandbox. Throws an `SbxError` where that cannot be had. */
+export function compileExec(entrance: Entrance, host: Host) {
+  const plan = planExec(entrance, host);
+  return { plan, bytes: compile(lower(plan), host.architecture) };
+}
+
+/**
+ * The roles are those of a plan that makes a sandbox: a monitor outside, which is the caller's own process; its
+ * child, which enters and reaps (`init`); and the command (`payload`), which alone is in the pid namespace.
+ */
+export function planExec({ sandbox, spec, user: asked, isDetached }: Entrance, host: Host): Plan {
+  const maps = { ...sandbox, shortages: { uid: shortage, gid: shortage } };
+  const { user, notes } = requireMapped(asked, maps);
+  const sets = {
+    ...capabilitySets({ add: spec.sbx.capAdd ?? [], drop: spec.sbx.capDrop ?? [], uid: user.uid }),
+    ...spec.process.capabilities,
+  };
+  const { preserveFds: preserved, statusFd = null } = spec.sbx;
+  const steps: Step[] = [
+    step("monitor", "prepare", { kind: "moveToMemory" }, memoryHints),
+    step("monitor", "prepare", { kind: "tidyFds", preserved, statusFd }),
+    ...openSteps(sandbox, host, sandbox.cgroup ?? null),
+    // By the host's /proc, and while its files there are its own.
+    ...oomSteps(spec),
+    ...(isDetached ? [step("init", "prepare", { kind: "leaveCaller" })] : []),
+    ...enterSteps(sandbox),
+    ...(isDetached ? [] : [step("init", "identity", { kind: "outliveMonitor" })]),
+    ...terminalSteps(spec, user),
+    ...umaskSteps(spec),
+    step("init", "identity", { kind: "joinKeyring" }),
+    ...payloadSteps(spec, host, {
+      user,
+      sets,
+      denySetgroups: sandbox.denySetgroups,
+      filter: planFilter(spec, host, sets.bounding, onlyIds(maps)),
+      diesAlone: !isDetached,
+    }),
+  ];
+  return { steps, notes, warnings: [], init: true, statusFd };
+}
+
+/** The process that the steps after these belong to is born in the control group. */
+function openSteps(sandbox: Sandbox, host: Host, cgroup: string | null): Step[] {
+  const { run } = host;
+  if (run.path === null) fail(`find the sandbox ${sandbox.name}`, run.why);
+  const isBornIn = cgroup !== null && kernelAtLeast(host, 5, 7) && !host.seccomp.isFiltered;
+  const clone = { kind: "clone", namespaces: [], intoCgroup: isBornIn } as const;
+  return [
+    step(
+      "monitor",
+      "clone",
+      {
+        kind: "openSandbox",
+        name: sandbox.name,
+        record: `${run.path}/sandboxes/${sandbox.name}`,
+        head: headOf(sandbox),
+        namespaces: namespacesOf(sandbox).map((type) => ({
+          type,
+          path: namespacePath(sandbox, type),
+        })),
+        cgroup,
+      },
+      openHints,
+    ),
+    step("monitor", "clone", clone, cloneHints),
+    ...(cgroup === null || isBornIn ? [] : [step("monitor", "cgroup", { kind: "joinCgroup" })]),
+  ];
+}
+
+/** As the sandbox's root, or where that has no id, as the user of its first command. */
+function enterSteps(sandbox: Sandbox): Step[] {
+  const { spec, user, uidMappings, gidMappings } = sandbox;
+  const isRootMapped = [uidMappings, gidMappings].every((lines) =>
+    lines.some(({ containerID }) => containerID === 0),
+  );
+  const { uid, gid } = isRootMapped ? { uid: 0, gid: 0 } : user;
+  return [
+    // Before it can be seen from inside.
+    step("init", "identity", { kind: "nonDumpable" }),
+    step(
+      "init",
+      "clone",
+      { kind: "enterSandbox", namespaces: namespacesOf(sandbox), joined: joinedTypes(spec) },
+      enterHints,
+    ),
+    step("init", "idmap", { kind: "setIds", uid, gid }),
+    // Changing ids may have made it dumpable as the kernel likes (fs.suid_dumpable).
+    step("init", "identity", { kind: "nonDumpable" }, pidHints),
+  ];
+}
+
+const namespacesOf = ({ namespaces }: Sandbox) =>
+  namespaceTypes.filter((type) => namespaces[type] !== undefined);
+
+/** The texts of these files in the sandbox, as it is now; null for those that are not there. */
+export async function readInside(
+  sandbox: Sandbox,
+  host: Host,
+  environment: NodeJS.ProcessEnv,
+  paths: readonly string[],
+): Promise<(string | null)[]> {
+  const steps = [
+    step("monitor", "prepare", { kind: "moveToMemory" }, memoryHints),
+    step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
+    ...openSteps(sandbox, host, null),
+    ...enterSteps(sandbox),
+    step("init", "identity", { kind: "dieWithMonitor" }),
+    step("payload", "execve", { kind: "readFiles", paths }),
+  ];
+  const plan = { steps, notes: [], warnings: [], init: true, statusFd: null };
+  const bytes = compile(lower(plan), host.architecture);
+  const what = `read ${paths.join(" and ")} of the sandbox ${sandbox.name}`;
+  const { status, error, stdout, stderr } = await runProgram(bytes, host, environment, {
+    stdio: ["ignore", "pipe", "pipe"],
+    timeoutMs: 10_000,
+  });
+  if (error !== undefined) fail(what, error.message);
+  if (status !== 0) fail(what, `${stderr}`.trim() || `it ended with status ${status}`);
+  const texts: (string | null)[] = [];
+  for (let at = 0; at < stdout.length; ) {
+    const size = Number(stdout.readBigInt64LE(at));
+    at += 8;
+    texts.push(size < 0 ? null : stdout.toString("utf8", at, at + size));
+    at += Math.max(size, 0);
+  }
+  return texts;
+}
+
+/** The namespaces that another sandbox has made, or somebody else. */
+function joinedTypes({ sbx }: Spec): NamespaceType[] {
+  const mode = sbx.network?.from.mode;
+  return mode === "sandbox" || mode === "path" ? ["network"] : [];
+}
+
+function terminalSteps({ process }: Spec, { uid }: Sandbox["user"]): Step[] {
+  if (process.terminal === false) return [];
+  const when = process.terminal === true ? "always" : "auto";
+  return [
+    step(
+      "init",
+      "filesystems",
+      { kind: "openTerminal", when, uid, pts: null, console: null },
+      { any: "The command can do without a terminal: --no-tty" },
+    ),
+  ];
+}
+
+const shortage = {
+  why: null,
+  hint: "Start the sandbox with more ids: `sbx check` tells which you have",
+};
+const memoryHints = {
+  EACCES:
+    "vm.memfd_noexec=2 forbids it, and what enters a sandbox must be out of its reach: set that sysctl to 1, as root",
+};
+const ended = "Start it again";
+const openHints = {
+  ENOENT: ended,
+  joinedEnded: ended,
+  notUp: "Try again in a moment",
+  EACCES: "Its monitor is not to be looked into: were file capabilities or another user involved?",
+};
+const pidHints = { ENOMEM: ended, EAGAIN: "A limit of processes is reached" };
+const cloneHints = {
+  EAGAIN:
+    "A limit of processes is reached: that of the sandbox (--pids-limit), or yours (`ulimit -u`)",
+  EACCES:
+    "Nobody gets into its control group but who may write to the group that both are in: start sbx inside of what is delegated to you, as `systemd-run --user --scope` does",
+  EBUSY: "Its control group was divided from inside: nobody may be in it itself",
+};
+const enterHints = {
+  EPERM: "It was started from another user namespace, or by another user: enter it from there",
+};
