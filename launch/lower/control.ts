@@ -110,12 +110,12 @@ export function controlSubroutines(c: Context): void {
   b.set(isReady, 1);
   showMounts(c);
   tellStatus(c, ['{"event":"ready"}']);
-  if (actionOf(c, "leaveCaller") !== undefined) b.exit(0);
   if (lifeOf(c) !== undefined) {
     tellRunning(c);
     releaseStarter(c);
   }
-  giveBackSoon(c);
+  if (actionOf(c, "leaveCaller") !== undefined) b.exit(0);
+  else giveBackSoon(c);
   b.label("monitor.ready.end");
   b.return();
 
