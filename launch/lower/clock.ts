@@ -29,7 +29,10 @@ export function clockState(c: Context, stamp: Address): void {
   compose(c, [b.text("0000-00-00T00:00:00.000000000Z")], stamp);
 }
 
-/** The subroutine `clock.stamp`, which leaves the time in those `stampSize` bytes. Uses `scratch`. */
+/**
+ * The subroutines `clock.stamp`, which leaves the time in those `stampSize` bytes, and `clock.write`, the same
+ * for the struct timespec in `scratch`.
+ */
 export function clockSubroutine({ b, memory }: Context, stamp: Address): void {
   const put = (value: Value, from: number, count: number) => {
     b.set(number, value);
@@ -40,6 +43,7 @@ export function clockSubroutine({ b, memory }: Context, stamp: Address): void {
   b.comment("the time of day");
   b.label("clock.stamp");
   b.ignore("a clock can be read", "clock_gettime", [k("CLOCK_REALTIME"), memory.scratch]);
+  b.label("clock.write");
   b.load(8, seconds, memory.scratch);
   b.load(8, number, memory.scratch, 8);
   put(number, 20, 9);

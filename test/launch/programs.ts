@@ -21,10 +21,19 @@ export function runOn(
   write: (b: Builder) => void,
   ...args: readonly string[]
 ) {
+  return runProgram(program(write), architecture, ...args);
+}
+
+/** The same of a program that is whole. */
+export function runProgram(
+  whole: Program,
+  architecture: Architecture = nativeArchitecture,
+  ...args: readonly string[]
+) {
   const directory = mkdtempSync(join(tmpdir(), "sbx-"));
   try {
     const path = join(directory, "program");
-    writeFileSync(path, compile(program(write), architecture), { mode: 0o700 });
+    writeFileSync(path, compile(whole, architecture), { mode: 0o700 });
     const [file = path, ...words] = [...emulator(architecture), path, ...args];
     const { status, signal, stdout, error } = spawnSync(file, words, { env: {}, timeout: 10_000 });
     if (error !== undefined) throw error;
