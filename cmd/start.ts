@@ -1,5 +1,5 @@
 /** `sbx start` and `sbx restart`, up to the programs that the launcher executes. */
-import { writeSync } from "node:fs";
+import { existsSync, writeSync } from "node:fs";
 import { compileSandbox } from "../launch/compile.js";
 import { type Kept, wholeSpec } from "../launch/kept.js";
 import { placeProgram } from "../launch/kept-program.js";
@@ -28,9 +28,7 @@ export async function answerForStart(word: Word, argv: readonly string[]): Promi
       lines.push(view.name);
       return;
     }
-    const { bytes, host } = await compileStart(kept);
-    const { uid, home } = host.user;
-    const path = placeProgram(kept, bytes, { env: process.env, home, uid, nowMs: Date.now() });
+    const path = await programOf(kept);
     if (path !== null) lines.push(path);
     else if (chosen.length === 1) isMemory = true;
     else {
@@ -41,6 +39,18 @@ export async function answerForStart(word: Word, argv: readonly string[]): Promi
   return isMemory
     ? `memfd ${argv.length + 1}`
     : [`each ${Math.max(status, failed)}`, ...lines].join("\n");
+}
+
+/** Where it is; null where there is no place for it. */
+async function programOf(kept: Kept): Promise<string | null> {
+  try {
+    const { bytes, host } = await compileStart(kept);
+    const { uid, home } = host.user;
+    return placeProgram(kept, bytes, { env: process.env, home, uid, nowMs: Date.now() });
+  } catch (error) {
+    if (existsSync(kept.directory)) throw error;
+    return fail(`start ${kept.name}`, "it has been removed meanwhile");
+  }
 }
 
 /** The program of the one that is named, to be executed from memory. */

@@ -1,6 +1,7 @@
 /** The program of a kept sandbox, which is another at each of its starts. */
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
+import { isSystemError } from "./in-root.js";
 import type { Kept } from "./kept.js";
 import { replaceFile } from "./plain-file.js";
 import { keep, type StoreHost } from "./store.js";
@@ -17,8 +18,13 @@ export function placeProgram(
   const path = join(directory, "program");
   // The launcher reads the path from a line of its own.
   if (!directory.includes("\n")) {
-    replaceFile(path, program, { mode: 0o700, isDurable: false });
-    if (isExecutable(path)) return path;
+    try {
+      replaceFile(path, program, { mode: 0o700, isDurable: false });
+      if (isExecutable(path)) return path;
+    } catch (error) {
+      // A full disk: there may be room elsewhere. Without the directory there is nothing to be started.
+      if (!isSystemError(error) || error.code === "ENOENT") throw error;
+    }
   }
   const kept = keep(program, host);
   return kept.kind === "file" ? kept.path : null;
