@@ -3,7 +3,8 @@
  * in x0; the kernel preserves every other register, also across clone.
  *
  * x19 points at the slot area, and x20 keeps the stack pointer of the entry; neither is ever written
- * again. Subroutines keep the address that they return to, which is in x30, on the stack.
+ * again. Subroutines keep the address that they return to, which is in x30, on a stack below the slots,
+ * at x21: the stack pointer itself would have to be a multiple of 16.
  */
 import { syscallNumbers } from "../spec/linux.js";
 import { assertNever } from "../spec/step.js";
@@ -152,7 +153,7 @@ function encodeWith(asm: Assembler, ops: readonly Op[]): Encoded | null {
     }
     if (calls) {
       asm.label(callsTo(name));
-      emit(0xf81f0ffe); // str x30, [sp, #-16]!
+      emit(0xf81f8ebe); // str x30, [x21, #-8]!
     }
     asm.label(name);
   }
@@ -188,7 +189,7 @@ function encodeWith(asm: Assembler, ops: readonly Op[]): Encoded | null {
         asm.jump(bl, callsTo(op.to));
         return null;
       case "return":
-        emit(0xf84107fe); // ldr x30, [sp], #16
+        emit(0xf84086be); // ldr x30, [x21], #8
         emit(0xd65f03c0); // ret
         return null;
       case "syscall":
@@ -202,6 +203,7 @@ function encodeWith(asm: Assembler, ops: readonly Op[]): Encoded | null {
   }
 
   emit(0x910003e0 | entryStack); // mov x20, sp
+  emit(0xaa1303f5); // mov x21, x19
   let isReached = true;
   for (const op of ops) {
     const register = one(op, isReached);

@@ -35,10 +35,10 @@ function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
   const { pageBytes } = encoder;
   // The small ones first: they share a page with the slots, and stay resident with them.
   const buffers = data.filter((item) => item.kind === "buffer").sort((a, b) => a.size - b.size);
-  const small = arrange(buffers.filter(({ size }) => size < pageBytes));
-  // In pages of their own, which a process that has no more use for them can give back.
+  const small = arrange(buffers.filter(({ size }) => size < smallestPageBytes));
+  // In pages of their own, however large these are, which a process that has no more use for them can give back.
   const large = arrange(
-    buffers.filter(({ size }) => size >= pageBytes),
+    buffers.filter(({ size }) => size >= smallestPageBytes),
     pageBytes,
   );
   const slotArea = stackBytes + alignUp(8 * slotOffsets.size);
@@ -89,6 +89,9 @@ function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
  * nest deeply. The stack that the kernel gives would be one more page that stays resident.
  */
 const stackBytes = 256;
+
+/** Of all kernels. */
+const smallestPageBytes = 4096;
 
 const alignUp = (value: number, to = 16): number => Math.ceil(value / to) * to;
 
