@@ -27,6 +27,7 @@ async function writeTypes(module, directory) {
   const flags = Object.entries({
     ...settings,
     noEmit: false,
+    noCheck: true,
     declaration: true,
     emitDeclarationOnly: true,
     rootDir: here,

@@ -42,6 +42,7 @@ export function planExec({ sandbox, spec, user: asked, isDetached }: Entrance, h
     ...spec.process.capabilities,
   };
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
+  const filter = planFilter(spec, host, sets.bounding, onlyIds(maps));
   const steps: Step[] = [
     step("monitor", "prepare", { kind: "moveToMemory" }, memoryHints),
     step("monitor", "prepare", { kind: "tidyFds", preserved, statusFd }),
@@ -53,12 +54,12 @@ export function planExec({ sandbox, spec, user: asked, isDetached }: Entrance, h
     ...(isDetached ? [] : [step("init", "identity", { kind: "outliveMonitor" })]),
     ...terminalSteps(spec, user),
     ...umaskSteps(spec),
-    step("init", "identity", { kind: "joinKeyring" }),
+    step("init", "identity", { kind: "joinKeyring", mayStay: filter.refusesKeys }),
     ...payloadSteps(spec, host, {
       user,
       sets,
       denySetgroups: sandbox.denySetgroups,
-      filter: planFilter(spec, host, sets.bounding, onlyIds(maps)),
+      filter,
       diesAlone: !isDetached,
     }),
   ];
