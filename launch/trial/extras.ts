@@ -130,6 +130,23 @@ export function cgroupFinding(facts: Facts): Finding {
   };
 }
 
+/** What becomes of sandboxes in the background: loginctl(1), enable-linger. */
+export function lingerFinding({ lingers, host }: Facts): Finding {
+  const id = "linger";
+  const user = host.user.name ?? `${host.user.uid}`;
+  if (lingers !== false) {
+    const why = lingers === null ? "there is no systemd" : "lingering is on";
+    return { id, state: "ok", found: `sandboxes in the background outlive your logout: ${why}` };
+  }
+  return {
+    id,
+    state: "limited",
+    found:
+      "at your last logout systemd ends sandboxes in the background that have a scope of its, and removes XDG_RUNTIME_DIR, by which the others are found",
+    mend: `sudo loginctl enable-linger ${user}`,
+  };
+}
+
 export function filterFindings(facts: Facts): Finding[] {
   return [seccomp(facts), landlock(facts)];
 }

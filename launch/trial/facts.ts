@@ -26,6 +26,8 @@ export interface Facts extends Tried {
   readonly isContainer: boolean;
   /** Set-user-ID bits have no effect: PR_SET_NO_NEW_PRIVS(2const). */
   readonly noNewPrivileges: boolean;
+  /** Whether the caller's processes may go on after logout, by logind; null where there is no systemd. */
+  readonly lingers: boolean | null;
   /** /proc/sys/vm/memfd_noexec; null where the kernel has no such setting. */
   readonly memfdNoexec: number | null;
   /** Where the subordinate ids come from: a file, or getsubids(1). */
@@ -45,6 +47,9 @@ export async function readFacts(environment: NodeJS.ProcessEnv): Promise<Facts> 
     osRelease: readOptional("/etc/os-release") ?? readOptional("/usr/lib/os-release") ?? "",
     isContainer: ["/.dockerenv", "/run/.containerenv"].some((path) => existsSync(path)),
     noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(readOptional("/proc/self/status") ?? ""),
+    lingers: existsSync("/run/systemd/system")
+      ? existsSync(`/var/lib/systemd/linger/${host.user.name ?? host.user.uid}`)
+      : null,
     memfdNoexec: memfdNoexec === null ? null : Number(memfdNoexec),
     subidSources: { uids: subidSource("uid", host), gids: subidSource("gid", host) },
     devices: { fuse: openDevice("/dev/fuse"), tun: openDevice("/dev/net/tun") },

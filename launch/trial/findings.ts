@@ -1,6 +1,6 @@
 /** Facts → findings, and what they mean for `sbx run`. Pure. */
 
-import { cgroupFinding, filterFindings, networkFindings } from "./extras.js";
+import { cgroupFinding, filterFindings, lingerFinding, networkFindings } from "./extras.js";
 import type { Facts } from "./facts.js";
 import type { Finding } from "./finding.js";
 import { describeIds, idFindings } from "./ids.js";
@@ -18,6 +18,7 @@ export function findings(facts: Facts): Finding[] {
     ...writeFindings(facts),
     ...networkFindings(facts),
     cgroupFinding(facts),
+    lingerFinding(facts),
     ...filterFindings(facts),
   ];
 }

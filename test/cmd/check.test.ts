@@ -87,6 +87,7 @@ function laptop(overrides: Partial<Facts> = {}): Facts {
     osRelease: debian,
     isContainer: false,
     noNewPrivileges: false,
+    lingers: true,
     memfdNoexec: 0,
     programs: { kind: "file", path: "/home/alice/.cache/sbx/programs/0123" },
     outcomes: outcomes(),
@@ -160,6 +161,14 @@ test("an ssh session without a user manager", () => {
   assert.match(report.item("cgroup").mend ?? "", "sudo loginctl enable-linger alice");
   assert.ok(report.works);
   assert.match(report.summary, /and no limits$/);
+});
+
+test("what becomes of sandboxes in the background at logout is told", () => {
+  const lingers = (answer: boolean | null) => judge(laptop({ lingers: answer })).item("linger");
+  assert.match(lingers(true).found, /outlive your logout: lingering is on/);
+  assert.match(lingers(null).found, /outlive your logout: there is no systemd/);
+  assert.is(lingers(false).state, "limited");
+  assert.is(lingers(false).mend, "sudo loginctl enable-linger alice");
 });
 
 test("an HPC login node: old kernel, no subids, no helpers, home on NFS", () => {

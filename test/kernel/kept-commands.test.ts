@@ -168,6 +168,8 @@ test.needs(needs, "one that cannot be understood is told of, and can be removed"
   assert.match(stderr, new RegExp(`config.json: it is no JSON .* sbx rm ${id}\n$`));
   assert.match(await refusal("inspect", id), /it is no JSON/);
   assert.is((await sbx(["rm", id, "web"])).stdout, `${id}\nweb\n`);
+  // The name is nobody's, as the next one sees.
+  await ok("ps");
   assert.equal([directories(), names()], [[], [".lock"]]);
 });
 
