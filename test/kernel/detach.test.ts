@@ -1,4 +1,6 @@
 /** Sandboxes in the background: how they start and end, what stays, and how they are started again. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -100,6 +102,30 @@ test.needs(needs, "holds nothing of the caller's, and has a session of its own",
   assert.equal((await sandbox.ended()).signal, 15);
   await gone(monitor);
 });
+
+test.needs(
+  needs,
+  "outlives the session that it was started in, and a starter that is killed",
+  async () => {
+    const sandbox = await background("echo on; sleep 60");
+    await start(["setsid", "sh", "-c", `${sandbox.program}; kill -KILL 0`]);
+    const record = await recordOf(sandbox);
+    assert.ok(isThere(record?.monitor ?? 0));
+    process.kill(record?.monitor ?? 0, "SIGTERM");
+    await sandbox.ended();
+    await gone(record?.monitor ?? 0);
+    const first = sandbox.state()?.startedMs;
+    const starter = spawn(sandbox.program, [], { stdio: "ignore" });
+    const exit = once(starter, "exit");
+    let monitor: number | undefined;
+    while (monitor === undefined) monitor = monitorOf(sandbox.program);
+    starter.kill("SIGKILL");
+    await exit;
+    await sandbox.until(({ startedMs }) => startedMs !== first);
+    process.kill(monitor, "SIGTERM");
+    await sandbox.ended();
+  },
+);
 
 test.needs(needs, "cannot be started twice at a time, but again", async () => {
   const sandbox = await background("sleep 5");
