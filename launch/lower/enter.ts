@@ -57,6 +57,8 @@ export function moveToMemory(c: Context): void {
   b.branch(s.result, "gt", 0, more);
   b.must("fcntl", [memory, k("F_ADD_SEALS"), allSeals]);
   unblockSignals(c);
+  // Who looks from inside reads it: /proc/PID/cmdline is anybody's.
+  b.store(8, s.argv, 0, b.text("sbx"));
   b.must("execveat", [memory, b.text(""), s.argv, s.envp, k("AT_EMPTY_PATH")]);
   b.label(moved);
   b.must("fchmod", [program, 0]);

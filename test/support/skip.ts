@@ -37,6 +37,7 @@ const checks = {
   zsh: () => inPath("zsh"),
   fish: () => inPath("fish"),
   python3: () => inPath("python3"),
+  gcc: () => inPath("gcc"),
   libseccomp: () => works("gcc", ["-fsyntax-only", "-xc", "-include", "seccomp.h", "/dev/null"]),
   "x86-64 calls": () => x86Calls(),
   "i386 calls": () => x86Calls() ?? i386Calls(),
