@@ -8,17 +8,16 @@ import {
   families,
   familyEntries,
   isToggle,
+  liveEntries,
   negation,
   networkWords,
   quoted,
   shells,
   spellings,
   unshareEntries,
-  updateEntries,
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
-import { liveCommands } from "./live-options.js";
 import type { RunOption } from "./options.js";
 
 /** How bash completes what `completes` says. */
@@ -59,11 +58,11 @@ export function bashScript(): string {
   const cases = valued.map(
     ([name, option]) => `    ${spellings(name, option).join("|")}) ${valueAction(option)} ;;`,
   );
-  const familyNames = familyEntries.map(
+  const familyNames = [...familyEntries, ...liveEntries].map(
     ({ path, options, takes }) =>
-      `        '${path}') names=${quoted([...namesOf(options), "--help"].join(" "))} takes=${takes ?? "nothing"} ;;`,
+      `        '${path}') names=${quoted([...namesOf(options), "--help"].join(" "))} takes=${quoted(takes ?? "nothing")} ;;`,
   );
-  const familyCases = familyEntries.flatMap(({ path, options }) =>
+  const familyCases = [...familyEntries, ...liveEntries].flatMap(({ path, options }) =>
     options
       .filter(([, option]) => !isToggle(option))
       .map(([name, option]) => {
@@ -85,10 +84,12 @@ _sbx_networks() {
   done
 }
 _sbx_sandboxes() {
-  local file
-  for file in "$XDG_RUNTIME_DIR"/sbx/sandboxes/*; do
+  local file run=$XDG_RUNTIME_DIR/sbx
+  [[ -n $XDG_RUNTIME_DIR ]] || run=\${XDG_STATE_HOME:-$HOME/.local/state}/sbx/run-$(</proc/sys/kernel/random/boot_id)
+  # The names of those that are kept, then of those that run, which may be the same.
+  for file in "\${XDG_DATA_HOME:-$HOME/.local/share}"/sbx/names/* "$run"/sandboxes/*; do
     [[ $file == *'*' ]] || echo "\${file##*/}"
-  done
+  done | sort -u
 }
 _sbx_value() {
   case "$1" in
@@ -97,7 +98,7 @@ ${cases.join("\n")}
   esac
 }
 _sbx_family_value() {
-  case "\${words[1]} \${words[2]} $1" in
+  case "$path $1" in
 ${familyCases.join("\n")}
     *) return 1 ;;
   esac
@@ -114,7 +115,7 @@ _sbx_trim() {
   if [[ \${COMPREPLY[*]} == *= ]]; then compopt -o nospace; fi
 }
 _sbx() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} line=\${COMP_LINE:0:COMP_POINT} word takes prev= i=1 names=${quoted(names)}
+  local cur=\${COMP_WORDS[COMP_CWORD]} line=\${COMP_LINE:0:COMP_POINT} word path takes prev= i=1 names=${quoted(names)}
   local -a words=()
   # bash splits at = and :, which belong to the words here.
   read -r -a words <<<"$line"
@@ -148,35 +149,11 @@ _sbx() {
       i=2
       names=${quoted([...namesOf(unshareEntries), "--help"].join(" "))}
       ;;
-    update)
-      cur=\${whole#--*=}
-      if [[ $whole == --*=* ]]; then
-        _sbx_value "\${whole%%=*}"
-        [[ $COMP_WORDBREAKS == *=* ]] || COMPREPLY=("\${COMPREPLY[@]/#/\${whole%%=*}=}")
-      elif _sbx_value "\${words[last - 1]}"; then
-        :
-      elif [[ $whole == -* ]]; then
-        COMPREPLY=($(compgen -W ${quoted([...namesOf(updateEntries), "--help"].join(" "))} -- "$cur"))
-      else
-        COMPREPLY=($(compgen -W "$(_sbx_sandboxes)" -- "$cur"))
-      fi
-      return
-      ;;
-    ${Object.keys(liveCommands).join(" | ")})
+    diff)
       if [[ $whole == -* ]]; then
-        [[ \${words[1]} == stats ]] && names='--no-stream --json --help' || names=--help
-        COMPREPLY=($(compgen -W "$names" -- "$cur"))
+        COMPREPLY=($(compgen -W '--lower --json --help' -- "$cur"))
       else
-        COMPREPLY=($(compgen -W "$(_sbx_sandboxes)" -- "$cur"))
-      fi
-      return
-      ;;
-    diff | rm)
-      if [[ $whole == -* ]]; then
-        [[ \${words[1]} == diff ]] && names='--lower --json --help' || names=--help
-        COMPREPLY=($(compgen -W "$names" -- "$cur"))
-      else
-        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(_sbx_sandboxes)" -- "$cur"; compgen -d -- "$cur")
         compopt -o filenames
       fi
       return
@@ -193,14 +170,20 @@ _sbx() {
       COMPREPLY=($(compgen -W '--json --help' -- "$cur"))
       return
       ;;
-    ${Object.keys(families).join(" | ")})
-      if ((last == 2)); then
-        case "\${words[1]}" in
+    ${[...Object.keys(families), ...liveEntries.map((each) => each.path)].join(" | ")})
+      path=\${words[1]}
+      case "$path" in
+        ${Object.keys(families).join(" | ")})
+          if ((last == 2)); then
+            case "$path" in
 ${familyCommands.join("\n")}
-        esac
-        return
-      fi
-      case "\${words[1]} \${words[2]}" in
+            esac
+            return
+          fi
+          path+=" \${words[2]}"
+          ;;
+      esac
+      case "$path" in
 ${familyNames.join("\n")}
         *) return ;;
       esac
@@ -212,6 +195,11 @@ ${familyNames.join("\n")}
         :
       elif [[ $whole == -* ]]; then
         COMPREPLY=($(compgen -W "$names" -- "$cur"))
+      elif [[ $takes == 'sandbox or upper' && $whole == */* ]]; then
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        compopt -o filenames
+      elif [[ $takes == sandbox* ]]; then
+        COMPREPLY=($(compgen -W "$(_sbx_sandboxes)" -- "$cur"))
       elif [[ $takes == network ]]; then
         COMPREPLY=($(compgen -W "$(_sbx_networks)" -- "$cur"))
       elif [[ $takes == profile ]]; then

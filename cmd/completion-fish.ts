@@ -7,16 +7,15 @@ import {
   families,
   familyEntries,
   isToggle,
+  liveEntries,
   negation,
   networkWords,
   shells,
   spellings,
   unshareEntries,
-  updateEntries,
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
-import { liveCommands } from "./live-options.js";
 import { aliasesOf, type RunOption } from "./options.js";
 
 const fishCompletes = {
@@ -29,7 +28,12 @@ const fishCompletes = {
   network: `-xa '${networkWords.join(" ")} (__sbx_networks)'`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
-const fishTakes = { profile: "-F -a default", network: "-xa '(__sbx_networks)'" } as const;
+const fishTakes = {
+  profile: "-F -a default",
+  network: "-xa '(__sbx_networks)'",
+  sandbox: "-xa '(__sbx_sandboxes)'",
+  "sandbox or upper": "-xa '(__sbx_sandboxes) (__fish_complete_directories)'",
+} as const;
 
 /** Made for fish 3. */
 export function fishScript(): string {
@@ -58,18 +62,12 @@ export function fishScript(): string {
     ...entries.flatMap(linesFor("__sbx_options")),
     ...explainEntries.flatMap(linesFor("'__sbx_options; and __sbx_is explain'")),
     ...compileEntries.flatMap(linesFor("'__sbx_options; and __sbx_is compile'")),
-    ...familyEntries.flatMap(({ path, options, takes }) => {
+    ...[...familyEntries, ...liveEntries].flatMap(({ path, options, takes }) => {
       const condition = `'__sbx_is ${path}'`;
       const words = takes === null ? [] : [`complete -c sbx -n ${condition} ${fishTakes[takes]}`];
       return [...words, ...options.flatMap(linesFor(condition))];
     }),
     ...unshareEntries.flatMap(linesFor("'__sbx_is unshare'")),
-    ...["update", ...Object.keys(liveCommands)].map(
-      (command) =>
-        `complete -c sbx -n '__sbx_is ${command}' -xa '(command ls $XDG_RUNTIME_DIR/sbx/sandboxes 2>/dev/null)'`,
-    ),
-    ...Object.entries<RunOption>(liveCommands.stats.options).flatMap(linesFor("'__sbx_is stats'")),
-    ...updateEntries.flatMap(linesFor("'__sbx_is update'")),
   ];
   const valued = [...entries, ...explainEntries, ...compileEntries]
     .filter(([, option]) => !isToggle(option))
@@ -110,6 +108,17 @@ function __sbx_networks
         string replace -r '.*/(.*)\\.json$' '$1' -- $file
     end
 end
+function __sbx_sandboxes
+    set -l data ~/.local/share
+    set -q XDG_DATA_HOME; and set data $XDG_DATA_HOME
+    set -l state ~/.local/state
+    set -q XDG_STATE_HOME; and set state $XDG_STATE_HOME
+    set -l run $state/sbx/run-(cat /proc/sys/kernel/random/boot_id)
+    set -q XDG_RUNTIME_DIR; and set run $XDG_RUNTIME_DIR/sbx
+    for file in $data/sbx/names/* $run/sandboxes/*
+        string replace -r '.*/' '' -- $file
+    end | sort -u
+end
 function __sbx_options
     test "$(__sbx_words)" = 0
 end
@@ -129,7 +138,7 @@ ${Object.entries(families)
       `complete -c sbx -n '__sbx_is ${family}; and test (count (commandline -opc)) = 2' -xa ${fishQuoted(Object.keys(all).join(" "))}`,
   )
   .join("\n")}
-complete -c sbx -n '__sbx_is diff; or __sbx_is rm' -xa '(__fish_complete_directories)'
+complete -c sbx -n '__sbx_is diff' -xa '(__sbx_sandboxes) (__fish_complete_directories)'
 complete -c sbx -n '__sbx_is diff' -l json -d 'Print JSON'
 complete -c sbx -n '__sbx_is diff' -l lower -xa '(__fish_complete_directories)' -d 'What lies below'
 complete -c sbx -n '__sbx_is volume' -xa ${fishQuoted(volumeCommands.join(" "))}

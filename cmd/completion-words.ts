@@ -1,6 +1,7 @@
 /** What completions offer, whatever the shell: commands, options and the words of their values. */
 import { capabilityNames } from "../spec/capabilities.js";
 import { cacheCommands } from "./cache-commands.js";
+import { liveCommands } from "./live-options.js";
 import { networkCommands } from "./network-commands.js";
 import {
   aliasesOf,
@@ -94,8 +95,6 @@ export const compileEntries = besidesRun(compileOptions);
 export const createEntries = Object.entries<RunOption>(createOptions);
 /** The options of `unshare`, all of which `run` has too. */
 export const unshareEntries = Object.entries<RunOption>(unshareOptions);
-/** The options of `update`, all of which `run` has too. */
-export const updateEntries = Object.entries<RunOption>(limitOptions);
 /** Commands that have commands of their own. */
 export const families = {
   seccomp: seccompCommands,
@@ -103,12 +102,13 @@ export const families = {
   cache: cacheCommands,
 } as const;
 
+/** A command that parses its own words, which may stand anywhere. */
 export interface FamilyEntry {
-  /** As `network rm`. */
+  /** As `network rm`, or `stop`. */
   readonly path: string;
   readonly options: typeof entries;
   /** What its words are. */
-  readonly takes: "profile" | "network" | null;
+  readonly takes: "profile" | "network" | "sandbox" | "sandbox or upper" | null;
 }
 export const familyEntries = Object.entries(families).flatMap(([family, each]) =>
   Object.entries(each).map(([name, { options, words }]): FamilyEntry => {
@@ -121,6 +121,18 @@ export const familyEntries = Object.entries(families).flatMap(([family, each]) =
     };
   }),
 );
+/** The commands that name sandboxes or tell of them. */
+export const liveEntries = Object.entries({
+  update: { words: "NAME…", options: limitOptions },
+  ...liveCommands,
+}).map(([path, { words, options }]): FamilyEntry => {
+  const takes = words.includes("UPPER") ? "sandbox or upper" : "sandbox";
+  return {
+    path,
+    options: Object.entries<RunOption>(options),
+    takes: words.includes("NAME") ? takes : null,
+  };
+});
 export const isToggle = (option: RunOption) => option.type === "boolean";
 
 /** A word of sh, bash or zsh that stands for the text as it is. */

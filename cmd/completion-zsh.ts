@@ -4,16 +4,17 @@ import {
   compileEntries,
   entries,
   explainEntries,
+  type FamilyEntry,
   families,
   familyEntries,
   isToggle,
+  liveEntries,
   negation,
   networkWords,
   quoted,
   shells,
   spellings,
   unshareEntries,
-  updateEntries,
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
@@ -34,7 +35,12 @@ const zshCompletes = {
   network: `{compadd ${networkWords.join(" ")} $(_sbx_networks)}`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 
-const zshTakes = { profile: "_files", network: "{compadd $(_sbx_networks)}" } as const;
+const zshTakes = {
+  profile: "_files",
+  network: "{compadd $(_sbx_networks)}",
+  sandbox: "{compadd $(_sbx_sandboxes)}",
+  "sandbox or upper": "{compadd $(_sbx_sandboxes); _directories}",
+} as const;
 
 /** Made for zsh 5. */
 export function zshScript(): string {
@@ -64,11 +70,11 @@ export function zshScript(): string {
     });
   };
   const described = Object.entries(commands).map(([name, text]) => quoted(`${name}:${text}`));
-  const familyCases = familyEntries.map(({ path, options, takes }) => {
+  const caseOf = ({ path, options, takes }: FamilyEntry) => {
     const rest = `*:argument:${takes === null ? " " : zshTakes[takes]}`;
     const all = [...options.flatMap(specs), "'--help[Show help]'", quoted(rest)];
     return `        ${quoted(path)}) _arguments -s -S ${all.join(" \\\n          ")} ;;`;
-  });
+  };
   const familyCommands = Object.entries(families).map(
     ([family, all]) => `        ${family}) compadd ${Object.keys(all).join(" ")} ;;`,
   );
@@ -76,6 +82,11 @@ export function zshScript(): string {
 # zsh completion for sbx; install it as _sbx in a directory of $fpath
 _sbx_networks() {
   print -rl -- \${XDG_DATA_HOME:-$HOME/.local/share}/sbx/networks/*.json(N:t:r)
+}
+_sbx_sandboxes() {
+  local run=$XDG_RUNTIME_DIR/sbx
+  [[ -n $XDG_RUNTIME_DIR ]] || run=\${XDG_STATE_HOME:-$HOME/.local/state}/sbx/run-$(</proc/sys/kernel/random/boot_id)
+  print -rl -- \${XDG_DATA_HOME:-$HOME/.local/share}/sbx/names/*(N:t) $run/sandboxes/*(N:t) | sort -u
 }
 _sbx_run() {
   _arguments -s -S -A '-*' \\
@@ -114,21 +125,8 @@ _sbx() {
         '--help[Show help]' \\
         '*:::command:_normal'
       ;;
-    update)
-      _arguments -s -S \\
-        ${updateEntries.flatMap(specs).join(" \\\n        ")} \\
-        '--help[Show help]' \\
-        '*:sandbox:{compadd $XDG_RUNTIME_DIR/sbx/sandboxes/*(N:t)}'
-      ;;
-    stats)
-      _arguments '--no-stream[Show it once]' '--json[Print JSON]' '--help[Show help]' \\
-        '*:sandbox:{compadd $XDG_RUNTIME_DIR/sbx/sandboxes/*(N:t)}'
-      ;;
-    top|pause|unpause|kill)
-      _arguments '--help[Show help]' '*:sandbox:{compadd $XDG_RUNTIME_DIR/sbx/sandboxes/*(N:t)}'
-      ;;
-    diff) _arguments '*--lower=[What lies below]:lower:_directories' '--json[Print JSON]' '1:upper:_directories' ;;
-    rm) _arguments '*:upper:_directories' ;;
+${liveEntries.map(caseOf).join("\n")}
+    diff) _arguments '*--lower=[What lies below]:lower:_directories' '--json[Print JSON]' '1:sandbox or upper:{compadd $(_sbx_sandboxes); _directories}' ;;
     completion) compadd ${shells.join(" ")} ;;
     volume) compadd -- ${volumeCommands.join(" ")} --json --quiet --all --force --help ;;
     check) compadd -- --json --help ;;
@@ -143,7 +141,7 @@ ${familyCommands.join("\n")}
       shift words
       ((CURRENT--))
       case $command in
-${familyCases.join("\n")}
+${familyEntries.map(caseOf).join("\n")}
       esac
       ;;
     help) _describe command commands ;;

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
@@ -99,6 +99,42 @@ test("networks are completed by the files of the store", () => {
   assert.equal(fish("sbx network inspect lab la"), ["lab", "lake"]);
   rmSync(join(directory, ".local"), { recursive: true });
   assert.equal(bash("sbx network rm "), []);
+});
+
+test("sandboxes are completed by their names, kept or running", () => {
+  const data = join(directory, ".local/share/sbx/names");
+  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const run = join(directory, `.local/state/sbx/run-${boot}/sandboxes`);
+  for (const each of [data, run]) mkdirSync(each, { recursive: true });
+  for (const name of ["web", "wear", "db"]) writeFileSync(join(data, name), "");
+  for (const name of ["web", "wet"]) writeFileSync(join(run, name), "");
+  for (const command of [
+    "stop",
+    "kill",
+    "wait",
+    "restart",
+    "logs",
+    "attach",
+    "update",
+    "rm",
+    "diff",
+  ]) {
+    assert.equal(bash(`sbx ${command} we`), ["wear", "web", "wet"], command);
+    assert.equal(fish(`sbx ${command} we`), ["wear", "web", "wet"], command);
+  }
+  rmSync(join(directory, ".local"), { recursive: true });
+  assert.equal(bash("sbx stop "), []);
+  assert.equal(fish("sbx stop "), []);
+});
+
+test("options of commands for sandboxes are completed, and their values", () => {
+  assert.equal(bash("sbx stop --ti"), ["--time", "--timeout"]);
+  assert.equal(bash("sbx wait --condition r"), ["running", "restarting", "removed"]);
+  assert.equal(bash("sbx wait a --condition=ex"), ["exited"]);
+  assert.equal(bash("sbx ps --filter sta"), ["status="]);
+  assert.equal(fish("sbx wait --condition r"), ["removed", "restarting", "running"]);
+  assert.equal(fish("sbx events --no"), ["--no-stream"]);
+  assert.equal(bash("sbx rm ./roo"), ["./rootfs dir"]);
 });
 
 test.needs("bash", "bash completes values, attached or not", () => {
