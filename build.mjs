@@ -1,25 +1,84 @@
 /**
- * Bundles into dist/: `sbx.js`, which the launcher starts; `main.js` with what every start needs;
+ * Bundles into dist/: `sbx.cjs`, which the launcher starts; `run.cjs`, which is all that a plain run needs, with what V8
+ * made of it (`run.cache`); `main.js`, which is the same for all else; the finder of the launcher's;
  * `library.js`, which `import "sbx"` finds, with its types; and chunks that are loaded on demand. A directory given as the only argument is
  * built instead, with `meta.json`, esbuild's account of which file went where.
  */
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 
 /** Node 12 and later can read this, to say in words that it is too old for the rest: package.json. */
 const entry = `const [major, minor] = process.versions.node.split(".").map(Number);
-if (major > 20 || (major === 20 && minor >= 19)) {
-  import("./main.js");
-} else {
+if (!(major > 20 || (major === 20 && minor >= 19))) {
   console.error(
     "sbx: start: node " + process.versions.node + " is too old. Install Node.js 20.19 or later",
   );
   process.exitCode = 125;
+} else if (process.argv[2] !== "run") {
+  import("./main.js");
+} else {
+  require("./load.cjs")
+    .load()
+    .dispatch(process.argv.slice(2))
+    .catch((error) => {
+      if (error.code !== "SBX_LATER") throw error;
+      return import("./main.js");
+    });
 }
 `;
+
+/** V8 rejects a cache of another version of itself, or with other flags, and compiles. */
+const loader = `const { readFileSync } = require("node:fs");
+const { join } = require("node:path");
+const { Script } = require("node:vm");
+const filename = join(__dirname, "run.cjs");
+
+exports.load = (save) => {
+  let cachedData;
+  try {
+    cachedData = readFileSync(join(__dirname, "run.cache"));
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+  }
+  const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData });
+  const module = { exports: {} };
+  script.runInThisContext()(module.exports, require, module, filename, __dirname);
+  if (save) process.once("exit", () => save(script.createCachedData()));
+  return module.exports;
+};
+`;
+
+/** What is imported on demand is not in `run.cjs`: the start is begun anew with `main.js`, before anything was done. */
+const later = {
+  name: "later",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /./ }, ({ kind, path }) =>
+      kind === "dynamic-import" ? { path, namespace: "later" } : null,
+    );
+    onLoad({ filter: /./, namespace: "later" }, () => ({
+      contents: `throw Object.assign(new Error("not in run.cjs"), { code: "SBX_LATER" }); export {};`,
+    }));
+  },
+};
+
+/** A run that only compiles, for V8 to see what is used. A rootfs is any directory. */
+async function saveCache(directory) {
+  const work = await mkdtemp(join(tmpdir(), "sbx-build-"));
+  try {
+    const script = `require(${JSON.stringify(join(directory, "load.cjs"))})
+      .load((data) => require("node:fs").writeFileSync(${JSON.stringify(join(directory, "run.cache"))}, data))
+      .dispatch(["run", "--network=none", "--no-cache", ${JSON.stringify(work)}]);`;
+    await promisify(execFile)(process.execPath, ["-e", script], {
+      env: { PATH: process.env.PATH, HOME: work },
+    });
+  } finally {
+    await rm(work, { recursive: true });
+  }
+}
 
 /** The declarations of a module and of all that they name. */
 async function writeTypes(module, directory) {
@@ -72,7 +131,25 @@ try {
     metafile: true,
     logLevel: "warning",
   });
-  await writeFile(join(fresh, "sbx.js"), entry);
+  await build({
+    absWorkingDir: here,
+    entryPoints: { run: "cmd/dispatch.ts" },
+    outdir: fresh,
+    outExtension: { ".js": ".cjs" },
+    bundle: true,
+    minify: true,
+    format: "cjs",
+    banner: { js: "(function (exports, require, module, __filename, __dirname) {" },
+    footer: { js: "})" },
+    platform: "node",
+    target: "node20",
+    define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
+    plugins: [later],
+    logLevel: "warning",
+  });
+  await writeFile(join(fresh, "sbx.cjs"), entry);
+  await writeFile(join(fresh, "load.cjs"), loader);
+  await saveCache(fresh);
   await writeTypes("cmd/library.ts", join(fresh, "types"));
   const { finder } = await import(join(fresh, "finder.js"));
   await writeFile(join(fresh, "find-x86_64"), finder("x86_64"), { mode: 0o755 });

@@ -1,6 +1,5 @@
 /** `sbx network create`: from its options to a network with addresses that nobody else has. */
 import { readFileSync } from "node:fs";
-import { isIPv4, isIPv6 } from "node:net";
 import { createNetwork, random } from "../launch/networks.js";
 import {
   addressNumber,
@@ -17,6 +16,7 @@ import {
   subnetText,
 } from "../netns/subnet.js";
 import { fail } from "../spec/error.js";
+import { isIPv4, isIPv6 } from "../spec/ip.js";
 import type { Network } from "../spec/network.js";
 import { isFreeName, networkWords, whatNamesAre } from "../spec/network-shape.js";
 import type { networkCommands } from "./network-commands.js";
@@ -66,7 +66,7 @@ export function choose(
   );
   const taken = [
     ...owned,
-    ...neverFree.map((owns) => ({ owns, why: `${subnetText(owns)} has a meaning of its own` })),
+    ...neverFree().map((owns) => ({ owns, why: `${subnetText(owns)} has a meaning of its own` })),
     ...routed.map((owns) => ({ owns, why: `this machine has a route to ${subnetText(owns)}` })),
   ];
   const given = (flags.subnet ?? []).map((text) => readGiven(text, taken));

@@ -1,6 +1,7 @@
 /** Values of the network's options, read into what the spec holds. Pure. */
-import { isIP, isIPv6 } from "node:net";
+
 import { fail } from "../spec/error.js";
+import { isIP, isIPv6 } from "../spec/ip.js";
 import type { NetworkAttachment, NetworkMode, PublishedPort } from "../spec/network.js";
 import {
   isAddress,

@@ -1,5 +1,4 @@
 /** Reading who the caller is and which ids it may map. */
-import { spawnSync } from "node:child_process";
 import { constants } from "node:fs";
 import { userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
@@ -83,11 +82,13 @@ export function readSubids(
   if (getsubids === undefined || owner.uid === 0) return [];
   const user = owner.name ?? String(owner.uid);
   // It fails where the user has none, which is not told apart from a service that does not answer.
-  const { status, stdout } = spawnSync(getsubids, [...(kind === "gid" ? ["-g"] : []), user], {
-    stdio: ["ignore", "pipe", "ignore"],
-    encoding: "utf8",
-    timeout: 2000,
-  });
+  const { status, stdout } = process
+    .getBuiltinModule("node:child_process")
+    .spawnSync(getsubids, [...(kind === "gid" ? ["-g"] : []), user], {
+      stdio: ["ignore", "pipe", "ignore"],
+      encoding: "utf8",
+      timeout: 2000,
+    });
   return status === 0 ? parseGetsubids(stdout) : [];
 }
 

@@ -52,8 +52,8 @@ function longestCopies(bytes: Uint8Array): Copies {
   const last = new Map<number, number>();
   const before = new Int32Array(bytes.length).fill(-1);
   for (let at = 0; at + shortestCopy <= bytes.length; at += 1) {
-    const [a = 0, b = 0, c = 0] = [bytes[at], bytes[at + 1], bytes[at + 2]];
-    const key = (a << 16) | (b << 8) | c;
+    const key =
+      ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
     let from = last.get(key) ?? -1;
     before[at] = from;
     last.set(key, at);

@@ -3,7 +3,6 @@
  * is in use is locked by the programs themselves (`lockVolume`); files of other ids are removed by a
  * sandbox with the user's id map.
  */
-import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -86,7 +85,9 @@ export async function removeVolume(
   const { uid, home } = host.user;
   const kept = keep(bytes, { env: environment, home, uid, nowMs: Date.now() });
   const run = (path: string) =>
-    spawnSync(path, [], { stdio: ["ignore", "ignore", "pipe", "pipe"] });
+    process
+      .getBuiltinModule("node:child_process")
+      .spawnSync(path, [], { stdio: ["ignore", "ignore", "pipe", "pipe"] });
   const ended =
     kept.kind === "file"
       ? run(kept.path)

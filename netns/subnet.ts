@@ -1,6 +1,7 @@
 /** Subnets in the notation of RFC 4632: arithmetic on their addresses. */
-import { isIP } from "node:net";
+
 import { addressBytes } from "../spec/address.js";
+import { isIP } from "../spec/ip.js";
 import { isAddress } from "../spec/network-shape.js";
 
 /** A block of addresses, the first of which has only zeros after the prefix. */
@@ -82,9 +83,8 @@ const reserved = [
 /** Of slirp4netns inside, whose own addresses these are: slirp4netns(1). */
 const ofSlirp = ["10.0.2.0/24", "fd00::/64"];
 
-export const neverFree: readonly Subnet[] = [...reserved, ...ofSlirp].flatMap(
-  (text) => readSubnet(text) ?? [],
-);
+export const neverFree = (): Subnet[] =>
+  [...reserved, ...ofSlirp].flatMap((text) => readSubnet(text) ?? []);
 
 /**
  * Where networks come from that name no subnet, each a first address and the number of /24 from there

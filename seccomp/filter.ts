@@ -13,6 +13,7 @@ import { isRefused, underFilter } from "./following.js";
 import { encodeFilter } from "./instruction.js";
 import { listenerStep } from "./listener.js";
 import { type OnlyIds, watchSteps } from "./owners.js";
+import { precompiledFilter } from "./precompiled.js";
 import { type Profile, profileOf } from "./profile.js";
 import { type Circumstances, type ResolvedProfile, resolveProfile, whyNot } from "./resolve.js";
 import type { RuleSet } from "./rules.js";
@@ -63,7 +64,10 @@ export function planFilter(
   requireActions(ruleSet, host, source);
   const flags = flagsOf(resolved, source);
   const refusals = sbx.terminalInjection === true ? [] : terminalRefusals;
-  const filter = encodeFilter(compileFilter({ ...ruleSet, refusals }));
+  const isUsual = linux.seccomp === undefined && refusals === terminalRefusals;
+  const filter =
+    (isUsual ? precompiledFilter(circumstances) : null) ??
+    encodeFilter(compileFilter({ ...ruleSet, refusals }));
   const permits = permitsOf(profile, circumstances);
   const steps: Step[] = [
     ...(onlyIds === null ? [] : watchSteps(onlyIds, ruleSet, host)),

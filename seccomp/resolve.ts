@@ -102,7 +102,7 @@ function answers({ caps = [], arches = [], minKernel }: Filter, circumstances: C
   return all;
 }
 
-function isAtLeast(kernel: KernelVersion, least: KernelVersion): boolean {
+export function isAtLeast(kernel: KernelVersion, least: KernelVersion): boolean {
   return kernel.major === least.major ? kernel.minor >= least.minor : kernel.major > least.major;
 }
 

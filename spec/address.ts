@@ -1,5 +1,5 @@
 /** IP addresses as text and as the bytes of the kernel's structures. */
-import { isIPv4 } from "node:net";
+import { isIPv4 } from "./ip.js";
 
 export function kindOf(address: string): "ipv4" | "ipv6" {
   return isIPv4(address) ? "ipv4" : "ipv6";

@@ -1,5 +1,5 @@
 /** What must hold between the parts of `sbx.network`, and between it and the rest of a spec. */
-import { isIPv6 } from "node:net";
+import { isIPv6 } from "./ip.js";
 import { hostGateway, type NetworkKeys, type NetworkMode, type PublishedPort } from "./network.js";
 import type { PartialSpec } from "./relations.js";
 import type { Report } from "./shape.js";

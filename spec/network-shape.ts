@@ -1,5 +1,5 @@
 /** Checks of the network's keys: spec/network.ts. */
-import { isIP, isIPv4, isIPv6 } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "./ip.js";
 import type {
   DnsKeys,
   Network,

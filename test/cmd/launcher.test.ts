@@ -20,7 +20,7 @@ function install(compiler: string | null): string {
   fs.writeFileSync(join(home, "package.json"), `{"type":"module"}`);
   if (compiler !== null) {
     fs.mkdirSync(join(home, "dist"));
-    fs.writeFileSync(join(home, "dist/sbx.js"), compiler);
+    fs.writeFileSync(join(home, "dist/sbx.cjs"), compiler);
   }
   return join(home, "cmd/sbx");
 }
@@ -147,7 +147,7 @@ test("a caller's Node settings reach the program, and not the compiler", async (
 
 test("the compiler has no input, and the caller's fds", async () => {
   const look = `
-    import { readFileSync, readSync } from "node:fs";
+    const { readFileSync, readSync } = require("node:fs");
     const left = readFileSync(0).length;
     const buffer = Buffer.alloc(9);
     const count = readSync(5, buffer);
@@ -188,7 +188,7 @@ test("options before the command are part of the protocol; other commands have t
 test("says what is missing", async () => {
   const unbuilt = await start([install(null), "run"]);
   assert.is(unbuilt.code, 125);
-  assert.match(unbuilt.stderr, /^sbx: .*dist\/sbx\.js: No such file\. Run `npm ci`.*\n$/);
+  assert.match(unbuilt.stderr, /^sbx: .*dist\/sbx\.cjs: No such file\. Run `npm ci`.*\n$/);
   const empty = fs.mkdtempSync(join(root, "path-"));
   const nodeless = await start(["/bin/sh", install(print("")), "run"], { env: { PATH: empty } });
   assert.is(nodeless.code, 125);

@@ -41,12 +41,13 @@ async function install(name: string, program: string): Promise<string> {
   fs.writeFileSync(join(home, "package.json"), `{"type":"module"}`);
   await build({
     stdin: { contents: compiler(program), resolveDir: project, loader: "ts" },
-    outfile: join(home, "dist/sbx.js"),
+    outfile: join(home, "dist/main.js"),
     bundle: true,
     format: "esm",
     platform: "node",
     external: ["koffi"],
   });
+  fs.writeFileSync(join(home, "dist/sbx.cjs"), `import("./main.js");`);
   return join(home, "cmd/sbx");
 }
 

@@ -265,7 +265,7 @@ test.needs("laptop guest", "512 KiB are enough for /bin/true, each time", async 
   // Compiled once, as a run takes no Node then: the answer ends with the program's path.
   const script = `answer=$(node "$1" run -m 512k / /bin/true)
 for i in $(seq 36); do "\${answer##* }" /bin/true || echo "run $i: $?"; done`;
-  const main = join(dirname(command), "../dist/sbx.js");
+  const main = join(dirname(command), "../dist/sbx.cjs");
   const { stdout, stderr } = await start(["sh", "-c", script, "sh", main]);
   assert.equal([stdout, stderr], ["", ""]);
 });
