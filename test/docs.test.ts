@@ -2,11 +2,14 @@
 import * as fs from "node:fs";
 import { dirname, join, relative } from "node:path";
 import * as assert from "uvu/assert";
+import { execOptions } from "../cmd/exec-options.js";
+import { liveCommands } from "../cmd/live-options.js";
 import { type NetworkCommand, networkCommands } from "../cmd/network-commands.js";
 import {
   aliasesOf,
   compileOptions,
   explainOptions,
+  type OptionTable,
   type RunOption,
   runOptions,
   unshareOptions,
@@ -41,25 +44,14 @@ const ownOfCompile = Object.entries<RunOption>(compileOptions).filter(
 
 const createOptions = Object.entries<RunOption>(networkCommands.create.options);
 
-/** Options of the other commands, and what yargs adds. */
+const liveOptions = [...Object.values(liveCommands).map(({ options }) => options), execOptions]
+  .flatMap((table: OptionTable) => Object.entries(table))
+  .filter(([name]) => !Object.hasOwn(runOptions, name));
+
+/** Options of the commands that yargs parses, and its own. */
 const otherFlags = [
-  "stage",
-  "no-stream",
-  "lower",
-  "json",
-  "quiet",
-  "all",
-  "force",
-  "format",
-  "filter",
-  "no-trunc",
-  "last",
-  "latest",
-  "volumes",
-  "alias",
-  "sbx-info",
-  "help",
-  "version",
+  ...["stage", "lower", "json", "quiet", "all", "force", "sbx-info", "alias", "help", "version"],
+  ...liveOptions.flatMap(([name, option]) => [name, ...aliasesOf(option)]),
   ...seccompOptions.keys(),
   ...createOptions.map(([name]) => name),
   ...ownOfCompile.map(([name]) => name),
@@ -104,21 +96,31 @@ test("every option has an entry with its names, its default and a version", () =
     for (const choice of option.choices ?? [])
       assert.ok(head.includes(choice), `${name} ${choice}`);
   }
-  assert.is(heads.length, options.length + otherFlags.length);
+  for (const [name] of liveOptions) {
+    assert.ok(
+      heads.some((head) => names(head).includes(spelling(name))),
+      `no entry for --${name}`,
+    );
+  }
+  assert.equal(
+    heads.filter((head) => !isKnown(names(head)[0]?.replace(/^-+/, "") ?? "")),
+    [],
+  );
 });
 
+const isKnown = (name: string) =>
+  Object.hasOwn(explainOptions, name) ||
+  otherFlags.includes(name) ||
+  options.some(([, option]) => aliasesOf(option).includes(name));
+
 test("every long flag of the reference is an option", () => {
-  const known = (name: string) =>
-    Object.hasOwn(explainOptions, name) ||
-    otherFlags.includes(name) ||
-    options.some(([, option]) => aliasesOf(option).includes(name));
   const unknown = longFlags(read(reference)).filter((name) => {
     const positive = name.replace(/^no-/, "");
     const option: RunOption | undefined = Object.entries<RunOption>(runOptions).find(
       ([each]) => each === positive,
     )?.[1];
     const negated = positive !== name && option?.type === "boolean" && option.negatable !== false;
-    return !known(name) && !negated;
+    return !isKnown(name) && !negated;
   });
   assert.equal(unknown, []);
 });
