@@ -198,6 +198,20 @@ test.needs(needs, "a terminal of its own, and what is written there", async () =
 });
 
 test.needs(
+  [...needs, "subids"],
+  "its streams are the user's, who may open them by name",
+  async () => {
+    const sandbox = await background("echo a >/dev/stdout; echo b >/dev/stderr; exit 1", {
+      options: ["--network=none", "--user=alice"],
+      life: { restart: { name: "on-failure", maximumRetryCount: 1 } },
+    });
+    await sandbox.start();
+    await sandbox.ended();
+    assert.equal(sandbox.output(), { stdout: "a\na\n", stderr: "b\nb\n" });
+  },
+);
+
+test.needs(
   needs,
   "started again on failure, so often as is allowed; the record stays",
   async () => {
