@@ -50,8 +50,8 @@ export function lowerClient(plan: Plan, client: Client): Program {
   b.set(t.foreground, 1);
   b.set(stdinOpen, client.input ? 1 : 0);
   blockSignals(c);
-  b.must("signalfd4", [-1, memory.allSignals, 8, k("SFD_CLOEXEC", "SFD_NONBLOCK")], s.signalFd);
   lowerSteps(c, "monitor");
+  b.must("signalfd4", [-1, memory.allSignals, 8, k("SFD_CLOEXEC", "SFD_NONBLOCK")], s.signalFd);
   b.set(t.ptyFd, socket);
   if (isRaw) {
     const none = b.fresh("client");
