@@ -45,6 +45,7 @@ export const commands = {
   stop: "End sandboxes by a signal, after a time by SIGKILL",
   kill: "Kill sandboxes, or signal their commands",
   wait: "Wait until sandboxes have ended",
+  exec: "Run one more command in a running sandbox",
   attach: "Be the terminal, or the pipes, of a sandbox in the background",
   events: "Show what happens to sandboxes",
   logs: "Show what sandboxes in the background have written",

@@ -1,7 +1,6 @@
 /** From the words of a command line to the command; the only place that sets the exit status. */
 import { writeSync } from "node:fs";
 import { renderProblem, SbxError } from "../spec/error.js";
-import { execOptions } from "./exec-options.js";
 import { liveCommands } from "./live-options.js";
 import {
   compileOptions,
@@ -21,7 +20,7 @@ const compiled = new Map<string | undefined, OptionTable>([
   ["start", liveCommands.start.options],
   ["restart", liveCommands.restart.options],
   ["attach", liveCommands.attach.options],
-  ["exec", execOptions],
+  ["exec", liveCommands.exec.options],
 ]);
 
 /** The commands that parse their own words. */
