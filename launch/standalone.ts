@@ -4,7 +4,7 @@ import { fail, SbxError } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { specToJson } from "../spec/json.js";
 import type { Mapping, Spec } from "../spec/spec.js";
-import type { Action, Plan } from "../spec/step.js";
+import type { Action, Plan, Standalone } from "../spec/step.js";
 import type { Compiled } from "./compile.js";
 import { compile } from "./link.js";
 import { lower } from "./lower/lower.js";
@@ -23,31 +23,49 @@ export interface Origin {
 export function compileStandalone(spec: Spec, host: Host, origin: Origin): Compiled {
   refuseKept(spec, host);
   const run = { path: null, why: "a program of sbx compile is not kept track of" } as const;
-  const alone = { ...host, run };
-  const planned = plan(spec, alone);
-  const ids = mapsOf(planned);
-  const isAnyone = isForAnyone(planned);
-  const needs = {
-    uid: isAnyone ? null : host.user.uid,
-    helpers: helpersOf(planned),
-    kernel: oldestKernel(spec, alone, planned),
-  };
+  const { planned, target, uid } = planFor(spec, { ...host, run });
+  const kernel = oldestKernel(spec, target, planned);
+  const needs = { uid, helpers: helpersOf(planned), kernel };
+  const info = describe(spec, host, origin, planned, needs);
+  const program = lower({ ...planned, standalone: { ...needs, info } });
+  return { plan: planned, program, bytes: compile(program, host.architecture) };
+}
+
+/** For anyone where that is possible. `target` is the host that it is planned for. */
+function planFor(spec: Spec, host: Host): { planned: Plan; target: Host; uid: number | null } {
+  // Root, who may map all ids, does so for itself. With one id the program is as any other user has it.
+  const nobody = { ...host.user, uid: 65534, gid: 65534 };
+  const isOrdinary = !host.mapsAnyId || spec.sbx.userns.mode !== "single";
+  const target = isOrdinary ? host : { ...host, mapsAnyId: false, user: nobody };
+  const planned = plan(spec, target);
+  if (isForAnyone(planned)) return { planned, target, uid: null };
+  const { uid } = host.user;
+  return isOrdinary ? { planned, target, uid } : { planned: plan(spec, host), target: host, uid };
+}
+
+/** One member of the JSON object a line. */
+function describe(
+  spec: Spec,
+  { architecture, rootfs }: Host,
+  { version, options }: Origin,
+  planned: Plan,
+  needs: Omit<Standalone, "info">,
+): string {
+  const { uidMappings, gidMappings } = mapsOf(planned);
   const shown = (mappings: readonly Mapping[]) =>
-    isAnyone ? mappings.map((mapping) => ({ ...mapping, hostID: null })) : mappings;
-  const { architecture } = host;
-  const { version: sbx, options } = origin;
-  const kernel = `${needs.kernel.major}.${needs.kernel.minor}`;
+    needs.uid === null ? mappings.map((mapping) => ({ ...mapping, hostID: null })) : mappings;
   const about = {
-    ...{ sbx, architecture, ...needs, kernel },
-    uidMappings: shown(ids.uidMappings),
-    gidMappings: shown(ids.gidMappings),
-    ...{ options, spec: { ...spec, root: { ...spec.root, path: host.rootfs.path } } },
+    sbx: version,
+    architecture,
+    ...needs,
+    kernel: `${needs.kernel.major}.${needs.kernel.minor}`,
+    uidMappings: shown(uidMappings),
+    gidMappings: shown(gidMappings),
+    options,
+    spec: { ...spec, root: { ...spec.root, path: rootfs.path } },
   };
   const members = Object.entries(about).map(([name, value]) => specToJson({ [name]: value }));
-  const info = `{\n${members.map((member) => member.slice(1, -1)).join(",\n")}\n}\n`;
-  const standalone = { ...needs, info };
-  const program = lower({ ...planned, standalone });
-  return { plan: planned, program, bytes: compile(program, architecture) };
+  return `{\n${members.map((member) => member.slice(1, -1)).join(",\n")}\n}\n`;
 }
 
 /** Others would look for it, or it for others, by what sbx notes down on this machine. */
