@@ -6,18 +6,11 @@ import { readFacts } from "../launch/trial/facts.js";
 import type { Finding } from "../launch/trial/finding.js";
 import { findings, type Verdict, verdict } from "../launch/trial/findings.js";
 import { SbxError } from "../spec/error.js";
+import { type Screen, screenOf } from "./screen.js";
 
 /** What is printed, as data. */
 export interface Report extends Verdict {
   readonly items: readonly Finding[];
-}
-
-/** What the reader's side can show. */
-export interface Screen {
-  /** The locale is one of UTF-8. */
-  readonly utf8: boolean;
-  readonly terminal: boolean;
-  readonly colour: boolean;
 }
 
 /** Prints the report on standard output. Gives 0 where `sbx run` works, even in part, and else 1. */
@@ -56,16 +49,6 @@ async function examine(environment: NodeJS.ProcessEnv): Promise<Report> {
 function ownVersion(): string {
   const text = readFileSync(join(import.meta.dirname, "../package.json"), "utf8");
   return (JSON.parse(text) as { version: string }).version;
-}
-
-/** Colours as no-color.org has it. LC_ALL wins over LC_CTYPE, and that over LANG: locale(7). */
-export function screenOf(environment: NodeJS.ProcessEnv, terminal: boolean): Screen {
-  const { LC_ALL, LC_CTYPE, LANG, NO_COLOR, TERM } = environment;
-  return {
-    utf8: /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || ""),
-    terminal,
-    colour: terminal && !NO_COLOR && TERM !== "dumb",
-  };
 }
 
 /** An object in a line of its own; keys are only ever added to it. */

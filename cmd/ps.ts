@@ -2,12 +2,12 @@
 import { writeSync } from "node:fs";
 import { callersPlaces, listViews, type SandboxView } from "../launch/sandboxes.js";
 import { fail, renderProblem } from "../spec/error.js";
-import { screenOf } from "./check.js";
 import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { wholeNumber } from "./privileges.js";
 import { type PsFields, psFieldNames, psFields } from "./ps-fields.js";
+import { screenOf } from "./screen.js";
 import { type Column, table } from "./table.js";
 import { type Fields, readTemplate, renderTemplate } from "./template.js";
 import { asksForStopped, readFilters } from "./view-filters.js";

@@ -7,23 +7,16 @@ import { type Damaged, type Kept, lockKept } from "./kept.js";
 import { forgetNames } from "./kept-names.js";
 import { removeTrees } from "./mapped.js";
 
-/**
- * Removes the directories of kept sandboxes with all that is in them, whoever inside owns it. `fds` are
- * the locks on them, which are given back.
- */
-export function removeLocked(directories: ReadonlyMap<string, number>): void {
-  try {
-    removeAll(
-      [...directories.keys()].map((directory) => {
-        // From here on it is gone to all others, however long the rest takes.
-        const away = join(dirname(directory), `.${basename(directory)}`);
-        fs.renameSync(directory, away);
-        return away;
-      }),
-    );
-  } finally {
-    for (const fd of directories.values()) fs.closeSync(fd);
-  }
+/** Removes directories of kept sandboxes, which the caller has locked, with all in them, whoever owns it. */
+export function removeLocked(directories: readonly string[]): void {
+  removeAll(
+    directories.map((directory) => {
+      // From here on it is gone to all others, however long the rest takes.
+      const away = join(dirname(directory), `.${basename(directory)}`);
+      fs.renameSync(directory, away);
+      return away;
+    }),
+  );
 }
 
 /** Removes those that nobody has locked, with their names; gives the others. */
@@ -32,16 +25,23 @@ export async function removeKept<T extends Pick<Kept, "directory" | "name">>(
   all: readonly T[],
 ): Promise<T[]> {
   const busy: T[] = [];
-  const locked = new Map<string, number>();
-  for (const each of all) {
-    const fd = await lockKept(each.directory);
-    if (fd === "busy") busy.push(each);
-    else if (fd !== "gone") locked.set(each.directory, fd);
+  const locked: T[] = [];
+  const fds: number[] = [];
+  try {
+    for (const each of all) {
+      const fd = await lockKept(each.directory);
+      if (fd === "busy") busy.push(each);
+      if (typeof fd !== "number") continue;
+      fds.push(fd);
+      locked.push(each);
+    }
+    removeLocked(locked.map(({ directory }) => directory));
+  } finally {
+    for (const fd of fds) fs.closeSync(fd);
   }
-  removeLocked(locked);
   await forgetNames(
     data,
-    all.flatMap((each) => (locked.has(each.directory) ? each.name : [])),
+    locked.map(({ name }) => name),
   );
   return busy;
 }
@@ -62,7 +62,12 @@ export async function removeLeftovers(directories: readonly string[]): Promise<D
   for (const directory of directories) {
     try {
       const fd = await lockKept(directory);
-      if (typeof fd === "number") withLocked(fd, () => removeAll([directory]));
+      if (typeof fd !== "number") continue;
+      try {
+        removeAll([directory]);
+      } finally {
+        fs.closeSync(fd);
+      }
     } catch (error) {
       if (!(error instanceof SbxError) && !isSystemError(error)) throw error;
       const problem = {
@@ -74,12 +79,4 @@ export async function removeLeftovers(directories: readonly string[]): Promise<D
     }
   }
   return damaged;
-}
-
-function withLocked(fd: number, act: () => void): void {
-  try {
-    act();
-  } finally {
-    fs.closeSync(fd);
-  }
 }

@@ -10,12 +10,12 @@ import { isPaused } from "./control-group.js";
 import { dataDirectory } from "./directories.js";
 import { readUser } from "./identity.js";
 import { isSystemError } from "./in-root.js";
-import { type Damaged, isId, type Kept, listKept, lockInode, lockKept } from "./kept.js";
+import { type Damaged, isId, type Kept, listKept, lockKept } from "./kept.js";
 import { sweepNames } from "./kept-names.js";
 import { removeLeftovers, removeLocked } from "./kept-remove.js";
 import { type KeptState, killedState, readState, writeState } from "./kept-state.js";
 import { derivedName } from "./names.js";
-import { listSandboxes, lockedInodes, type Sandbox } from "./records.js";
+import { listSandboxes, type Sandbox } from "./records.js";
 import { callersRunDirectory } from "./run-directory.js";
 
 /** Where sandboxes are told of. */
@@ -66,13 +66,12 @@ export async function listViews({
   const states = kept.map(({ directory }) => readState(directory));
   const records = await listSandboxes(run);
   const byId = new Map(records.map((record) => [record.id ?? record.name, record]));
-  const locks = lockedInodes();
   const views: SandboxView[] = [];
   for (const [index, each] of kept.entries()) {
     const record = byId.get(each.id) ?? null;
     byId.delete(each.id);
-    const isLocked = record !== null || locks.has(lockInode(each.directory) ?? -1);
-    const state = await settle(each, states[index] ?? null, isLocked);
+    const written = states[index] ?? null;
+    const state = record === null ? await settle(each, written) : written;
     if (state !== "gone") views.push(viewOfKept(each, state, record));
   }
   const stuck = await removeLeftovers(leftovers);
@@ -95,26 +94,24 @@ export async function runningNames(run: RunDirectory): Promise<(name: string) =>
 async function settle(
   { directory, spec }: Kept,
   state: KeptState | null,
-  isLocked: boolean,
 ): Promise<KeptState | null | "gone"> {
-  if (isLocked || state === null || state.status === "exited") return state;
+  if (state === null || state.status === "exited") return state;
   const fd = await lockKept(directory);
   if (fd === "gone") return fd;
   if (fd === "busy") return state;
-  const now = readState(directory);
-  if (now !== null && now.status !== "exited" && spec.sbx.life?.removeAtEnd) {
-    removeLocked(new Map([[directory, fd]]));
-    return "gone";
-  }
   try {
+    const now = readState(directory);
     if (now === null || now.status === "exited") return now;
     const killed = killedState(now, Date.now());
-    writeState(directory, killed);
-    return killed;
-  } catch (error) {
-    // On a full disk it is told all the same, and written by a later command.
-    if (isSystemError(error) && now !== null) return killedState(now, Date.now());
-    throw error;
+    try {
+      if (spec.sbx.life?.removeAtEnd !== true) writeState(directory, killed);
+      else removeLocked([directory]);
+    } catch (error) {
+      // On a full disk it is told all the same, and mended by a later command.
+      if (!isSystemError(error)) throw error;
+      return killed;
+    }
+    return spec.sbx.life?.removeAtEnd === true ? "gone" : killed;
   } finally {
     closeSync(fd);
   }

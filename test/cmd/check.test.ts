@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import * as assert from "uvu/assert";
-import { renderJson, renderText, screenOf } from "../../cmd/check.js";
+import { renderJson, renderText } from "../../cmd/check.js";
+import { screenOf } from "../../cmd/screen.js";
 import type { Facts } from "../../launch/trial/facts.js";
 import type { Finding } from "../../launch/trial/finding.js";
 import { findings, verdict } from "../../launch/trial/findings.js";

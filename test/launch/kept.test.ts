@@ -109,7 +109,8 @@ test("a lock is one's, and ends with its process", async () => {
   await once(holder, "exit");
   const fd = (await lockKept(directory)) as number;
   assert.is(await lockKept(directory), "busy");
-  removeLocked(new Map([[directory, fd]]));
+  removeLocked([directory]);
+  fs.closeSync(fd);
   assert.is(await lockKept(directory), "gone");
 });
 
