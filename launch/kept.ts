@@ -6,7 +6,7 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
-import type { Problem } from "../spec/error.js";
+import { fail, type Problem } from "../spec/error.js";
 import { specToJson } from "../spec/json.js";
 import { isGivenName, whatNamesAre } from "../spec/network-shape.js";
 import type { Spec } from "../spec/spec.js";
@@ -74,7 +74,8 @@ export function listKept(data: string): KeptList {
   const leftovers: string[] = [];
   for (const name of entriesOf(sandboxesIn(data))) {
     const directory = join(sandboxesIn(data), name);
-    if (name.startsWith(".") && isOld(directory)) leftovers.push(directory);
+    if (name.startsWith(".") && isDirectory(directory) && isOld(directory))
+      leftovers.push(directory);
     if (!isId(name)) continue;
     const read = readKept(data, name);
     if (read === null) continue;
@@ -89,8 +90,7 @@ export function readKept(data: string, id: string): Kept | Damaged | null {
   const directory = keptDirectory(data, id);
   const path = join(directory, "config.json");
   const file = readPlain(path);
-  if (file === null && fs.lstatSync(directory, { throwIfNoEntry: false }) === undefined)
-    return null;
+  if (file === null && !isDirectory(directory)) return null;
   const said = file === null ? null : objectIn(file.text);
   const why = said === null ? "it is no JSON object of sbx's" : whyUnfit(said, id);
   if (why === null) {
@@ -125,10 +125,14 @@ function entriesOf(directory: string): string[] {
   try {
     return fs.readdirSync(directory);
   } catch (error) {
-    if (isSystemError(error) && error.code === "ENOENT") return [];
-    throw error;
+    if (!isSystemError(error)) throw error;
+    if (error.code === "ENOENT") return [];
+    return fail("list the sandboxes that are kept", error.message, `Look after ${directory}`);
   }
 }
+
+const isDirectory = (path: string) =>
+  fs.lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** Nobody takes a minute from making a directory to naming it, or from naming it to locking it. */
 function isOld(path: string): boolean {
