@@ -1,6 +1,9 @@
 /** `sbx volume`: the named volumes that `-v NAME:PATH` uses. */
 import { randomBytes } from "node:crypto";
 import { writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { listKept } from "../launch/kept.js";
+import { callersPlaces } from "../launch/sandboxes.js";
 import {
   createVolume,
   findVolume,
@@ -9,7 +12,7 @@ import {
   type Volume,
   volumeStore,
 } from "../launch/volumes.js";
-import { fail } from "../spec/error.js";
+import { fail, renderProblem } from "../spec/error.js";
 import type { volumeCommands } from "./completion-words.js";
 import { confirm } from "./confirm.js";
 import { requireVolumeName } from "./mounts.js";
@@ -94,11 +97,20 @@ function required(store: string, name: string): Volume {
 
 async function remove(store: string, { names, all, force }: VolumeFlags): Promise<number> {
   if (!all && names.length === 0) fail("volume rm", "no volume is named", "Or give --all");
+  const owners = keptOwners();
   let status = 0;
   for (const name of all ? listVolumes(store).map((each) => each.name) : names) {
     // As with podman, --force is content where there is nothing to remove.
     if (force && findVolume(store, name) === null) continue;
     required(store, name);
+    const owner = owners.get(join(store, name));
+    if (owner !== undefined) {
+      const hint = `Remove that first: sbx rm ${owner}`;
+      const why = `the sandbox ${owner}, which is kept, has it`;
+      writeSync(2, `${renderProblem({ what: `remove the volume ${name}`, why, hint })}\n`);
+      status = 1;
+      continue;
+    }
     const failed = await removeVolume(store, name, process.env);
     if (failed === null) print(`${name}\n`);
     else {
@@ -109,9 +121,20 @@ async function remove(store: string, { names, all, force }: VolumeFlags): Promis
   return status;
 }
 
+/** By the directory of a volume, a sandbox that will have it when it is started again. */
+function keptOwners(): Map<string, string> {
+  const { kept } = listKept(callersPlaces(process.env).data);
+  return new Map(
+    kept.flatMap(({ name, spec }) =>
+      (spec.sbx.volumes ?? []).map(({ path }): [string, string] => [path, name]),
+    ),
+  );
+}
+
 async function prune(store: string, { force }: VolumeFlags): Promise<number> {
-  const volumes = listVolumes(store);
-  const what = "All volumes that no sandbox uses now will be removed with what they hold:\n";
+  const owners = keptOwners();
+  const volumes = listVolumes(store).filter(({ name }) => !owners.has(join(store, name)));
+  const what = "All volumes that no sandbox uses will be removed with what they hold:\n";
   const names = volumes.map(({ name }) => `  ${name}\n`).join("");
   if (!force && !(await confirm("volume prune", what + names))) return 0;
   let status = 0;

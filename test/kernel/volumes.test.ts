@@ -85,6 +85,17 @@ test.needs(needs, "rm refuses and prune passes over what is in use", async () =>
   }
 });
 
+test.needs(needs, "what a kept sandbox has is not removed, though it does not run", async () => {
+  await sbx(["create", "--name=owner", "-v", "owned:/d", busyboxRootfs(), "true"]);
+  const { code, stderr } = await volume("rm", "owned");
+  assert.is(code, 1);
+  assert.match(stderr, /remove the volume owned: the sandbox owner, .* has it\. .* sbx rm owner/);
+  await volume("prune", "-f");
+  assert.match(await names(), "owned");
+  await sbx(["rm", "owner"]);
+  assert.is((await volume("rm", "owned")).code, 0);
+});
+
 test.needs(
   needs,
   "the lock is nothing that the payload holds, and ends with the monitor",
