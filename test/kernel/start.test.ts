@@ -80,4 +80,24 @@ test.needs(
   },
 );
 
+test.needs(
+  [...needs, "subids"],
+  "on a network, started again before its holder has ended",
+  async () => {
+    assert.is((await sbx(["network", "create", "again"])).code, 0);
+    const words = ["run", "-d", "--name", "again", "--restart=on-failure:4", "--network", "again"];
+    const { code, stderr } = await sbx([
+      ...words,
+      busyboxRootfs(),
+      "sh",
+      "-c",
+      "ip addr show eth0; exit 1",
+    ]);
+    assert.equal([code, stderr], [0, ""]);
+    assert.is((await ended("again"))?.restarts, 4);
+    const said = await sbx(["logs", "again"]);
+    assert.equal([said.stderr, said.stdout.match(/inet 10\./g)?.length], ["", 5]);
+  },
+);
+
 test.run();
