@@ -2,7 +2,7 @@
 import { compileAttach } from "../launch/client.js";
 import { type Client, mostDetachKeys } from "../launch/lower/client-input.js";
 import { probe } from "../launch/probe.js";
-import { callersPlaces, findView, requireRunning } from "../launch/sandboxes.js";
+import { callersPlaces, findView, requireRunning, type SandboxView } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
 import { liveCommands } from "./live-options.js";
@@ -10,7 +10,8 @@ import type { FlagsOf } from "./options.js";
 import { parseWords } from "./parse.js";
 
 const { options } = liveCommands.attach;
-type Flags = FlagsOf<typeof options>;
+/** Those that it shares with `sbx start --attach`. */
+type Flags = Pick<FlagsOf<typeof options>, "detach-keys" | "sig-proxy">;
 
 /** `argv` is what follows `attach`. */
 export async function compileAttached(argv: readonly string[]) {
@@ -21,21 +22,25 @@ export async function compileAttached(argv: readonly string[]) {
     fail("attach", why, "The form is sbx attach [options] NAME");
   }
   const view = await findView(callersPlaces(process.env), name);
+  return { shift: argv.length + 1, ...attachTo(view, flags, flags["no-stdin"] !== true) };
+}
+
+/** The client of one that runs. */
+export function attachTo(view: SandboxView, flags: Flags, wantsInput: boolean) {
   const what = `attach to ${view.name}`;
   requireRunning(view);
   if (view.kept === null) {
     fail(what, "it runs in the foreground", "Start it with sbx run --detach, or see sbx exec");
   }
   if (view.status === "paused") fail(what, "it is paused", `sbx unpause ${view.name}`);
-  const client = clientOf(view.spec, flags, flags["no-stdin"] !== true);
   const host = probe("/", process.env);
-  return { host, shift: argv.length + 1, ...compileAttach(view.kept, client, host) };
+  return { host, ...compileAttach(view.kept, clientOf(view.spec, flags, wantsInput), host) };
 }
 
 /** How the sandbox of the spec is attached to, with standard input where that is wanted and it has any. */
 export function clientOf(
   { process: { terminal }, sbx: { life } }: Spec,
-  flags: Pick<Flags, "detach-keys" | "sig-proxy">,
+  flags: Flags,
   wantsInput: boolean,
 ): Client {
   return {

@@ -8,6 +8,20 @@ const toggle = { type: "boolean", negatable: false, group } as const;
 const value = { type: "string", nargs: 1, group } as const;
 const all = { all: { ...toggle, alias: "a", describe: "All that are running" } } as const;
 
+const attaching = {
+  "detach-keys": {
+    ...value,
+    defaultDescription: "ctrl-p,ctrl-q",
+    describe: "Keys that leave the sandbox to itself; none where empty",
+  },
+  "sig-proxy": {
+    type: "boolean",
+    group,
+    defaultDescription: "true",
+    describe: "Pass signals on to a sandbox without a terminal",
+  },
+} as const satisfies OptionTable;
+
 /** Words that are none of their options are the names of sandboxes. */
 export const liveCommands = {
   stats: {
@@ -32,7 +46,11 @@ export const liveCommands = {
   start: {
     words: "NAME…",
     usage: "Starts sandboxes that sbx create or sbx run -d has made, in the background.",
-    options: {},
+    options: {
+      attach: { ...toggle, alias: "a", describe: "Attach to it from its first byte on" },
+      interactive: { ...toggle, alias: "i", describe: "The same, with standard input" },
+      ...attaching,
+    },
   },
   restart: {
     words: "NAME…",
@@ -104,18 +122,8 @@ export const liveCommands = {
     usage:
       "Shares the terminal, or standard input and output, with a sandbox in the background until\nthat ends, or the keys to detach are typed.",
     options: {
-      "detach-keys": {
-        ...value,
-        defaultDescription: "ctrl-p,ctrl-q",
-        describe: "Keys that leave the sandbox to itself; none where empty",
-      },
+      ...attaching,
       "no-stdin": { ...toggle, describe: "Do not pass standard input on" },
-      "sig-proxy": {
-        type: "boolean",
-        group,
-        defaultDescription: "true",
-        describe: "Pass signals on to a sandbox without a terminal",
-      },
     },
   },
   events: {

@@ -134,8 +134,11 @@ export async function run(argv: readonly string[]): Promise<void> {
   const [name, ...words] = argv;
   if (name === "start" || name === "restart") {
     const { answerForStart } = await import("./start.js");
-    writeSync(1, `${await answerForStart(name, words)}\n`);
-    return;
+    const answer = await answerForStart(name, words);
+    if (answer !== null) {
+      writeSync(1, `${answer}\n`);
+      return;
+    }
   }
   const { value, recording } = await whileRecording(Date.now(), () =>
     compileArguments(argv, { pipes: true }),

@@ -3,7 +3,14 @@ import { existsSync, writeSync } from "node:fs";
 import { compileSandbox } from "../launch/compile.js";
 import { type Kept, wholeSpec } from "../launch/kept.js";
 import { placeProgram } from "../launch/kept-program.js";
-import { callersPlaces, chooseView, listViews, type SandboxView } from "../launch/sandboxes.js";
+import { probe } from "../launch/probe.js";
+import {
+  callersPlaces,
+  chooseView,
+  findView,
+  listViews,
+  type SandboxView,
+} from "../launch/sandboxes.js";
 import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
 import { liveCommands } from "./live-options.js";
@@ -15,10 +22,12 @@ import { tell } from "./tell.js";
 type Word = "start" | "restart";
 
 /**
- * What the launcher is told: `each STATUS`, and then in a line each what to execute, an absolute path, or
+ * What the launcher is told where it starts sandboxes: `each STATUS`, and then in a line each what to execute, an absolute path, or
  * what to print, the name of one that runs already. `memfd SHIFT` where there is no place to execute from.
+ * Null where it attaches to one.
  */
-export async function answerForStart(word: Word, argv: readonly string[]): Promise<string> {
+export async function answerForStart(word: Word, argv: readonly string[]): Promise<string | null> {
+  if (attachedIn(word, argv) !== null) return null;
   const { chosen, status } = await choose(word, argv);
   const lines: string[] = [];
   let isMemory = false;
@@ -42,9 +51,9 @@ export async function answerForStart(word: Word, argv: readonly string[]): Promi
 }
 
 /** Where it is; null where there is no place for it. */
-async function programOf(kept: Kept): Promise<string | null> {
+async function programOf(kept: Kept, isAttached = false): Promise<string | null> {
   try {
-    const { bytes, host } = await compileStart(kept);
+    const { bytes, host } = await compileStart(kept, isAttached);
     const { uid, home } = host.user;
     return placeProgram(kept, bytes, { env: process.env, home, uid, nowMs: Date.now() });
   } catch (error) {
@@ -53,8 +62,40 @@ async function programOf(kept: Kept): Promise<string | null> {
   }
 }
 
-/** The program of the one that is named, to be executed from memory. */
+/** What `sbx start --attach` is given; null where it is none. */
+function attachedIn(word: Word, argv: readonly string[]) {
+  if (word === "restart") return null;
+  const { flags, words } = parseWords(argv, liveCommands.start.options);
+  return flags.attach === true || flags.interactive === true ? { flags, words } : null;
+}
+
+/** A client of the one that is named, which starts it unless it runs already. */
+async function compileAttached({ flags, words }: NonNullable<ReturnType<typeof attachedIn>>) {
+  const [name, ...more] = words;
+  if (name === undefined || more.length > 0) {
+    const why = name === undefined ? "no sandbox is named" : "several sandboxes are named";
+    fail("start --attach", why, "The form is sbx start --attach NAME");
+  }
+  const { attachTo, clientOf } = await import("./attach.js");
+  const view = await findView(callersPlaces(process.env), name);
+  const wantsInput = flags.interactive === true;
+  const kept = stoppedOf(view);
+  if (kept === null) return attachTo(view, flags, wantsInput);
+  const path = await programOf(kept, true);
+  if (path === null) {
+    const why = "there is no place to execute its program from";
+    fail(`start ${kept.name}`, why, "Start it without --attach, then sbx attach");
+  }
+  const host = probe("/", process.env);
+  const { compileStartAttached } = await import("../launch/client.js");
+  const client = clientOf(kept.spec, flags, wantsInput);
+  return { host, ...compileStartAttached(kept.name, path, client, host) };
+}
+
+/** The program of the one that is named, to be executed from memory; or that which attaches to it. */
 export async function compileNamed(word: Word, argv: readonly string[]) {
+  const attached = attachedIn(word, argv);
+  if (attached !== null) return { ...(await compileAttached(attached)), shift: argv.length + 1 };
   const { chosen } = await choose("start", argv);
   const kept = chosen[0] && stoppedOf(chosen[0]);
   if (!kept) return fail(word, "it runs already");
@@ -66,7 +107,7 @@ async function choose(
   word: Word,
   argv: readonly string[],
 ): Promise<{ chosen: SandboxView[]; status: number }> {
-  const { flags, words } = parseWords(argv, liveCommands[word].options);
+  const { words } = parseWords(argv, liveCommands[word].options);
   if (words.length === 0) fail(word, "no sandbox is named", `The form is sbx ${word} NAME…`);
   const { views, damaged } = await listViews(callersPlaces(process.env));
   const chosen: SandboxView[] = [];
@@ -75,7 +116,7 @@ async function choose(
   });
   if (word === "start") return { chosen, status };
   const { end, readEnding } = await import("./stop.js");
-  const ending = readEnding(word, flags);
+  const ending = readEnding(word, parseWords(argv, liveCommands.restart.options).flags);
   const ended: SandboxView[] = [];
   const tries = chosen.map((view) =>
     tryAll([view], async () => {
@@ -98,11 +139,11 @@ function stoppedOf({ name, status, kept }: SandboxView): Kept | null {
 }
 
 /** Anew at each start: the machine may be another than it was. */
-async function compileStart(kept: Kept) {
+async function compileStart(kept: Kept, isAttached = false) {
   const spec = validate(await wholeSpec(kept));
   const { life } = spec.sbx;
   if (life === undefined) throw new Error(`${kept.directory} is of no sandbox that is kept`);
-  const start = { says: kept.name, isNew: false };
+  const start = { says: kept.name, isNew: false, isAttached };
   const whole = { ...spec, sbx: { ...spec.sbx, life: { ...life, start } } };
   const { host } = await requestOf(whole);
   createVolumes(whole);

@@ -169,7 +169,9 @@ test.needs(tmux, "is a terminal, which keys leave and come back to", async () =>
     await terminal.resize(71, 23);
     await terminal.enter("clear; stty size");
     await terminal.waitFor("23 71");
-    await terminal.enter("cat");
+    await terminal.enter("echo re''ady; cat");
+    await terminal.waitFor("ready");
+    await sleep(300);
     await terminal.press("C-p", "x", "Enter");
     await terminal.waitFor("^Px");
     await terminal.press("C-c");
@@ -212,6 +214,7 @@ test.needs(tmux, "the caller's modes come back when the client is killed or stop
     await terminal.enter("echo back''again");
     await terminal.waitFor("backagain");
     assert.is((await sbx(["kill", name])).code, 0);
+    await sleep(1000);
     await terminal.enter("stty -g | cmp - before && echo re''stored");
     await terminal.waitFor("restored");
   });
