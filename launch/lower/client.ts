@@ -231,9 +231,12 @@ function receiveSubroutine(c: Context): void {
   const [messageTag, data] = [at(message, 7), at(message, 8)];
   b.label("client.receive");
   b.branch(shown.length, "ne", 0, "client.receive.end");
+  b.label("client.receive.again");
   const flags = k("MSG_DONTWAIT");
   b.attempt("recvfrom", [socket, messageTag, 1 + chunkSize, flags, 0, 0], shown.length);
   b.branch(shown.length, "gt", 0, "client.receive.some");
+  b.comment("the monitor ended with input of ours unread; what it has sent comes after this error");
+  b.branch(shown.length, "eq", minus("ECONNRESET"), "client.receive.again");
   b.branch(shown.length, "ne", minus("EAGAIN"), "client.closed");
   b.set(shown.length, 0);
   b.return();

@@ -76,6 +76,32 @@ test.needs(plain, "passes input, both outputs and the exit status on", async () 
   );
 });
 
+test.needs(plain, "input that nobody reads does not keep the exit status back", async () => {
+  const name = await background(["-i"], "sleep 1; echo done; exit 6");
+  const { code, stdout, stderr } = await sbx(["attach", name], { input: randomBytes(1_000_000) });
+  assert.equal([code, stdout, stderr], [6, "done\n", ""]);
+});
+
+test.needs(
+  plain,
+  "start --attach has all from the first byte on, and the exit status",
+  async () => {
+    const script = "echo first; read x; echo got $x >&2; exit 9";
+    const words = ["create", "--name=begun", "-i", busyboxRootfs(), "sh", "-c", script];
+    assert.is((await sbx(words)).code, 0);
+    for (let n = 0; n < 3; n++) {
+      const { code, stdout, stderr } = await sbx(["start", "-ai", "begun"], { input: "it\n" });
+      assert.equal([code, stdout, stderr], [9, "first\n", "got it\n"]);
+    }
+    assert.is((await sbx(["create", "--name=never", busyboxRootfs(), "nosuch"])).code, 0);
+    const failed = await sbx(["start", "--attach", "never"]);
+    assert.is(failed.code, 127);
+    assert.match(failed.stderr, /^sbx: run nosuch: No such file or directory \(ENOENT\)[^\n]*\n$/);
+    const two = await sbx(["start", "-a", "begun", "never"]);
+    assert.match(two.stderr, /^sbx: start --attach: several sandboxes are named\./);
+  },
+);
+
 test.needs(plain, "loses no byte of 10 MB in either direction", async () => {
   const name = await background(["-i"], "exec cat");
   const bytes = randomBytes(10_000_000);
