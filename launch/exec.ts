@@ -86,6 +86,7 @@ function openSteps(sandbox: Sandbox, host: Host, cgroup: string | null): Step[] 
           path: namespacePath(sandbox, type),
         })),
         cgroup,
+        watched: sandbox.namespaces.pid === undefined ? sandbox.monitor : null,
       },
       openHints,
     ),
@@ -187,7 +188,10 @@ const openHints = {
   notUp: "Try again in a moment",
   EACCES: "Its monitor is not to be looked into: were file capabilities or another user involved?",
 };
-const pidHints = { ENOMEM: ended, EAGAIN: "A limit of processes is reached" };
+const pidHints = {
+  ENOMEM: "The sandbox has just ended: start it again",
+  EAGAIN: "A limit of processes is reached",
+};
 const cloneHints = {
   EAGAIN:
     "A limit of processes is reached: that of the sandbox (--pids-limit), or yours (`ulimit -u`)",

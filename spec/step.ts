@@ -372,6 +372,8 @@ export type Action =
       readonly head: string;
       readonly namespaces: readonly { readonly type: NamespaceType; readonly path: string }[];
       readonly cgroup: string | null;
+      /** The pid of its monitor, where nothing else ends the command with the sandbox. */
+      readonly watched: number | null;
     }
   /** In the init: enters them all. Those that are `joined` belong to another user namespace than its own. */
   | {

@@ -13,8 +13,10 @@ import { k, minus, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { actionOf, type Context, pseudoErrno, s } from "./context.js";
 import { endWithMonitor, unblockSignals } from "./handshake.js";
-import { closeRecord, openRecord, requireLocked } from "./joined.js";
+import { closeRecord, joinedRecord, openRecord, requireLocked } from "./joined.js";
 import { namespaceFiles } from "./namespaces.js";
+import { events, type PollTable } from "./poll.js";
+import { failure } from "./shared.js";
 
 type ActionOf<K extends Action["kind"]> = Extract<Action, { kind: K }>;
 
@@ -23,6 +25,8 @@ const memory = slot("memoryFd");
 const seals = slot("seals");
 const owner = slot("ownerFd");
 const parent = slot("monitorPid");
+/** A pidfd of the sandbox's monitor, negative where nobody waits for it. */
+const watched = slot("watchedMonitor");
 const fdOf = (type: NamespaceType) => slot(`enteredFd.${type}`);
 
 /** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE of fcntl(2). */
@@ -65,6 +69,43 @@ export function moveToMemory(c: Context): void {
   b.must("close", [program]);
 }
 
+/** Before any step. */
+export function enterState(c: Context): void {
+  if (actionOf(c, "openSandbox") !== undefined) c.b.set(joinedRecord, -1);
+}
+
+/** In the monitor's loop. */
+export function watchEntered(c: Context, poll: PollTable): void {
+  if (actionOf(c, "openSandbox") !== undefined) poll.watch("entered", watched, k("POLLIN"));
+}
+
+/**
+ * The sandbox has ended. Where the pid namespace is its own, the kernel has killed the command; else this
+ * does, as it has asked to die with the init.
+ */
+export function takeEntered(c: Context, poll: PollTable): void {
+  if (actionOf(c, "openSandbox") === undefined) return;
+  const { b } = c;
+  const lives = b.fresh("entered");
+  poll.happened("entered");
+  b.branch(events, "eq", 0, lives);
+  b.set(watched, -1);
+  b.ignore("it may have ended", "kill", [s.initPid, signo("SIGKILL")]);
+  b.label(lives);
+}
+
+/** In the monitor, before a failure is told: where the sandbox has ended meanwhile, that is why. */
+export function blameEnd({ b, plan }: Context): void {
+  const step = plan.steps.findIndex(({ action }) => action.kind === "openSandbox");
+  if (step < 0) return;
+  const other = b.fresh("ended");
+  b.attempt("flock", [joinedRecord, k("LOCK_SH", "LOCK_NB")], s.result);
+  b.branch(s.result, "ne", 0, other);
+  b.set(failure.step, step);
+  b.set(failure.errno, pseudoErrno.joinedEnded);
+  b.label(other);
+}
+
 /** In the init, while the host's /dev is there. */
 export function leaveCaller({ b }: Context): void {
   b.must("openat", [k("AT_FDCWD"), b.text("/dev/null"), k("O_RDWR", "O_CLOEXEC"), 0], owner);
@@ -96,7 +137,7 @@ export function endPayload(c: Context, payload: Slot): void {
 /** In the monitor: it goes on with all that `enterSandbox` needs, of the sandbox that the plan was made for. */
 export function openSandbox(
   c: Context,
-  { record, head, namespaces, cgroup }: ActionOf<"openSandbox">,
+  { record, head, namespaces, cgroup, watched: pid }: ActionOf<"openSandbox">,
 ): void {
   const { b } = c;
   const opened = (path: string, to: Slot) =>
@@ -104,6 +145,9 @@ export function openSandbox(
   openRecord(c, { record, head });
   for (const { type, path } of namespaces) opened(path, fdOf(type));
   if (cgroup !== null) opened(cgroup, s.cgroupFd);
+  b.set(watched, -1);
+  // Before Linux 5.3 there are no pidfds, and the command goes on.
+  if (pid !== null) b.attempt("pidfd_open", [pid, 0], watched);
   requireLocked(c);
   const isUp = b.fresh("entered");
   b.attempt("ioctl", [fdOf("mount"), k("NS_GET_NSTYPE"), 0], s.result);

@@ -11,7 +11,8 @@ import { type Context, failWithResult, pseudoErrno, s } from "./context.js";
 type Open = Extract<Action, { kind: "openJoined" }>;
 type OfSandbox = Extract<Open["from"], { kind: "sandbox" }>;
 
-const record = slot("joinedRecord");
+/** -1 where none is open, to those that ask before one is. */
+export const joinedRecord = slot("joinedRecord");
 const cursor = slot("joinedCursor");
 const expected = slot("joinedExpected");
 const letter = slot("joinedLetter");
@@ -66,11 +67,17 @@ export function openRecord(
   { record: path, head }: Pick<OfSandbox, "record" | "head">,
 ): void {
   const { b, memory } = c;
-  const [next, same, other] = [b.fresh("head"), b.fresh("head"), b.fresh("head")];
+  const [open, next] = [b.fresh("head"), b.fresh("head")];
+  const [same, other] = [b.fresh("head"), b.fresh("head")];
   const flags = noFollow("O_RDONLY", "O_CLOEXEC");
-  b.must("openat", [k("AT_FDCWD"), b.text(path), flags, 0], record);
+  b.attempt("openat", [k("AT_FDCWD"), b.text(path), flags, 0], joinedRecord);
+  b.branch(joinedRecord, "ge", 0, open);
+  b.branch(joinedRecord, "eq", minus("ENOENT"), other);
+  b.alu("sub", s.errno, 0, joinedRecord);
+  b.fail();
+  b.label(open);
   requireLocked(c);
-  b.must("read", [record, memory.scratch, Buffer.byteLength(head)]);
+  b.must("read", [joinedRecord, memory.scratch, Buffer.byteLength(head)]);
   b.set(cursor, memory.scratch);
   b.set(expected, b.text(head));
   b.label(next);
@@ -88,13 +95,13 @@ export function openRecord(
 }
 
 export function closeRecord({ b }: Context): void {
-  b.must("close", [record]);
+  b.must("close", [joinedRecord]);
 }
 
 /** Fails where the sandbox of the open record has ended. */
 export function requireLocked({ b }: Context): void {
   const [held, ended] = [b.fresh("joined"), b.fresh("joined")];
-  b.attempt("flock", [record, k("LOCK_SH", "LOCK_NB")], s.result);
+  b.attempt("flock", [joinedRecord, k("LOCK_SH", "LOCK_NB")], s.result);
   b.branch(s.result, "eq", minus("EAGAIN"), held);
   b.branch(s.result, "eq", 0, ended);
   failWithResult(b);

@@ -18,6 +18,7 @@ import {
 } from "./connect.js";
 import { type Context, s } from "./context.js";
 import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
+import { blameEnd, enterState, takeEntered, watchEntered } from "./enter.js";
 import { eventSubroutine } from "./event.js";
 import { giveBackInMonitor, giveBackState, waitToGiveBack } from "./give-back.js";
 import { dismissGuard } from "./guard.js";
@@ -50,6 +51,7 @@ export function initialState(c: Context): void {
   b.set(s.initPid, 0);
   b.set(initStatus, 0);
   controlState(c);
+  enterState(c);
   namespacesState(c);
   ownersState(c);
   connectState(c);
@@ -82,6 +84,7 @@ export function monitorLoop(c: Context): void {
   watchListener(poll);
   watchUplink(poll);
   watchHolder(poll);
+  watchEntered(c, poll);
   if (relay !== null) watchRelay(c, relay, poll, timeout);
   if (life !== undefined) watchOutput(c, poll, timeout);
   waitToGiveBack(c, timeout);
@@ -101,6 +104,7 @@ export function monitorLoop(c: Context): void {
   answerOwners(c, poll);
   takeUplink(c, poll);
   takeHolder(c, poll);
+  takeEntered(c, poll);
   poll.happened("signal");
   b.branch(events, "eq", 0, "monitor.loop");
   b.ignore("it was ready", "read", [s.signalFd, memory.signal, 128]);
@@ -241,6 +245,7 @@ export function monitorFailure(c: Context): void {
   if (lifeOf(c) === undefined) removeRecord(c);
   b.label("monitor.report");
   startAgain(c);
+  blameEnd(c);
   reportFailure(c, code);
   if (lifeOf(c) !== undefined) endFailed(c, code);
   else b.jump("monitor.exit");

@@ -1,7 +1,7 @@
 /** A process's array of struct pollfd, see poll(2): int fd, short events, short revents. */
 import { slot } from "../builder.js";
 import type { Constant, Slot } from "../ir.js";
-import type { Context } from "./context.js";
+import { actionOf, type Context } from "./context.js";
 import { lifeOf } from "./life.js";
 
 const always = ["signal", "control", "owners", "uplink", "holder"] as const;
@@ -11,6 +11,7 @@ export const clientPlaces = ["client0", "client1", "client2", "client3"] as cons
 const background = ["out", "err", "attach", "input", ...clientPlaces] as const;
 export type Place =
   | (typeof always)[number]
+  | "entered"
   | (typeof relayed)[number]
   | (typeof background)[number];
 
@@ -28,6 +29,7 @@ export interface PollTable<P extends string = Place> {
 export function monitorPollTable(c: Context): PollTable {
   return pollTable<Place>(c, [
     ...always,
+    ...(actionOf(c, "openSandbox") === undefined ? [] : (["entered"] as const)),
     ...(c.relays ? relayed : []),
     ...(lifeOf(c) === undefined ? [] : background),
     ...(lifeOf(c) !== undefined && c.terminal ? (["pty"] as const) : []),

@@ -193,7 +193,7 @@ test.needs(needs, "the command ends with who started it, unless it is to stay", 
 });
 
 test.needs(needs, "it ends with the sandbox", async () => {
-  for (const options of [[], ["--no-init"]]) {
+  for (const options of [[], ["--no-init"], ["--pid=host"]]) {
     let end: Promise<unknown[]> | null = null;
     await box(options, async () => {
       const child = spawn(command, ["exec", "box", "sh", "-c", "echo up; exec sleep 60"]);
