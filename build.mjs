@@ -152,7 +152,9 @@ try {
   await saveCache(fresh);
   await writeTypes("cmd/library.ts", join(fresh, "types"));
   const { finder } = await import(join(fresh, "finder.js"));
-  await writeFile(join(fresh, "find-x86_64"), finder("x86_64"), { mode: 0o755 });
+  for (const architecture of ["x86_64", "aarch64"]) {
+    await writeFile(join(fresh, `find-${architecture}`), finder(architecture), { mode: 0o755 });
+  }
   if (process.argv[2] !== undefined) {
     await writeFile(join(fresh, "meta.json"), JSON.stringify(metafile));
   }

@@ -160,7 +160,19 @@ export function contenders(rootfs: string): Contender[] {
       stays: false,
       program: null,
     },
-    peer("cold sbx run", "node", (payload) => [sbx, "run", "--network=none", rootfs, ...payload]),
+    peer("cold sbx run", "node", (payload) => [
+      sbx,
+      ..."run --network=none --userns=single --no-cache".split(" "),
+      rootfs,
+      ...payload,
+    ]),
+    // The warm-up has it compiled.
+    peer("warm sbx run", "node", (payload) => [
+      sbx,
+      ..."run --network=none --userns=single".split(" "),
+      rootfs,
+      ...payload,
+    ]),
   ];
 }
 
