@@ -233,6 +233,7 @@ test("functions named in architecture.md exist", () => {
   const code = [
     "cmd",
     "launch",
+    "launch/finder",
     "launch/lower",
     "launch/lower/answerer",
     "rootfs",
