@@ -1,5 +1,6 @@
 /** Timing commands, and telling the result. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { compile } from "../launch/link.js";
 import { fail } from "../spec/error.js";
@@ -34,6 +35,29 @@ export function time(
     samples[index]?.push(Number(stdout.readBigInt64LE(8 * run)));
   }
   return samples;
+}
+
+/** Nanoseconds that all runs of a command take, so many by each of the workers at the same time. */
+export async function timeParallel(
+  command: Command,
+  { workers, runs }: { readonly workers: number; readonly runs: number },
+  host: Host,
+): Promise<number> {
+  const each = stopwatch([command], new Array<number>(runs).fill(0));
+  const program = executable(compile(each, host.architecture), host);
+  try {
+    const start = process.hrtime.bigint();
+    const ends = Array.from({ length: workers }, () => {
+      const stdio = ["ignore", "ignore", "inherit"] as const;
+      return once(spawn(program, { env: environment, stdio: [...stdio] }), "close");
+    });
+    for (const [code] of await Promise.all(ends)) {
+      if (code !== stopwatchExit.done) fail(`run ${command[0]}`, `a stopwatch ended with ${code}`);
+    }
+    return Number(process.hrtime.bigint() - start);
+  } finally {
+    rmSync(program);
+  }
 }
 
 /** The value below which `fraction` of the others lie; between two of them, their mixture. */

@@ -1,10 +1,14 @@
 /** What the bench measures: sandboxes compiled here, and their peers on this machine. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { compileSandbox } from "../launch/compile.js";
 import { isSystemError } from "../launch/in-root.js";
+import { compile } from "../launch/link.js";
+import { lower } from "../launch/lower/lower.js";
+import { plan } from "../launch/plan.js";
 import { probe } from "../launch/probe.js";
 import { keep } from "../launch/store.js";
 import { defaultMounts, defaultNamespaces, defaultPath, defaultSpec } from "../spec/default.js";
@@ -42,16 +46,31 @@ export const environment: NodeJS.ProcessEnv = Object.fromEntries(
   ),
 );
 
+/** The others, by what they are called in the table. */
+export const names = {
+  bare: "compiled, isolated as bubblewrap",
+  filtered: "the same, with the default filter",
+  allIds: "compiled, defaults, all ids",
+  byHand: "the first, written in C by hand",
+  unshare: "unshare --map-auto",
+  runc: "runc, rootless",
+  crun: "crun, rootless",
+  node: "node -e 0",
+  warm: "sbx run",
+  cold: "sbx run --no-cache",
+} as const;
+
 /**
- * As bubblewrap isolates: no capability, no filter of system calls, no files of its own in /etc, and of
- * the mounts only what `--proc` and `--dev` make.
+ * As bubblewrap isolates: no capability, no filter of system calls, no terminal, no files of its own in
+ * /etc, and of the mounts only what `--proc` and `--dev` make.
  */
-function bare(rootfs: string): Spec {
+export function bare(rootfs: string): Spec {
   const spec = defaultSpec(rootfs);
   const { etcFiles: _, ...sbx } = spec.sbx;
   const ofBubblewrap = ["/proc", "/dev", "/dev/pts"];
   return {
     ...spec,
+    process: { ...spec.process, terminal: false },
     mounts: defaultMounts(defaultNamespaces).filter((m) => ofBubblewrap.includes(m.destination)),
     linux: { namespaces: spec.linux.namespaces },
     sbx: {
@@ -107,7 +126,7 @@ function fullyMapped(name: string, spec: Spec, host: Host): Contender {
 
 /** A program that may not be installed, or too old for its arguments: tried once. */
 function peer(name: string, program: string, run: Present["run"]): Contender {
-  if (findInPath(program) === null) {
+  if (!program.startsWith("/") && findInPath(program) === null) {
     return { kind: "missing", name, why: `${program} is not installed` };
   }
   const refusal = tryOut(run);
@@ -131,73 +150,136 @@ function bubblewrapFlags(rootfs: string): string[] {
   return [...isolation, ...root, ...session, ...variables, "--"];
 }
 
-/** All of them, on a rootfs that has a static /bin/busybox. */
-export function contenders(rootfs: string): Contender[] {
+/** The program of bench/sandbox.c, made in the directory. */
+function byHand(rootfs: string, directory: string, records: string | null): Contender {
+  const name = names.byHand;
+  const program = join(directory, "sandbox");
+  const words = ["-O2", "-static", "-o", program, join(import.meta.dirname, "sandbox.c")];
+  const { status, stderr } = spawnSync("gcc", words, { encoding: "utf8" });
+  if (status !== 0) return { kind: "missing", name, why: `gcc: ${stderr ?? "not installed"}` };
+  if (records === null) return { kind: "missing", name, why: "no directory for records" };
+  return peer(name, program, (payload) => [program, rootfs, `${records}/sandboxes`, ...payload]);
+}
+
+/**
+ * An OCI runtime on a bundle in the directory, with what `runtime spec --rootless` asks for. The command is
+ * part of the bundle, and so the same at each start.
+ */
+function runtime(name: string, program: string, rootfs: string, directory: string): Contender {
+  const path = findInPath(program);
+  if (path === null) return { kind: "missing", name, why: `${program} is not installed` };
+  const bundle = join(directory, program);
+  mkdirSync(bundle);
+  spawnSync(path, ["spec", "--rootless"], { cwd: bundle });
+  const file = join(bundle, "config.json");
+  const config = JSON.parse(readFileSync(file, "utf8"));
+  const run: Present["run"] = (payload) => {
+    config.root = { path: rootfs, readonly: false };
+    config.process = { ...config.process, terminal: false, args: payload };
+    writeFileSync(file, JSON.stringify(config));
+    return [path, "--root", join(bundle, "state"), "run", "--bundle", bundle, `bench-${program}`];
+  };
+  const refusal = tryOut(run);
+  if (refusal !== null) return { kind: "missing", name, why: refusal };
+  return { kind: "present", name, run, stays: false, program: null };
+}
+
+/** All of them, on a rootfs that has a static /bin/busybox; files of theirs are made in the directory. */
+export function contenders(rootfs: string, directory: string): Contender[] {
   const host = probe(rootfs, environment);
   const connected = defaultSpec(rootfs);
   const network = { from: { mode: "none" as const } };
   const spec: Spec = { ...connected, sbx: { ...connected.sbx, network } };
-  const single: Spec = { ...spec, sbx: { ...spec.sbx, userns: { mode: "single" } } };
+  const isolated = bare(rootfs);
+  const filtered: Spec = { ...isolated, sbx: { ...isolated.sbx, seccomp: "default" } };
   const bwrap = findInPath("bwrap") ?? "bwrap";
   const unshare = findInPath("unshare") ?? "unshare";
   const sbx = join(import.meta.dirname, "../cmd/sbx");
   return [
-    compiled("compiled, isolated as bubblewrap", bare(rootfs), host),
-    compiled("compiled, defaults, --network=none", single, host),
-    fullyMapped("compiled, the same, all ids", spec, host),
+    compiled(names.bare, isolated, host),
+    compiled(names.filtered, filtered, host),
+    fullyMapped(names.allIds, spec, host),
     peer(bubblewrap, "bwrap", (payload) => [bwrap, ...bubblewrapFlags(rootfs), ...payload]),
+    byHand(rootfs, directory, host.run.path),
     // Without a rootfs, and only these namespaces: what a shell script would do.
-    peer("unshare --map-auto", "unshare", ([command = "", ...words]) => [
+    peer(names.unshare, "unshare", ([command = "", ...words]) => [
       unshare,
       ..."--map-auto -r --fork --pid --mount-proc --".split(" "),
       join(rootfs, command),
       ...words,
     ]),
+    runtime(names.runc, "runc", rootfs, directory),
+    runtime(names.crun, "crun", rootfs, directory),
     {
       kind: "present",
-      name: "node -e 0",
+      name: names.node,
       run: () => [process.execPath, "-e", "0"],
       stays: false,
       program: null,
     },
-    peer("cold sbx run", "node", (payload) => [
-      sbx,
-      ..."run --network=none --userns=single --no-cache".split(" "),
-      rootfs,
-      ...payload,
-    ]),
-    // The warm-up has it compiled.
-    peer("warm sbx run", "node", (payload) => [
-      sbx,
-      ..."run --network=none --userns=single".split(" "),
-      rootfs,
-      ...payload,
-    ]),
+    peer(names.warm, "node", (payload) => [sbx, "run", "--network=none", rootfs, ...payload]),
+    peer(names.cold, "node", (payload) => {
+      return [sbx, "run", "--no-cache", "--network=none", rootfs, ...payload];
+    }),
   ];
 }
 
-/** What stays beside a payload that runs. */
+/** What stays beside a payload that runs: KB, PSS; null where it may not be read. */
 export interface Memory {
   readonly name: string;
-  /** In KB; null where it may not be read. */
   readonly monitor: number | null;
   readonly init: number | null;
 }
 
-/** Starts a payload that waits, and looks. */
+/** Starts a payload that waits, and looks, a while later. */
 export async function memoryOf({ name, run }: Present): Promise<Memory> {
+  const held = await hold(run);
+  await sleep(settleMs);
+  const memory = { name, ...pssOf(held.pid) };
+  await held.end();
+  return memory;
+}
+
+/** After so long nothing changes any more: memory is given back after a tenth of a second. */
+export const settleMs = 1000;
+
+/** A sandbox whose payload waits until it is told to end. */
+export interface Held {
+  readonly pid: number;
+  readonly end: () => Promise<void>;
+}
+
+/** Gives it as soon as its payload runs. */
+export async function hold(run: Present["run"]): Promise<Held> {
   const [path, ...words] = run(["/bin/sh", "-c", "echo; read -r _"]);
   const child = spawn(path, words, { env: environment, stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(child, "close");
   await Promise.race([once(child.stdout, "data"), ended]);
   const { pid } = child;
   if (pid === undefined || child.exitCode !== null || child.signalCode !== null)
-    fail(name, "it ended before its payload ran");
+    fail(path, "it ended before its payload ran");
+  const end = async () => {
+    child.stdin.end("\n");
+    await ended;
+  };
+  return { pid, end };
+}
+
+/** Of a process and its first child, in KB. */
+export function pssOf(pid: number): Pick<Memory, "monitor" | "init"> {
   const [init] = childrenOf(pid);
-  const memory = { name, monitor: pssKilobytes(pid), init: init ? pssKilobytes(init) : null };
-  child.stdin.end("\n");
-  await ended;
-  return memory;
+  return { monitor: pssKilobytes(pid), init: init ? pssKilobytes(init) : null };
+}
+
+/**
+ * The program with an init that others may look into: its memory is the same, and can be read. The caller
+ * removes the file.
+ */
+export function readable(spec: Spec, host: Host): Present["run"] {
+  const planned = plan(spec, host);
+  const steps = planned.steps.filter(({ action }) => action.kind !== "nonDumpable");
+  const program = executable(compile(lower({ ...planned, steps }), host.architecture), host);
+  return (payload) => [program, ...payload];
 }
 
 /** The pids of a process's children: proc_pid_tid_children(5); needs CONFIG_PROC_CHILDREN. */
@@ -206,9 +288,8 @@ function childrenOf(pid: number): number[] {
 }
 
 /**
- * Resident memory, each page divided by the number of processes that share it, in KB: `Pss` of
- * /proc/PID/smaps_rollup (Linux 4.14). Null where that may not be read, as of a process that is not
- * dumpable.
+ * Resident memory, each page divided by the number of processes that share it: `Pss` of
+ * /proc/PID/smaps_rollup (Linux 4.14). Null where that may not be read.
  */
 function pssKilobytes(pid: number): number | null {
   const size = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? "")?.[1];
