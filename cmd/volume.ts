@@ -104,17 +104,16 @@ async function remove(store: string, { names, all, force }: VolumeFlags): Promis
     if (force && findVolume(store, name) === null) continue;
     required(store, name);
     const owner = owners.get(join(store, name));
-    if (owner !== undefined) {
-      const hint = `Remove that first: sbx rm ${owner}`;
-      const why = `the sandbox ${owner}, which is kept, has it`;
-      writeSync(2, `${renderProblem({ what: `remove the volume ${name}`, why, hint })}\n`);
-      status = 1;
-      continue;
-    }
-    const failed = await removeVolume(store, name, process.env);
-    if (failed === null) print(`${name}\n`);
+    const why =
+      owner !== undefined
+        ? `the sandbox ${owner}, which is kept, has it`
+        : (await removeVolume(store, name))
+          ? null
+          : "a sandbox uses it";
+    if (why === null) print(`${name}\n`);
     else {
-      writeSync(2, `${failed.line}\n`);
+      const hint = owner === undefined ? "End that first" : `Remove that first: sbx rm ${owner}`;
+      writeSync(2, `${renderProblem({ what: `remove the volume ${name}`, why, hint })}\n`);
       status = 1;
     }
   }
@@ -137,14 +136,8 @@ async function prune(store: string, { force }: VolumeFlags): Promise<number> {
   const what = "All volumes that no sandbox uses will be removed with what they hold:\n";
   const names = volumes.map(({ name }) => `  ${name}\n`).join("");
   if (!force && !(await confirm("volume prune", what + names))) return 0;
-  let status = 0;
   for (const { name } of volumes) {
-    const failed = await removeVolume(store, name, process.env);
-    if (failed === null) print(`${name}\n`);
-    else if (!failed.inUse) {
-      writeSync(2, `${failed.line}\n`);
-      status = 1;
-    }
+    if (await removeVolume(store, name)) print(`${name}\n`);
   }
-  return status;
+  return 0;
 }

@@ -197,17 +197,11 @@ export function pidFileSteps({ sbx: { life } }: Spec): Step[] {
 }
 
 export function volumeSteps({ sbx }: Spec): Step[] {
-  return (sbx.volumes ?? []).map(({ path, exclusive = false }) =>
-    step(
-      "monitor",
-      "prepare",
-      { kind: "lockVolume", path, exclusive },
-      {
-        ENOENT: "There is no such volume, or no more: `sbx volume ls` shows those that there are",
-        EAGAIN: exclusive
-          ? "A sandbox uses it: end that first"
-          : "It is just being removed: start again",
-      },
-    ),
+  const hints = {
+    ENOENT: "There is no such volume, or no more: `sbx volume ls` shows those that there are",
+    EAGAIN: "It is just being removed: start again",
+  };
+  return (sbx.volumes ?? []).map(({ path }) =>
+    step("monitor", "prepare", { kind: "lockVolume", path }, hints),
   );
 }

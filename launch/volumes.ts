@@ -1,19 +1,14 @@
 /**
  * Named volumes: directories of the user's that outlive sandboxes, `NAME/_data` below the store. What
- * is in use is locked by the programs themselves (`lockVolume`); files of other ids are removed by a
- * sandbox with the user's id map.
+ * is in use is locked by the programs themselves (`lockVolume`).
  */
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
-import type { Spec } from "../spec/spec.js";
-import { compileSandbox } from "./compile.js";
 import { dataDirectory, makeDirectories } from "./directories.js";
 import { isSystemError } from "./in-root.js";
-import { probe } from "./probe.js";
-import { keep } from "./store.js";
+import { removeTrees } from "./mapped.js";
 
 export interface Volume {
   readonly name: string;
@@ -71,52 +66,18 @@ export function findVolume(store: string, name: string): Volume | null {
   return stats === undefined ? null : { name, mountpoint, createdMs: stats.birthtimeMs };
 }
 
-/**
- * Removes the volume with all that is in it, whoever inside owns it. Null where that is done, else
- * why not: `inUse`, or the line that the program wrote.
- */
-export async function removeVolume(
-  store: string,
-  name: string,
-  environment: NodeJS.ProcessEnv,
-): Promise<null | { readonly inUse: boolean; readonly line: string }> {
-  const host = probe("/", environment);
-  const { bytes } = compileSandbox(removal(store, name), host);
-  const { uid, home } = host.user;
-  const kept = keep(bytes, { env: environment, home, uid, nowMs: Date.now() });
-  const run = (path: string) =>
-    process
-      .getBuiltinModule("node:child_process")
-      .spawnSync(path, [], { stdio: ["ignore", "ignore", "pipe", "pipe"] });
-  const ended =
-    kept.kind === "file"
-      ? run(kept.path)
-      : (await import("./trial/memory.js")).withMemoryFile(bytes, run);
-  if (ended.error !== undefined) fail(`remove the volume ${name}`, ended.error.message);
-  if (ended.status === 0) return null;
-  const events = String((ended.output as (Buffer | null)[])[3] ?? "");
-  const line = ended.stderr.toString().trim();
-  return { inUse: /"step":"lock the volume.*EAGAIN/.test(events), line };
-}
-
-/** A sandbox of this machine's own root, read-only, in which only `rm` runs. */
-function removal(store: string, name: string): Spec {
-  const { hostname, ...base } = defaultSpec("/");
-  return {
-    ...base,
-    process: {
-      ...base.process,
-      terminal: false,
-      args: ["rm", "-rf", "--", `/tmp/${name}`],
-    },
-    root: { path: "/", readonly: true },
-    mounts: [{ destination: "/tmp", type: "bind", source: store, options: ["rbind"] }],
-    linux: { namespaces: [{ type: "user" }, { type: "mount" }, { type: "pid" }] },
-    sbx: {
-      ...base.sbx,
-      statusFd: 3,
-      network: { from: { mode: "host" } },
-      volumes: [{ path: join(store, name), exclusive: true }],
-    },
-  };
+/** Removes the volume with all that is in it, whoever inside owns it. False where a sandbox uses it. */
+export async function removeVolume(store: string, name: string): Promise<boolean> {
+  const { tryLock } = await import("./file-calls.js");
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+  const directory = join(store, name);
+  const fd = fs.openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    // The programs of sandboxes share the lock (`lockVolume`).
+    const isFree = tryLock(fd);
+    if (isFree) removeTrees([directory]);
+    return isFree;
+  } finally {
+    fs.closeSync(fd);
+  }
 }

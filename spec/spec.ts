@@ -174,8 +174,8 @@ export interface SbxKeys {
   upperSizeBytes?: number;
   /** How layers are joined; the first that can be had where absent. */
   overlay?: OverlayKind;
-  /** Directories of volumes: each is locked while the sandbox lives, against its removal or any use. */
-  volumes?: { path: string; exclusive?: boolean }[];
+  /** Directories of volumes: each is locked while the sandbox lives, against its removal. */
+  volumes?: { path: string }[];
   /** Absent: all files are the rootfs's. */
   etcFiles?: EtcFiles;
   /** Runs before the command's own words; OCI images call it Entrypoint. */

@@ -240,7 +240,7 @@ export type Action =
   /** chdir(2) to a path of the host's. */
   | { readonly kind: "chdir"; readonly path: string }
   /** Holds a lock on the directory of a volume, until the last process of the sandbox has ended. */
-  | { readonly kind: "lockVolume"; readonly path: string; readonly exclusive: boolean }
+  | { readonly kind: "lockVolume"; readonly path: string }
   /**
    * Makes a directory below `parent` for throw-away uppers, once there is the janitor, which removes
    * it at the end. Its mode is 0700, or 0777 where root inside is not the caller.

@@ -209,7 +209,7 @@ const sbxKeys = object<SbxKeys>({
   upper: optional(nonEmptyText),
   upperSizeBytes: optional(whole(1, Number.MAX_SAFE_INTEGER)),
   overlay: optional(oneOf(...overlayKinds)),
-  volumes: optional(list(object<VolumeUse>({ path, exclusive: optional(yesOrNo) }))),
+  volumes: optional(list(object<VolumeUse>({ path }))),
   etcFiles: optional(etcFiles),
   entrypoint: list(text),
   inheritEnv: list(envName),

@@ -46,9 +46,9 @@ export function openAnchors(c: Context, { newRoot }: ActionOf<"openAnchors">): v
  * In the monitor, before the clone: the lock is shared by all processes that come of it, until the
  * last of them has ended or, as the payload does, executed something else.
  */
-export function lockVolume({ b }: Context, { path, exclusive }: ActionOf<"lockVolume">): void {
+export function lockVolume({ b }: Context, { path }: ActionOf<"lockVolume">): void {
   b.must("openat", [k("AT_FDCWD"), b.text(path), k("O_RDONLY", "O_CLOEXEC"), 0], fd);
-  b.must("flock", [fd, k(exclusive ? "LOCK_EX" : "LOCK_SH", "LOCK_NB")]);
+  b.must("flock", [fd, k("LOCK_SH", "LOCK_NB")]);
 }
 
 export function openSource({ b }: Context, { number, path }: ActionOf<"openSource">): void {
