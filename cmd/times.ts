@@ -35,7 +35,7 @@ function nanosecondsOf(text: string, nowMs: number): bigint | null {
         sum + Number(number) * nanoseconds[unit as keyof typeof nanoseconds],
       0,
     );
-    return BigInt(Math.round(nowMs * 1e6 - ago));
+    return BigInt(nowMs) * 1_000_000n - BigInt(Math.round(ago));
   }
   const match = date.exec(text);
   if (match === null) return null;

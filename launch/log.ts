@@ -6,7 +6,7 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { isSystemError } from "./in-root.js";
+import { openPlain } from "./plain-file.js";
 
 export type LogStream = "stdout" | "stderr";
 
@@ -56,7 +56,8 @@ export function* readLog(log: Log): Generator<Piece> {
   const newest = log.files.at(-1);
   // Before reading: of a file that has been renamed by now, nothing more is written.
   const { files, isWhole } = openFiles(log.directory, newest?.inode ?? null);
-  if (newest !== undefined && !isWhole) log.isTorn = true;
+  // Where there are none, all of the log is gone with its sandbox.
+  if (newest !== undefined && files.length > 0 && !isWhole) log.isTorn = true;
   log.files.push(...files);
   for (const file of log.files) yield* readFile(file);
   for (const file of log.files.splice(0, log.files.length - 1)) fs.closeSync(file.fd);
@@ -93,20 +94,14 @@ function openFiles(
   return { files, isWhole: false };
 }
 
-/** Null where there is none, and for links, fifos and files of others. */
+/** Null where there is none. */
 function openFile(path: string): LogFile | null {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-  try {
-    const fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    const stats = fs.fstatSync(fd);
-    if (stats.isFile()) return { fd, inode: stats.ino, position: 0 };
-    fs.closeSync(fd);
-    return null;
-  } catch (error) {
-    if (isSystemError(error) && /^(ENOENT|ENOTDIR|ELOOP|ENXIO|EACCES)$/.test(error.code))
-      return null;
-    throw error;
-  }
+  const fd = openPlain(path);
+  if (fd === null) return null;
+  const stats = fs.fstatSync(fd);
+  if (stats.isFile()) return { fd, inode: stats.ino, position: 0 };
+  fs.closeSync(fd);
+  return null;
 }
 
 function* readFile(file: LogFile): Generator<Piece> {
