@@ -2,8 +2,10 @@
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { compileAttached } from "../../cmd/attach.js";
 import { callersPlaces, findRunning } from "../../launch/sandboxes.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { outerShell } from "../support/outer-shell.js";
@@ -15,7 +17,8 @@ import type { Terminal } from "../support/terminal.js";
 const test = suite("attach");
 const plain = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
 const tmux = [...plain, "tmux"] as const;
-process.env.XDG_DATA_HOME = temporaryDirectory("attach");
+const directory = temporaryDirectory("attach");
+process.env.XDG_DATA_HOME = directory;
 process.env.XDG_RUNTIME_DIR = temporaryDirectory("run");
 
 /** Makes a sandbox in the background that runs a shell script; gives its name. */
@@ -28,9 +31,11 @@ async function background(options: readonly string[], script: string): Promise<s
   return name;
 }
 
+const attached = (...words: string[]) => client(command, "attach", ...words);
+
 /** A client whose standard input is open; it tells when it is attached. */
-function attached(...words: string[]) {
-  const child = spawn(command, ["attach", ...words]);
+function client(file: string, ...words: string[]) {
+  const child = spawn(file, words);
   let [out, err] = ["", ""];
   child.stdout.on("data", (chunk) => {
     out += chunk;
@@ -172,6 +177,26 @@ test.needs(plain, "who is killed, or does not read, is soon forgotten", async ()
   assert.match(quick.out(), /\n400000\nbye\n$/);
 });
 
+test.needs(plain, "clients that are killed at any moment leave nothing behind", async () => {
+  const name = await background(["-i"], "while :; do seq 1000; done");
+  const { monitor } = await findRunning(callersPlaces(process.env), name);
+  const fds = () => fs.readdirSync(`/proc/${monitor}/fd`).length;
+  const before = fds();
+  const program = join(directory, "client");
+  fs.writeFileSync(program, (await compileAttached([name])).bytes, { mode: 0o700 });
+  for (let round = 0; round < 100; round++) {
+    const clients = [1, 2, 3].map(() => client(program));
+    await sleep(Math.random() * 20);
+    for (const { child } of clients) child.kill("SIGKILL");
+    for (const { ended } of clients) await ended;
+  }
+  while (fds() !== before) await sleep(10);
+  const last = client(program);
+  await last.until("\n1000\n1\n");
+  process.kill(monitor, "SIGKILL");
+  assert.is((await last.ended).code, 125);
+});
+
 test.needs(plain, "a monitor that is killed is an error", async () => {
   const name = await background([], "sleep 100");
   const one = attached(name);
@@ -244,6 +269,10 @@ test.needs(tmux, "the caller's modes come back when the client is killed or stop
     await terminal.enter("stty -g | cmp - before && echo re''stored");
     await terminal.waitFor("restored");
   });
+});
+
+test.after(async () => {
+  await sbx(["kill", "--all"]);
 });
 
 test.run();
