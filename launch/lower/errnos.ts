@@ -76,7 +76,7 @@ export const errnoWords: readonly (readonly [number, string])[] = [
   [pseudoErrno.notTerminals, "something else is mounted on its /dev/pts"],
   [pseudoErrno.nameTaken, "a sandbox of that name is running"],
   [pseudoErrno.isRunning, "it is running already"],
-  [pseudoErrno.monitorEnded, "its monitor was killed"],
+  [pseudoErrno.monitorEnded, "its monitor was killed, or waited in vain for output to be read"],
   [pseudoErrno.clientsFull, "as many as there may be are attached to it"],
   [pseudoErrno.addressTaken, "another sandbox has that address"],
   [pseudoErrno.networkFull, "every address is taken"],
