@@ -11,7 +11,7 @@ import type { Action } from "../../spec/step.js";
 import { slot } from "../builder.js";
 import { k, minus, signo } from "../constants.js";
 import type { Slot } from "../ir.js";
-import { actionOf, type Context, pseudoErrno, s } from "./context.js";
+import { actionOf, type Context, failWithResult, pseudoErrno, s } from "./context.js";
 import { endWithMonitor, unblockSignals } from "./handshake.js";
 import { closeRecord, joinedRecord, openRecord, requireLocked } from "./joined.js";
 import { namespaceFiles } from "./namespaces.js";
@@ -140,8 +140,17 @@ export function openSandbox(
   { record, head, namespaces, cgroup, watched: pid }: ActionOf<"openSandbox">,
 ): void {
   const { b } = c;
-  const opened = (path: string, to: Slot) =>
-    b.must("openat", [k("AT_FDCWD"), b.text(path), k("O_RDONLY", "O_CLOEXEC"), 0], to);
+  const opened = (path: string, to: Slot) => {
+    const [there, refused] = [b.fresh("entered"), b.fresh("entered")];
+    b.attempt("openat", [k("AT_FDCWD"), b.text(path), k("O_RDONLY", "O_CLOEXEC"), 0], to);
+    b.branch(to, "ge", 0, there);
+    b.set(s.result, to);
+    b.branch(to, "ne", minus("ENOENT"), refused);
+    b.set(s.result, -pseudoErrno.joinedEnded);
+    b.label(refused);
+    failWithResult(b);
+    b.label(there);
+  };
   openRecord(c, { record, head });
   for (const { type, path } of namespaces) opened(path, fdOf(type));
   if (cgroup !== null) opened(cgroup, s.cgroupFd);
@@ -185,8 +194,7 @@ function enterOwner({ b }: Context, type: NamespaceType): void {
   b.branch(s.result, "eq", 0, foreign);
   // It is the one that the process is in.
   b.branch(s.result, "eq", minus("EINVAL"), own);
-  b.alu("sub", s.errno, 0, s.result);
-  b.fail();
+  failWithResult(b);
   b.label(foreign);
   b.label(own);
   b.must("close", [owner]);
