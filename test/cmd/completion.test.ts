@@ -66,7 +66,7 @@ function fish(line: string): string[] {
 }
 
 test.needs("bash", "bash completes commands and options", () => {
-  assert.equal(bash("sbx ex"), ["exec", "explain"]);
+  assert.equal(bash("sbx ex"), ["explain", "exec"]);
   assert.equal(bash("sbx run --user"), ["--userns", "--user"]);
   assert.equal(bash("sbx run --no-in"), ["--no-in-place", "--no-init"]);
   assert.equal(bash("sbx explain run --dom"), ["--domainname"]);
