@@ -1,7 +1,9 @@
 /** What the life cycle costs: `npm run bench:life`. */
 import { probe } from "../launch/probe.js";
+import { timeExec } from "./life-exec.js";
 import { timePs } from "./life-ps.js";
 import { table } from "./measure.js";
 
 const host = probe("/", process.env);
-process.stdout.write(table([["milliseconds", "median", "p10"], ...(await timePs(host))]));
+const rows = [...(await timePs(host)), ...(await timeExec(host))];
+process.stdout.write(table([["milliseconds", "median", "p10"], ...rows]));
