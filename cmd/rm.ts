@@ -14,6 +14,7 @@ import {
   chooseView,
   isMeant,
   listViews,
+  requireTold,
   type SandboxView,
 } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
@@ -64,9 +65,11 @@ async function removeSandboxes(names: readonly string[], force: boolean): Promis
 }
 
 /** What runs is left alone, or killed. */
-async function endFirst({ name, status, record }: SandboxView, force: boolean): Promise<void> {
+async function endFirst(view: SandboxView, force: boolean): Promise<void> {
+  const { name, status, record } = view;
   if (status === "created" || status === "exited") return;
   if (!force) fail(`remove ${name}`, `it is ${status}`, "Stop it first, or give --force");
+  requireTold(view);
   if (record === null) return;
   const { SIGKILL = 9, SIGTERM = 15 } = signalNumbers;
   // Nothing is there to be killed of one that waits for its next start.

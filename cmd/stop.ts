@@ -1,6 +1,6 @@
 /** `sbx stop` and `sbx kill`: how running sandboxes are ended, or told something by a signal. */
 import { stop as endSandbox, signal, stopSignalOf, stopTimeoutMsOf } from "../launch/ending.js";
-import { requireRunning, type SandboxView } from "../launch/sandboxes.js";
+import { requireRunning, requireTold, type SandboxView } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { signalNumber } from "../spec/signal.js";
 import { liveCommands } from "./live-options.js";
@@ -33,10 +33,9 @@ export function readEnding(
 }
 
 /** What has ended already is what was wanted: false. */
-export async function end(
-  { record }: SandboxView,
-  { signal, timeoutMs }: Ending,
-): Promise<boolean> {
+export async function end(view: SandboxView, { signal, timeoutMs }: Ending): Promise<boolean> {
+  requireTold(view);
+  const { record } = view;
   if (record === null) return false;
   const own = record.spec;
   await endSandbox(record, signal ?? stopSignalOf(own), timeoutMs ?? stopTimeoutMsOf(own));

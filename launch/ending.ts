@@ -8,7 +8,8 @@ import { signalNumber } from "../spec/signal.js";
 import type { Spec } from "../spec/spec.js";
 import { freeze, isPaused, killAll } from "./control-group.js";
 import { firstChildOf, parentOf, statOf } from "./processes.js";
-import { isRunning, type Sandbox } from "./records.js";
+import { isRunning, listSandboxes, type Sandbox } from "./records.js";
+import { callersRunDirectory } from "./run-directory.js";
 import { closeProcess, ended, type OpenProcess, openProcess, send } from "./signal.js";
 
 /** What a monitor is told with a signal (`ssi_int` of signalfd(2)), where `ssi_code` is SI_QUEUE. */
@@ -28,8 +29,9 @@ const direct = new Set(
   ["SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGTTIN", "SIGTTOU", "SIGWINCH"].map((n) => signalNumbers[n]),
 );
 
-/** How long what was killed may take to be gone: what a helper of it is busy with, it finishes. */
+/** How long what was killed may take to be gone, and when is looked whether there is another init by now. */
 const killedMs = 10_000;
+const againMs = 200;
 
 /** What `stop` sends. */
 export const stopSignalOf = ({ sbx }: Spec) => signalNumber(sbx.life?.stopSignal ?? "TERM") ?? 15;
@@ -52,18 +54,14 @@ export async function stop(sandbox: Sandbox, signal: number, timeoutMs: number):
       if (isPaused(sandbox)) await freeze(sandbox, false);
       if (await ended(monitor, timeoutMs)) return;
     }
-    await killInit(sandbox, monitor);
-    if (await ended(monitor, killedMs)) return;
-    const hint =
-      "A process inside is in a system call that nothing interrupts, as on a dead NFS server";
-    fail(`stop ${sandbox.name}`, `it has not ended within ${killedMs / 1000} s of SIGKILL`, hint);
+    await kill(sandbox, monitor);
   });
 }
 
-/** Sends a signal to the sandbox's command; SIGKILL to all of it. Fails where it has ended. */
+/** Sends a signal to the sandbox's command; SIGKILL ends all of it. Fails where it has ended. */
 export async function signal(sandbox: Sandbox, number: number): Promise<void> {
   const isThere = await withMonitor(sandbox, async (monitor) => {
-    if (number === SIGKILL) await killInit(sandbox, monitor);
+    if (number === SIGKILL) await kill(sandbox, monitor);
     else if (direct.has(number)) signalCommand(sandbox, number);
     else {
       const isStop = number === stopSignalOf(sandbox.spec);
@@ -92,11 +90,25 @@ async function withMonitor<T>(
  * PID 1, and with it all inside. Without a PID namespace of its own that is the command alone, and the control group, if
  * there is one, tells who else there is.
  */
-async function killInit(sandbox: Sandbox, monitor: OpenProcess): Promise<void> {
+async function kill(sandbox: Sandbox, monitor: OpenProcess): Promise<void> {
   send(monitor, SIGURG, asked.kill);
   const isOwn = sandbox.spec.linux.namespaces.some(({ type }) => type === "pid");
   if (!isOwn && sandbox.cgroup !== undefined) killAll(sandbox);
-  withChild(sandbox.init, sandbox.monitor, (init) => send(init, SIGKILL, 0));
+  let { init } = sandbox;
+  const deadline = performance.now() + killedMs;
+  do {
+    withChild(init, sandbox.monitor, (opened) => send(opened, SIGKILL, 0));
+    if (await ended(monitor, againMs)) return;
+    // It was being started again as it was told not to be.
+    const records = await listSandboxes(callersRunDirectory(process.env));
+    init = records.find((each) => each.monitor === sandbox.monitor)?.init ?? init;
+  } while (performance.now() < deadline);
+  const why = `it has not ended within ${killedMs / 1000} s of SIGKILL`;
+  fail(
+    `kill ${sandbox.name}`,
+    why,
+    "A process inside is in a system call that nothing interrupts, as on a dead NFS server",
+  );
 }
 
 /** The command is the first child that the init has had: whom the init inherits has started later. */

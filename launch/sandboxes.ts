@@ -219,7 +219,19 @@ export function requireRunning({ name, record, status }: SandboxView): Sandbox {
   if (status === "restarting") {
     fail(`find the sandbox ${name}`, "it is waiting for its next start", "Try again then");
   }
+  requireTold({ name, record, status });
   return fail(`find the sandbox ${name}`, "it is not running", `Start it: sbx start ${name}`);
+}
+
+/** Fails where it runs, but has its record elsewhere: nobody can say how it is reached then. */
+export function requireTold({
+  name,
+  record,
+  status,
+}: Pick<SandboxView, "name" | "record" | "status">): void {
+  if (record !== null || status === "created" || status === "exited") return;
+  const why = "it runs, but not by a record in the run directory";
+  fail(`find the sandbox ${name}`, why, "Set XDG_RUNTIME_DIR as it was where it was started");
 }
 
 /** The running one that `findView` finds. */
