@@ -13,6 +13,7 @@ import { type Reading, readText } from "./files.js";
 import type { FlagsOf } from "./options.js";
 import { parseCommand } from "./parse.js";
 import { readPreserveFds, readStatusFd } from "./privileges.js";
+import { tell } from "./tell.js";
 import { readVariables } from "./variables.js";
 
 type ExecFlags = FlagsOf<typeof execOptions>;
@@ -38,6 +39,7 @@ export async function compileEntrance(argv: readonly string[], reading: Reading)
   const user = flags.user === undefined ? sandbox.user : await findUser(flags.user, sandbox, host);
   const isDetached = flags.detach === true;
   const compiled = compileExec({ sandbox, spec, user, isDetached }, host);
+  await tell("exec", { id: sandbox.id ?? sandbox.name, name: sandbox.name });
   return { host, shift: commandIndex + 2, ...compiled };
 }
 

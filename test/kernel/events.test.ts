@@ -34,6 +34,7 @@ test.needs(needs, "a life, as it is told while it goes on and afterwards", async
     await new Promise((done) => setTimeout(done, 50));
   }
   await begin("web", "sleep 60", "--restart=always");
+  await sbx(["exec", "web", "true"]);
   await sbx(["kill", "-s", "USR1", "web"]);
   const all = async () =>
     said((await sbx(["events", "--no-stream"])).stdout).filter(
@@ -48,6 +49,7 @@ test.needs(needs, "a life, as it is told while it goes on and afterwards", async
   await begin("gone", "exit 3", "--rm");
   const wanted = [
     "start web",
+    "exec web",
     "kill web signal=10,",
     "die web exitCode=138,",
     "start web",
