@@ -1,6 +1,7 @@
 /** The program of a kept sandbox, which is another at each of its starts. */
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
+import { fail } from "../spec/error.js";
 import { isSystemError } from "./in-root.js";
 import type { Kept } from "./kept.js";
 import { replaceFile } from "./plain-file.js";
@@ -8,10 +9,10 @@ import { keep, type StoreHost } from "./store.js";
 
 /**
  * Writes the program where it can be executed: in the sandbox's directory, else where those of other
- * sandboxes are. Null where no place will do: it is executed from memory then.
+ * sandboxes are. Null where no place will do: it is executed from memory then. Fails where the sandbox is gone.
  */
 export function placeProgram(
-  { directory }: Kept,
+  { name, directory }: Kept,
   program: Uint8Array,
   host: StoreHost,
 ): string | null {
@@ -22,8 +23,9 @@ export function placeProgram(
       replaceFile(path, program, { mode: 0o700, isDurable: false });
       if (isExecutable(path)) return path;
     } catch (error) {
-      // A full disk: there may be room elsewhere. Without the directory there is nothing to be started.
-      if (!isSystemError(error) || error.code === "ENOENT") throw error;
+      if (!isSystemError(error)) throw error;
+      if (error.code === "ENOENT") fail(`start ${name}`, "it has been removed meanwhile");
+      // A full disk: there may be room elsewhere.
     }
   }
   const kept = keep(program, host);
