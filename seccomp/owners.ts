@@ -7,6 +7,7 @@ import { type Host, kernelAtLeast } from "../spec/host.js";
 import type { Step } from "../spec/step.js";
 import { compileFilter } from "./compile.js";
 import { encodeFilter } from "./instruction.js";
+import { precompiledOwners } from "./precompiled.js";
 import type { Rule, RuleSet } from "./rules.js";
 import { actionOf, allow, userNotif } from "./verdict.js";
 
@@ -27,21 +28,11 @@ const calls = [
 /** -1 leaves an owner as it is; i386 and arm have calls with ids of 16 bits too. */
 const unchanged = [0xffffffffn, 0xffffn];
 
-/**
- * The step, before `ruleSet`'s filter is loaded. None where the kernel cannot let a call go on that it
- * has asked about (before Linux 5.5), and where that would take the answer from somebody else: there
- * is one listener to a process, and no tracer or log would see the call.
- */
-export function watchSteps(
-  { uid, gid, message }: OnlyIds,
-  { rules, defaultVerdict, architectures }: RuleSet,
-  host: Host,
-): Step[] {
-  const others = ["NOTIFY", "TRACE", "LOG"];
-  const isTaken = [defaultVerdict, ...rules.map(({ verdict }) => verdict)].some((verdict) =>
-    others.includes(actionOf(verdict)),
-  );
-  if (isTaken || !kernelAtLeast(host, 5, 5)) return [];
+/** Asks about calls that give files to others than the only ids inside. */
+export function ownersFilter(
+  { uid, gid }: Pick<OnlyIds, "uid" | "gid">,
+  architectures: RuleSet["architectures"],
+): Uint8Array {
   const other = (names: readonly string[], index: number, own: number): Rule => ({
     names,
     verdict: userNotif,
@@ -64,6 +55,27 @@ export function watchSteps(
     known: [],
     newerIsEnosys: false,
   });
-  const action = { kind: "watchOwners", filter: encodeFilter(watched), message } as const;
+  return encodeFilter(watched);
+}
+
+/**
+ * The step, before `ruleSet`'s filter is loaded. None where the kernel cannot let a call go on that it
+ * has asked about (before Linux 5.5), and where that would take the answer from somebody else: there
+ * is one listener to a process, and no tracer or log would see the call.
+ */
+export function watchSteps(
+  { uid, gid, message }: OnlyIds,
+  { rules, defaultVerdict, architectures }: RuleSet,
+  host: Host,
+): Step[] {
+  const others = ["NOTIFY", "TRACE", "LOG"];
+  const isTaken = [defaultVerdict, ...rules.map(({ verdict }) => verdict)].some((verdict) =>
+    others.includes(actionOf(verdict)),
+  );
+  if (isTaken || !kernelAtLeast(host, 5, 5)) return [];
+  const isRoot = uid === 0 && gid === 0;
+  const filter =
+    (isRoot ? precompiledOwners(architectures) : null) ?? ownersFilter({ uid, gid }, architectures);
+  const action = { kind: "watchOwners", filter, message } as const;
   return [{ role: "payload", phase: "seccomp", action }];
 }

@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { compileFilter } from "../../seccomp/compile.js";
 import { defaultProfile } from "../../seccomp/default.js";
 import { encodeFilter } from "../../seccomp/instruction.js";
+import { ownersFilter } from "../../seccomp/owners.js";
 import { minKernel, precompiledFilter } from "../../seccomp/precompiled.js";
 import { profileOf } from "../../seccomp/profile.js";
 import { resolveProfile } from "../../seccomp/resolve.js";
@@ -15,18 +16,30 @@ import { suite } from "../support/suite.js";
 const test = suite("seccomp/precompiled");
 const file = new URL("../../seccomp/precompiled.json", import.meta.url);
 
-function compiled(architecture: Architecture, kernel = minKernel): Uint8Array {
+function resolved(architecture: Architecture, kernel = minKernel) {
   const profile = profileOf(defaultProfile, (path) => path);
   const circumstances = { architecture, kernel, capabilities: defaultCapabilities };
-  const { ruleSet } = resolveProfile(profile, circumstances);
-  return encodeFilter(compileFilter({ ...ruleSet, refusals: terminalRefusals }));
+  return resolveProfile(profile, circumstances).ruleSet;
 }
+
+const compiled = (architecture: Architecture, kernel = minKernel): Uint8Array =>
+  encodeFilter(compileFilter({ ...resolved(architecture, kernel), refusals: terminalRefusals }));
 
 test("the file has what the compiler gives", () => {
   const [x86_64, aarch64] = (["x86_64", "aarch64"] as const).map((architecture) =>
     Buffer.from(compiled(architecture)).toString("base64"),
   );
-  const made = { capabilities: [...defaultCapabilities], x86_64, aarch64 };
+  const owners = (["x86_64", "aarch64"] as const).map((architecture) => {
+    const { architectures } = resolved(architecture);
+    const filter = ownersFilter({ uid: 0, gid: 0 }, architectures);
+    return [architectures.join(" "), Buffer.from(filter).toString("base64")];
+  });
+  const made = {
+    capabilities: [...defaultCapabilities],
+    x86_64,
+    aarch64,
+    owners: Object.fromEntries(owners),
+  };
   if (process.env.SBX_UPDATE_GOLDEN === "1") {
     writeFileSync(file, `${JSON.stringify(made, null, 2)}\n`);
   }
