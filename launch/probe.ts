@@ -38,6 +38,7 @@ const machineFiles: MachineFiles = {
 
 /**
  * Reads what a plan for the rootfs at `rootfs`, with the layers above it and the networks and the group that `keys` name, limited by `resources`, depends on.
+ * Without `keys` all is read; with them, what a sandbox without limits or without a way out does not need is left out.
  * `environment` is the caller's: HOME, PATH and XDG's variables of it count. Gives up where the rootfs is no directory that can be used, and on
  * an architecture that sbx does not compile for; anything else that is missing is null or empty.
  */
@@ -45,20 +46,20 @@ export function probe(
   rootfs: string,
   environment: NodeJS.ProcessEnv,
   files: MachineFiles = machineFiles,
-  keys: LayerPaths & Pick<SbxKeys, "network" | "cgroup"> = {},
+  keys?: LayerPaths & Pick<SbxKeys, "network" | "cgroup">,
   resources?: Resources,
 ): Host {
   const { PATH } = environment;
   const user = readUser(environment);
   const mountinfo = readOptional(join(files.proc, "self/mountinfo")) ?? "";
   const mounts = parseMountinfo(mountinfo);
-  const isGrouped = resources !== undefined || keys.cgroup !== undefined;
+  const isGrouped = keys === undefined || resources !== undefined || keys.cgroup !== undefined;
   // Who else is in a group is another each time.
   if (isGrouped) noteUnrepeatable("who is in the control group");
   const cgroup = isGrouped
-    ? readCgroups(files.proc, mountinfo, user.uid, environment, keys.cgroup?.parent)
+    ? readCgroups(files.proc, mountinfo, user.uid, environment, keys?.cgroup?.parent)
     : noCgroups;
-  const isApart = ["none", "host"].includes(keys.network?.from.mode ?? "");
+  const isApart = ["none", "host"].includes(keys?.network?.from.mode ?? "");
   const ids = (kind: "uid" | "gid") =>
     // A kernel without user namespaces has no such file, and all ids.
     parseNamespaceIds(readOptional(join(files.proc, `self/${kind}_map`)) ?? "0 0 4294967295");
@@ -95,12 +96,12 @@ export function probe(
       machineId: readOptional(join(files.etc, "machine-id")) ?? "",
       localtime: realPath(join(files.etc, "localtime")),
     },
-    ...readLayers(rootfs, keys, mounts),
+    ...readLayers(rootfs, keys ?? {}, mounts),
     fuse: {
       device: canOpen("/dev/fuse"),
       overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
     },
-    networks: readNetworks(keys.network, networkStore(environment, user.home)),
+    networks: readNetworks(keys?.network, networkStore(environment, user.home)),
     uplinks: isApart ? noUplinks : readUplinks(environment, files),
     cgroup,
     limits: resources === undefined ? null : readLimitFacts(resources, cgroup),

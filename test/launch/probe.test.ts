@@ -24,6 +24,7 @@ import { readInRoot } from "../../launch/in-root.js";
 import { parseMountinfo } from "../../launch/mountinfo.js";
 import { parseRelease, probe, userNamespaceBlocker } from "../../launch/probe.js";
 import { readRootfs } from "../../launch/rootfs-facts.js";
+import type { Resources } from "../../spec/resources.js";
 import { etcOf, failureOf, hostOf, rootHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
@@ -339,6 +340,25 @@ test("getsubids is asked where the files have nothing and another source is name
   assert.equal(readSubids("uid", alice, machine(), relative(process.cwd(), path)), []);
   tree({ "etc/nsswitch.conf": "passwd: files\n" });
   assert.equal(read("uid", "alice"), []);
+});
+
+test("groups and ways out are read where all is asked for, and where a sandbox may need them", () => {
+  tree({
+    "rootfs/file": "",
+    "proc/self/cgroup": "0::/\n",
+    "proc/self/mountinfo": "30 27 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n",
+    "proc/net/if_inet6": "",
+  });
+  const read = (...more: [keys?: Parameters<typeof probe>[3], resources?: Resources]) => {
+    const { cgroup, uplinks } = probe(join(top, "rootfs"), {}, machine(), ...more);
+    return [cgroup.mode, uplinks.ipv6];
+  };
+  const apart = { network: { from: { mode: "none" } } } as const;
+  assert.equal(read(), ["v2", true]);
+  assert.equal(read({}), ["none", true]);
+  assert.equal(read(apart), ["none", false]);
+  assert.equal(read(apart, { pids: { limit: 5 } }), ["v2", false]);
+  assert.equal(read({ ...apart, cgroup: { manager: "auto" } }), ["v2", false]);
 });
 
 test("helpers: PATH first, a set-user-ID one before one without the bit", () => {
