@@ -178,7 +178,7 @@ function loadedWith({ outputs }: Metafile, entry: string): Set<string> {
 /** Modules of a start that read files by themselves, which the cache then does not know of: why that is right. */
 const ownReaders: Readonly<Record<string, string>> = {
   "launch/readings.ts": "it is what notes readings down",
-  "launch/entry.ts": "it looks again at what was noted down",
+  "launch/entry-checks.ts": "it looks again at what was noted down",
   "launch/store.ts": "it keeps the program that was made",
   "launch/directories.ts": "it makes directories",
   "launch/in-root.ts": "of an open file",

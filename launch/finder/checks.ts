@@ -1,4 +1,4 @@
-/** Asks the machine again what the compile was told: launch/entry.ts has the form of the checks. */
+/** Asks the machine again what the compile was told: launch/entry-format.ts has the form of the checks. */
 import { at, slot } from "../builder.js";
 import { k } from "../constants.js";
 import {
@@ -9,7 +9,7 @@ import {
   statxFields,
   statxSize,
   unameSize,
-} from "../entry.js";
+} from "../entry-format.js";
 import type { Slot } from "../ir.js";
 import { contentSize, type Finder, s } from "./state.js";
 

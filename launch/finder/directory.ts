@@ -1,7 +1,7 @@
 /** The directory of programs: found as `programPlaces` finds it, and only where nobody else can change what is in it. */
 import { slot } from "../builder.js";
 import { k } from "../constants.js";
-import { statxFields } from "../entry.js";
+import { statxFields } from "../entry-format.js";
 import { type Finder, pathSize, s } from "./state.js";
 
 const mode = slot("mode");

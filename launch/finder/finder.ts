@@ -9,7 +9,14 @@
  */
 import { builder, constant, slot } from "../builder.js";
 import { k, noFollow } from "../constants.js";
-import { hashSeed, header, headerSize, magic, maxEntryBytes, statxFields } from "../entry.js";
+import {
+  hashSeed,
+  header,
+  headerSize,
+  magic,
+  maxEntryBytes,
+  statxFields,
+} from "../entry-format.js";
 import type { Program } from "../ir.js";
 import { coldWord } from "../lower/again.js";
 import { checkSubroutines, runChecks, sameSubroutine } from "./checks.js";

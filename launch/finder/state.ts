@@ -1,6 +1,6 @@
 /** What the parts of the finder share: slots, and memory with its sizes in bytes. */
 import { type Builder, slot } from "../builder.js";
-import { maxEntryBytes, statxSize } from "../entry.js";
+import { maxEntryBytes, statxSize } from "../entry-format.js";
 import type { Address } from "../ir.js";
 
 export interface Finder {
