@@ -217,9 +217,12 @@ export function contenders(rootfs: string, directory: string): Contender[] {
       stays: false,
       program: null,
     },
-    peer(names.warm, "node", (payload) => [sbx, "run", "--network=none", rootfs, ...payload]),
+    // One id, as bubblewrap maps: newuidmap is another contender's.
+    peer(names.warm, "node", (payload) => {
+      return [sbx, "run", "--network=none", "--userns=single", rootfs, ...payload];
+    }),
     peer(names.cold, "node", (payload) => {
-      return [sbx, "run", "--no-cache", "--network=none", rootfs, ...payload];
+      return [sbx, "run", "--no-cache", "--network=none", "--userns=single", rootfs, ...payload];
     }),
   ];
 }
