@@ -10,6 +10,7 @@ import { parseRun } from "../../cmd/parse.js";
 import { compileSandbox } from "../../launch/compile.js";
 import { compileStandalone } from "../../launch/standalone.js";
 import type { Host } from "../../spec/host.js";
+import type { LifeKeys } from "../../spec/life.js";
 import { etcOf, hostOf } from "../support/fixture.js";
 import { runInGuest, unpack } from "../support/guest.js";
 import { suite } from "../support/suite.js";
@@ -38,6 +39,7 @@ interface Trial {
   /** Of `sbx run`, besides those that leave out what the guest has not. */
   readonly options?: string;
   readonly host?: Partial<Host>;
+  readonly life?: LifeKeys;
   /** As `sbx compile` has it. */
   readonly isAlone?: boolean;
   /** For the guest's shell, as the user; `$sandbox` is the program. */
@@ -114,6 +116,21 @@ END
     script: "$sandbox sh -c 'cat file; echo $A; hostname; echo >new' 2>&1",
     expected: "some data\n1\nother\nsh: can't create new: Read-only file system\n",
   },
+  "a sandbox in the background, started again, and its log": {
+    host: { run: { path: "/home/alice/run", base: "/home/alice" } },
+    life: {
+      id: "0123456789ab",
+      directory: "/home/alice/kept",
+      stdin: false,
+      restart: { name: "on-failure", maximumRetryCount: 2 },
+      log: { maxSizeBytes: 9999, maxFiles: 1 },
+      removeAtEnd: false,
+    },
+    script: `mkdir kept; touch kept/lock; $sandbox sh -c 'echo line; sleep 0.3; exit 3'; echo $?
+      until grep -q exited kept/state.json 2>/dev/null; do sleep 0.1; done
+      cut -d" " -f2- kept/log; grep -o '"exitCode":3' kept/state.json`,
+    expected: `0123456789ab\n0\n${"stdout F line\n".repeat(3)}"exitCode":3\n`,
+  },
   "a program of sbx compile, for whoever starts it": {
     isAlone: true,
     host: { ...single, kernel: { release: "5.14", major: 5, minor: 14 } },
@@ -165,14 +182,15 @@ async function idHelpers(): Promise<Record<string, Uint8Array>> {
   );
 }
 
-function program({ options = "", host, isAlone = false }: Trial): Uint8Array {
+function program({ options = "", host, life, isAlone = false }: Trial): Uint8Array {
   const given = options === "" ? [] : options.split(" ");
   const { flags, rootfs } = parseRun(["--network=none", ...given, "/srv/root"]);
-  const spec = specFromFlags(flags, rootfs, [], {
+  const plain = specFromFlags(flags, rootfs, [], {
     readFile: () => null,
     places: { absolute: (path) => path, volumes: "/volumes" },
     findDisk: () => ({ major: 8, minor: 0 }),
   });
+  const spec = life === undefined ? plain : { ...plain, sbx: { ...plain.sbx, life } };
   const all = { ...guest, ...host };
   const origin = { version: "0", options: flags };
   return (isAlone ? compileStandalone(spec, all, origin) : compileSandbox(spec, all)).bytes;
