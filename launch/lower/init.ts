@@ -98,7 +98,7 @@ function startInitLoop(c: Context): void {
   b.jump("init.ready");
 }
 
-/** What is left of the init once the payload runs. */
+/** What is left of the init once the payload runs: behind what it gives back, of which it must not use anything. */
 export function initLoop(c: Context): void {
   const { b, memory } = c;
   b.label("init.ready");
