@@ -176,7 +176,7 @@ test.needs(needs, "one that ends between the compilation and the start is missed
   });
   const gone = await run();
   assert.equal([gone.code, gone.stdout], [125, ""]);
-  assert.match(gone.stderr, /of the sandbox web: No such file .*It has ended meanwhile/);
+  assert.match(gone.stderr, /of the sandbox web: that sandbox has ended\. It has ended meanwhile/);
   await started(["--name=web", "--network=none"], idle, (pid) => {
     process.kill(pid, "SIGKILL");
   });
