@@ -24,6 +24,7 @@ async function world() {
   copyBusyboxRootfs(rootfs);
   for (const path of ["bin", "early", "config/sbx", "cache"])
     fs.mkdirSync(at(path), { recursive: true });
+  fs.mkdirSync(at("run"), { mode: 0o700 });
   const count = at("count");
   fs.writeFileSync(count, "");
   fs.writeFileSync(
@@ -36,6 +37,7 @@ async function world() {
     HOME: home,
     XDG_CACHE_HOME: at("cache"),
     XDG_CONFIG_HOME: at("config"),
+    XDG_RUNTIME_DIR: at("run"),
     PATH: `${at("early")}:${at("bin")}:${process.env.PATH}`,
   };
   let counted = 0;
