@@ -248,7 +248,9 @@ async function compileArguments(
     // The command reaches the program as its arguments: the same program serves every command.
     const { spec, host } = await readRequest({ ...parsed, command: [] }, reading);
     const shift = parsed.commandIndex + 1;
-    const isCached = unshare === null && parsed.flags.cache !== false && isRepeatable(spec);
+    // What is executed from memory has no place to be found in, and gets the command's words alone.
+    const isCached =
+      unshare === null && reading.pipes && parsed.flags.cache !== false && isRepeatable(spec);
     createVolumes(spec);
     const compiled =
       unshare?.compileUnshare(spec, host, process.env.SHELL || "/bin/sh") ??
