@@ -11,6 +11,7 @@ import { compile } from "./link.js";
 import { lower } from "./lower/lower.js";
 import { payloadSteps } from "./payload.js";
 import { onlyIds } from "./plan-parts.js";
+import { rlimitsOf } from "./processes.js";
 import { headOf, namespacePath, type Sandbox } from "./records.js";
 import { runProgram } from "./run-program.js";
 import { oomSteps, step, umaskSteps } from "./steps.js";
@@ -26,8 +27,17 @@ export interface Entrance {
 
 /** A program that runs its arguments in the sandbox. Throws an `SbxError` where that cannot be had. */
 export function compileExec(entrance: Entrance, host: Host) {
-  const plan = planExec(entrance, host);
+  const plan = planExec({ ...entrance, spec: withRlimits(entrance) }, host);
   return { plan, bytes: compile(lower(plan), host.architecture) };
+}
+
+/** What the spec does not set the first command has from who started it, as the monitor has. */
+function withRlimits({ sandbox, spec }: Entrance): Spec {
+  const { rlimits: set = [] } = spec.process;
+  const rest = rlimitsOf(sandbox.monitor).filter(({ type }) =>
+    set.every((one) => one.type !== type),
+  );
+  return { ...spec, process: { ...spec.process, rlimits: [...set, ...rest] } };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The processes of a running sandbox. */
 import * as fs from "node:fs";
+import { type Rlimit, rlimitNames } from "../spec/spec.js";
 import { isSystemError } from "./in-root.js";
 import type { Sandbox } from "./records.js";
 
@@ -58,6 +59,29 @@ export function statOf(pid: number): Stat | null {
   if (state === "Z" || state === "X") return null;
   return { state, parent: Number(parent), startTicks: fields[22 - 3] ?? "" };
 }
+
+/** The resource limits of a process, as far as the caller may set such; none where it has ended. */
+export function rlimitsOf(pid: number): Rlimit[] {
+  const [own, its] = [readLimits("self"), readLimits(pid)];
+  return its.map(({ type, soft, hard }, index) => {
+    const most = own[index]?.hard ?? hard;
+    return { type, soft: smaller(soft, most), hard: smaller(hard, most) };
+  });
+}
+
+/** Of proc_pid_limits(5), whose lines are in the order of the numbers: fs/proc/base.c. */
+function readLimits(pid: number | "self"): Rlimit[] {
+  const lines = (readOrNull(`/proc/${pid}/limits`) ?? "").matchAll(/^Max .{22}(\w+) +(\w+) /gm);
+  const value = (word = "") => (word === "unlimited" ? word : Number(word));
+  return [...lines].flatMap(([, soft, hard], index) => {
+    const type = rlimitNames[index];
+    return type === undefined ? [] : { type, soft: value(soft), hard: value(hard) };
+  });
+}
+
+type Limit = Rlimit["soft"];
+const number = (limit: Limit) => (limit === "unlimited" ? Number.POSITIVE_INFINITY : limit);
+const smaller = (a: Limit, b: Limit) => (number(a) < number(b) ? a : b);
 
 function readOrNull(path: string): string | null {
   try {

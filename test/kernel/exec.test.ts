@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { temporaryDirectory } from "../support/inside.js";
-import { command, type SbxOptions, sbx } from "../support/sandbox.js";
+import { busyboxRootfs } from "../support/rootfs.js";
+import { command, type SbxOptions, sbx, start } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 import { openTerminal } from "../support/terminal.js";
@@ -73,6 +74,22 @@ for (const [name, options] of Object.entries(kinds)) {
     assert.equal(later.split("\n"), out.replace("ready\n", "").split("\n"));
   });
 }
+
+test.needs(needs, "limits are those of who started the sandbox, as far as may be", async () => {
+  const script = `ulimit -n 100; ulimit -f 9000; exec ${command} run --name=box --network=none --ulimit=core=1024:2048 ${busyboxRootfs()} sh -c '${idle}'`;
+  const child = spawn("sh", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  try {
+    const look = "for limit in Sn Hn f Sc Hc; do ulimit -$limit; done";
+    assert.is(await says([], look), "100\n100\n9000\n2\n4\n");
+    const words = [command, "exec", "box", "sh", "-c", look];
+    const lower = await start(["sh", "-c", 'ulimit -n 80; exec "$@"', "0", ...words]);
+    assert.equal([lower.stdout, lower.stderr], ["80\n80\n9000\n2\n4\n", ""]);
+  } finally {
+    child.kill("SIGKILL");
+    await once(child, "close");
+  }
+});
 
 test.needs(needs, "the status is the command's, or says why there was none", async () => {
   await box([], async () => {
