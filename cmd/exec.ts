@@ -1,6 +1,6 @@
 /** `sbx exec`: a command in a sandbox that is running. */
 import { isFrozen } from "../launch/control-group.js";
-import { compileExec, readInside } from "../launch/exec.js";
+import { compileExec, type Entrance, readInside } from "../launch/exec.js";
 import { probe } from "../launch/probe.js";
 import type { Sandbox } from "../launch/records.js";
 import { callersPlaces, findRunning } from "../launch/sandboxes.js";
@@ -30,17 +30,28 @@ export async function compileEntrance(argv: readonly string[], reading: Reading)
     const why = "a command has no more rights than the sandbox that it enters";
     fail("--privileged", why, "Start the sandbox with them: --cap-add, --security-opt");
   }
-  const host = probe("/", process.env);
   const sandbox = await findRunning(callersPlaces(process.env), name);
+  return { ...(await compileIn(sandbox, flags, reading)), shift: commandIndex + 2 };
+}
+
+/** A program that runs its arguments in that sandbox. */
+export async function compileIn(
+  sandbox: Sandbox,
+  flags: ExecFlags,
+  reading: Reading,
+  ends: Pick<Entrance, "endsWithReader"> = {},
+) {
+  const { id, name } = sandbox;
+  const host = probe("/", process.env);
   if (isFrozen(sandbox)) {
     fail(`exec ${name}`, "the sandbox is paused", `Let it go on first: sbx unpause ${name}`);
   }
   const spec = withSettings(sandbox, flags, reading);
   const user = flags.user === undefined ? sandbox.user : await findUser(flags.user, sandbox, host);
   const isDetached = flags.detach === true;
-  const compiled = compileExec({ sandbox, spec, user, isDetached }, host);
-  await tell("exec", { id: sandbox.id ?? sandbox.name, name: sandbox.name });
-  return { host, shift: commandIndex + 2, ...compiled };
+  const compiled = compileExec({ sandbox, spec, user, isDetached, ...ends }, host);
+  await tell("exec", { id: id ?? name, name });
+  return { host, ...compiled };
 }
 
 /** By the sandbox's files as they are now; `resolveUser` takes them for what anybody may have written. */

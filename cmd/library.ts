@@ -11,37 +11,32 @@ import { compileSandbox } from "../launch/compile.js";
 import type { DiffEntry } from "../launch/diff.js";
 import { launcher, removeTrees } from "../launch/mapped.js";
 import { cacheHome } from "../launch/probe.js";
-import { type SandboxProcess, type Stdio, statusFd } from "../launch/sandbox-process.js";
+import { type SandboxCommand, type Started, statusFd } from "../launch/sandbox-process.js";
 import { keep } from "../launch/store.js";
 import { fail, visible } from "../spec/error.js";
 import { flagsOf } from "./library-flags.js";
+import { type CommandOptions, startOf } from "./library-start.js";
 import type { Flags } from "./options.js";
 import { createVolumes, readSpec, requestOf } from "./run.js";
 import type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
 
 export type { Change, DiffEntry, EntryType } from "../launch/diff.js";
-export type { Exit, ExitReason, SandboxProcess, Stdio } from "../launch/sandbox-process.js";
+export type { Exit, ExitReason, SandboxCommand, Stdio } from "../launch/sandbox-process.js";
 export { SbxError } from "../spec/error.js";
 export type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
 
-/** What is not compiled in. */
-interface StartOptions {
-  /** Default: "pipe", all three. */
-  readonly stdin?: Stdio;
-  readonly stdout?: Stdio;
-  readonly stderr?: Stdio;
-  /** Ends the command and all it has started, when it fires. */
-  readonly signal?: AbortSignal;
-  /** The same after so many milliseconds. */
-  readonly timeoutMs?: number;
+/** What differs from one command in a sandbox to the next; limits take the place of the sandbox's own. */
+export interface SpawnOptions extends CommandOptions, SandboxLimits {}
+
+export interface ExecOptions extends CommandOptions {
+  /** As `--user` of `sbx exec`. Default: that of the sandbox. */
+  readonly user?: string;
 }
 
-/** What differs from one command in a sandbox to the next; limits take the place of the sandbox's own. */
-export interface SpawnOptions extends StartOptions, SandboxLimits {
-  /** Working directory inside. */
-  readonly cwd?: string;
-  /** Variables besides the sandbox's own. */
-  readonly env?: Readonly<Record<string, string>>;
+/** A sandbox that runs, by its first command, with which it ends. */
+export interface SandboxProcess extends SandboxCommand {
+  /** Starts one more command inside, once the first has been executed. Rejects where it has ended. */
+  exec(command: string, args?: readonly string[], options?: ExecOptions): Promise<SandboxCommand>;
 }
 
 /** A sandbox as a value: it runs when a command is started in it, each time from the beginning. */
@@ -64,6 +59,9 @@ interface Kept {
   readonly close: () => void;
 }
 
+/** Of one sandbox, at hand. Each may be an fd. */
+const mostPrograms = 64;
+
 /** Rejects with an `SbxError` for options that are wrong by themselves; nothing is looked at yet. */
 async function create(options: SandboxOptions): Promise<Sandbox> {
   const { rootfs, keepChanges = false, ...rest } = options;
@@ -75,64 +73,85 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   const scratch = keepChanges ? makeScratch() : null;
   const flags: Flags = scratch === null ? given : { ...given, upper: join(scratch, "upper") };
   const programs = new Map<string, Promise<Kept>>();
-  const running = new Set<SandboxProcess>();
+  const running = new Set<SandboxCommand>();
   let isDisposed = false;
 
-  /** One program serves all commands that differ in their words and values of variables only. */
-  const programFor = ({ cwd, env, ...limits }: Omit<SpawnOptions, keyof StartOptions>) => {
+  const requireUse = (signal?: AbortSignal) => {
     if (isDisposed) fail("start a command", "the sandbox is disposed of", "Create another one");
+    signal?.throwIfAborted();
+  };
+
+  /** One program serves all commands that differ in their words and values of variables only. */
+  const programFor = (options: SpawnOptions, isGone = false): Promise<Kept> => {
+    requireUse();
+    const { stdin, stdout, stderr, signal, timeoutMs, cwd, env, ...limits } = options;
     const own: Flags = { ...flagsOf(limits), ...(cwd === undefined ? {} : { workdir: cwd }) };
     const names = Object.keys(env ?? {}).sort();
     const all = { ...flags, ...own, env: [...(flags.env ?? []), ...names] };
     const key = JSON.stringify([own, names]);
-    const known = programs.get(key);
-    if (known !== undefined) return known;
-    const made = makeProgram(all, rootfs);
+    const known = isGone ? undefined : programs.get(key);
+    const made = known ?? makeProgram(all, rootfs);
+    // Those that were used last are the last ones.
+    programs.delete(key);
     programs.set(key, made);
     // What was missing may be there the next time.
-    made.catch(() => programs.delete(key));
+    made.catch(() => forget(key, made));
+    for (const [oldest, program] of programs) {
+      if (programs.size > mostPrograms) forget(oldest, program);
+    }
     return made;
+  };
+
+  const forget = (key: string, made: Promise<Kept>) => {
+    if (programs.get(key) === made) programs.delete(key);
+    // Who waits for it has started it by then.
+    made.then(
+      ({ close }) => close(),
+      () => {},
+    );
+  };
+
+  const track = (started: Started): Started => {
+    running.add(started.child);
+    started.child.exit.then(() => running.delete(started.child));
+    return started;
   };
 
   const dispose = async () => {
     isDisposed = true;
     for (const child of running) child.kill("SIGKILL");
     await Promise.all([...running].map(({ exit }) => exit));
-    for (const made of await Promise.allSettled(programs.values())) {
-      if (made.status === "fulfilled") made.value.close();
-    }
-    programs.clear();
+    for (const [key, made] of programs) forget(key, made);
     if (scratch !== null) removeTrees([scratch]);
   };
 
   return {
     async spawn(command, args = [], options = {}) {
-      const {
-        stdin = "pipe",
-        stdout = "pipe",
-        stderr = "pipe",
-        signal,
-        timeoutMs,
-        ...rest
-      } = options;
-      const { path } = await programFor(rest);
+      const how = startOf(command, args, options);
       const { startProcess } = await import("../launch/sandbox-process.js");
-      // It may have fired meanwhile, too.
-      signal?.throwIfAborted();
-      const child = startProcess({
-        path,
-        command: [command, ...args],
-        environment: Object.entries({ ...process.env, ...rest.env }).map(([k, v]) => `${k}=${v}`),
-        stdio: [stdin, stdout, stderr],
-        ...(signal === undefined ? {} : { signal }),
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      });
-      running.add(child);
-      child.exit.then(() => running.delete(child));
-      return child;
+      let { path } = await programFor(options);
+      // `sbx cache prune` removes files.
+      if (!existsSync(path)) ({ path } = await programFor(options, true));
+      requireUse(options.signal);
+      const { child, ready } = track(startProcess({ ...how, path }));
+      const exec: SandboxProcess["exec"] = async (inner, words = [], own = {}) => {
+        const settings = { ...own, env: { ...options.env, ...own.env } };
+        const howInside = startOf(inner, words, settings);
+        const { programIn } = await import("./library-exec.js");
+        await ready;
+        const fd = await programIn(child.pid, settings);
+        try {
+          requireUse(settings.signal);
+          const entrance = { ...howInside, path: `/proc/self/fd/${fd}`, enters: true };
+          return track(startProcess(entrance)).child;
+        } finally {
+          closeSync(fd);
+        }
+      };
+      return Object.assign(child, { exec });
     },
-    async compile({ stdin, stdout, stderr, signal, timeoutMs, ...rest } = {}) {
-      await programFor(rest);
+    async compile(options = {}) {
+      await programFor(options);
     },
     async diff() {
       const { upper } = flags;
@@ -153,7 +172,7 @@ function makeScratch(): string {
   return mkdtempSync(join(cache, "changes-"));
 }
 
-/** Whom the launcher would find for that command line, with the status fd that `startProcess` listens on. */
+/** What the launcher would find for that command line, with the status fd that `startProcess` listens on. */
 async function makeProgram(flags: Flags, rootfs: string): Promise<Kept> {
   const parsed = {
     flags: { ...flags, "status-fd": `${statusFd}` },
@@ -164,7 +183,7 @@ async function makeProgram(flags: Flags, rootfs: string): Promise<Kept> {
   const { spec } = await readSpec(parsed, { pipes: true }, "named");
   const { host } = await requestOf(spec);
   createVolumes(spec);
-  const { bytes, plan } = compileSandbox(spec, host);
+  const { bytes, plan } = compileSandbox(spec, host, null, { endsWithReader: true });
   for (const warning of plan.warnings) process.emitWarning(visible(warning), "SbxWarning");
   const { home, uid } = host.user;
   const kept = keep(bytes, { env: process.env, home, uid, nowMs: Date.now() });

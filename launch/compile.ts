@@ -16,8 +16,13 @@ export interface Compiled {
 }
 
 /** Throws an `SbxError` where the plan sees that the sandbox cannot be had on this host. */
-export function compileSandbox(spec: Spec, host: Host, again: Again | null = null): Compiled {
-  const planned = plan(spec, host);
+export function compileSandbox(
+  spec: Spec,
+  host: Host,
+  again: Again | null = null,
+  ends: Pick<Plan, "endsWithReader"> = {},
+): Compiled {
+  const planned = { ...plan(spec, host), ...ends };
   const program = lower(planned, again);
   return { plan: planned, program, bytes: compile(program, host.architecture) };
 }

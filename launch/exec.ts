@@ -23,6 +23,7 @@ export interface Entrance {
   readonly user: Sandbox["user"];
   /** The command stays in the background. */
   readonly isDetached: boolean;
+  readonly endsWithReader?: boolean;
 }
 
 /** A program that runs its arguments in the sandbox. Throws an `SbxError` where that cannot be had. */
@@ -44,7 +45,10 @@ function withRlimits({ sandbox, spec }: Entrance): Spec {
  * The roles are those of a plan that makes a sandbox: a monitor outside, which is the caller's own process; its
  * child, which enters and reaps (`init`); and the command (`payload`), which alone is in the pid namespace.
  */
-export function planExec({ sandbox, spec, user: asked, isDetached }: Entrance, host: Host): Plan {
+export function planExec(
+  { sandbox, spec, user: asked, isDetached, endsWithReader = false }: Entrance,
+  host: Host,
+): Plan {
   const maps = { ...sandbox, shortages: { uid: shortage, gid: shortage } };
   const { user, notes } = requireMapped(asked, maps);
   const sets = {
@@ -73,7 +77,7 @@ export function planExec({ sandbox, spec, user: asked, isDetached }: Entrance, h
       diesAlone: !isDetached,
     }),
   ];
-  return { steps, notes, warnings: [], init: true, statusFd };
+  return { steps, notes, warnings: [], init: true, statusFd, endsWithReader };
 }
 
 /** The process that the steps after these belong to is born in the control group. */

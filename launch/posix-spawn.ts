@@ -17,6 +17,9 @@ const libc = {
   ),
   initActions: self.func("int posix_spawn_file_actions_init(void *actions)"),
   addDup2: self.func("int posix_spawn_file_actions_adddup2(void *actions, int from, int to)"),
+  addOpen: self.func(
+    "int posix_spawn_file_actions_addopen(void *actions, int to, const char *path, int flags, uint mode)",
+  ),
   freeActions: self.func("int posix_spawn_file_actions_destroy(void *actions)"),
   initAttributes: self.func("int posix_spawnattr_init(void *attributes)"),
   setDefaults: self.func("int posix_spawnattr_setsigdefault(void *attributes, const void *set)"),
@@ -25,6 +28,7 @@ const libc = {
 };
 
 // linux/fcntl.h, spawn.h of glibc and musl; the same on x86-64 and arm64.
+const O_RDWR = 2;
 const O_CLOEXEC = 0o2000000;
 const F_DUPFD_CLOEXEC = 1030;
 const POSIX_SPAWN_SETSIGDEF = 0x04;
@@ -51,8 +55,8 @@ export function makePipe(): { read: number; write: number } {
 }
 
 /**
- * Starts the program with `fds[N]` as its fd N and no other, and gives its pid. It is to be waited for with
- * `reap`.
+ * Starts the program with `fds[N]` as its fd N and no other, /dev/null where that is null, and gives its pid.
+ * It is to be waited for with `reap`.
  *
  * @param argv the whole of it, argv[0] first.
  * @param environment `K=V` settings.
@@ -61,7 +65,7 @@ export function spawnProgram(
   path: string,
   argv: readonly string[],
   environment: readonly string[],
-  fds: readonly number[],
+  fds: readonly (number | null)[],
 ): number {
   const what = `start the program ${path}`;
   const actions = Buffer.alloc(opaqueBytes);
@@ -69,10 +73,15 @@ export function spawnProgram(
   const copies: number[] = [];
   try {
     for (const [to, fd] of fds.entries()) {
+      if (fd === null) {
+        addNothing(actions, to, what);
+        continue;
+      }
       const from = fd === to || fd >= fds.length ? fd : copyAbove(fd, fds.length);
       if (from !== fd) copies.push(from);
       // Of the same number, dup2 takes close-on-exec away here: posix_spawn_file_actions_adddup2(3).
-      if (libc.addDup2(actions, from, to) !== 0) refuse(what, koffi.os.errno.ENOMEM as number);
+      const errno: number = libc.addDup2(actions, from, to);
+      if (errno !== 0) refuse(what, errno);
     }
     const pid = new Int32Array(1);
     const [words, settings] = [pointerVector(argv), pointerVector(environment)];
@@ -90,6 +99,12 @@ export function spawnProgram(
     libc.freeActions(actions);
     for (const fd of copies) closeSync(fd);
   }
+}
+
+/** Opened by the child: it takes no fd here. */
+function addNothing(actions: Buffer, to: number, what: string): void {
+  const errno: number = libc.addOpen(actions, to, "/dev/null", O_RDWR, 0);
+  if (errno !== 0) refuse(what, errno);
 }
 
 /** How a program ended: see wait(2). */

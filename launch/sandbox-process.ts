@@ -3,7 +3,7 @@
  * status fd, and the ways to end it. Loads koffi: import it on demand.
  */
 import { EventEmitter } from "node:events";
-import * as fs from "node:fs";
+import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
@@ -43,7 +43,7 @@ export interface Exit {
 }
 
 /** Resembles a ChildProcess of node:child_process, and emits `exit` (code, signal) as that does. */
-export interface SandboxProcess extends EventEmitter {
+export interface SandboxCommand extends EventEmitter {
   /** Of the monitor: the process of ours that stays outside. */
   readonly pid: number;
   /** Null where it is no pipe. What nobody has begun to read when `exit` resolves is thrown away. */
@@ -53,7 +53,13 @@ export interface SandboxProcess extends EventEmitter {
   /** Resolves when nothing of the sandbox is left. Never rejects. */
   readonly exit: Promise<Exit>;
   /** Sends a signal to the command, to all of the sandbox with SIGKILL. False where it has ended. */
-  kill(signal?: NodeJS.Signals): boolean;
+  kill(signal?: NodeJS.Signals | number): boolean;
+}
+
+export interface Started {
+  readonly child: SandboxCommand;
+  /** Resolves when the command has been executed, to false where it never was. */
+  readonly ready: Promise<boolean>;
 }
 
 export interface Start {
@@ -67,6 +73,8 @@ export interface Start {
   /** Milliseconds until it is killed. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** It enters a sandbox: what is out here reaps its command once its monitor is gone, and must not be killed. */
+  readonly enters?: boolean;
 }
 
 /** A line of the status fd: docs/sbx.1.md, "Status". */
@@ -80,45 +88,48 @@ interface StatusEvent {
 }
 
 /** Throws an `SbxError` where the program cannot be started. */
-export function startProcess(start: Start): SandboxProcess {
-  const pipes = start.stdio.map((kind, at) => (kind === "pipe" ? openPipe(at === 0) : null));
-  const status = makePipe();
-  const opened: number[] = [];
-  const given = start.stdio.map((kind, at) => {
-    const own = pipes[at]?.theirs ?? (kind === "ignore" ? fs.openSync("/dev/null", "r+") : null);
-    if (own !== null) opened.push(own);
-    return own ?? (typeof kind === "number" ? kind : at);
-  });
+export function startProcess(start: Start): Started {
+  const { path, command, environment, stdio } = start;
+  const [ours, theirs]: [number[], number[]] = [[], []];
+  const openPipe = (isInput: boolean): Ends => {
+    const { read, write } = makePipe();
+    const ends = isInput ? { ours: write, theirs: read } : { ours: read, theirs: write };
+    ours.push(ends.ours);
+    theirs.push(ends.theirs);
+    return ends;
+  };
+  let started: { pid: number; pipes: (Ends | null)[]; status: number };
   try {
-    const pid = spawnProgram(start.path, ["sbx", ...start.command], start.environment, [
-      ...given,
-      status.write,
-    ]);
-    return watch(pid, start, pipes, status.read);
+    const pipes = stdio.map((kind, at) => (kind === "pipe" ? openPipe(at === 0) : null));
+    const status = openPipe(false);
+    const given = stdio.map((kind, at) => {
+      if (kind === "ignore") return null;
+      return pipes[at]?.theirs ?? (typeof kind === "number" ? kind : at);
+    });
+    const fds = [...given, status.theirs];
+    const pid = spawnProgram(path, ["sbx", ...command], environment, fds);
+    started = { pid, pipes, status: status.ours };
   } catch (error) {
-    for (const fd of [...pipes.flatMap((each) => each?.ours ?? []), status.read]) fs.closeSync(fd);
+    for (const fd of ours) closeSync(fd);
     throw error;
   } finally {
-    for (const fd of [...opened, status.write]) fs.closeSync(fd);
+    for (const fd of theirs) closeSync(fd);
   }
+  return watch(started.pid, start, started.pipes, started.status);
 }
 
+/** Of a pipe. */
 interface Ends {
   readonly ours: number;
   readonly theirs: number;
 }
 
-function openPipe(isInput: boolean): Ends {
-  const { read, write } = makePipe();
-  return isInput ? { ours: write, theirs: read } : { ours: read, theirs: write };
-}
-
 function watch(
   pid: number,
-  { timeoutMs, signal }: Start,
+  { timeoutMs, signal, enters = false }: Start,
   pipes: readonly (Ends | null)[],
   status: number,
-): SandboxProcess {
+): Started {
   const [input = null, output = null, errors = null] = pipes;
   const emitter = new EventEmitter();
   /** What was said last of each kind. */
@@ -126,13 +137,14 @@ function watch(
   let isOver = false;
   let stopped: "timed out" | "aborted" | null = null;
 
-  const kill = (name: NodeJS.Signals = "SIGTERM") => {
+  const kill = (name: NodeJS.Signals | number = "SIGTERM") => {
     if (isOver) return false;
     const init = said.get("pid")?.pid;
-    // The monitor cannot pass SIGKILL on; the init's end it sees, and cleans up after it.
-    if (name === "SIGKILL" && init !== undefined) return killChild(init, pid);
+    const isKill = name === "SIGKILL" || name === constants.signals.SIGKILL;
     // It is our child, and not waited for yet: nobody else can have that pid.
-    return process.kill(pid, name);
+    if (!isKill || init === undefined || enters) return process.kill(pid, name);
+    // The monitor cannot pass SIGKILL on; the init's end it sees, unless it is stopped, and cleans up after it.
+    return killChild(init, pid) && process.kill(pid, "SIGCONT");
   };
   const stop = (why: typeof stopped) => {
     stopped ??= why;
@@ -142,6 +154,10 @@ function watch(
   const abort = () => stop("aborted");
   signal?.addEventListener("abort", abort, { once: true });
 
+  let tellReady = (_isReady: boolean) => {};
+  const ready = new Promise<boolean>((resolve) => {
+    tellReady = resolve;
+  });
   const exit = new Promise<Exit>((resolve) => {
     const events = new Socket({ fd: status, readable: true, writable: false });
     let rest = "";
@@ -153,12 +169,14 @@ function watch(
         said.set(event.event, event);
         // Killed before it was known whom: the init is there now.
         if (event.event === "pid" && stopped !== null) kill("SIGKILL");
+        if (event.event === "ready") tellReady(true);
       }
     });
     // Closed as the last process of ours that stays outside ends.
     events.on("close", () => {
       const end = reap(pid);
       isOver = true;
+      tellReady(false);
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       resolve(exitOf(end, said, stopped));
@@ -173,14 +191,7 @@ function watch(
     stdin?.destroy();
     for (const each of [stdout, stderr]) if (each?.readableFlowing === null) each.resume();
   });
-  return Object.assign(emitter, {
-    pid,
-    stdin,
-    stdout,
-    stderr,
-    exit,
-    kill,
-  });
+  return { child: Object.assign(emitter, { pid, stdin, stdout, stderr, exit, kill }), ready };
 }
 
 /** False where it has ended by now. */

@@ -625,6 +625,8 @@ export interface Plan {
   /** The init reaps and forwards as PID 1; without it the payload is PID 1 itself. */
   readonly init: boolean;
   readonly statusFd: number | null;
+  /** All ends when nobody has the other end of the status fd any more, which is a pipe. */
+  readonly endsWithReader?: boolean;
   /** Of a program that `sbx compile` makes. */
   readonly standalone?: Standalone;
 }

@@ -31,6 +31,7 @@ import { outputState, outputSubroutines, takeOutput, watchOutput } from "./outpu
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
 import { events, monitorPollTable } from "./poll.js";
 import { portState } from "./ports.js";
+import { readerState, takeReader, watchReader } from "./reader.js";
 import { exitTold, removeRecord } from "./record.js";
 import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
 import { exitStatus, reportFailure, tellStatus } from "./report.js";
@@ -52,6 +53,7 @@ export function initialState(c: Context): void {
   b.set(initStatus, 0);
   controlState(c);
   enterState(c);
+  readerState(c);
   namespacesState(c);
   ownersState(c);
   connectState(c);
@@ -85,6 +87,7 @@ export function monitorLoop(c: Context): void {
   watchUplink(poll);
   watchHolder(poll);
   watchEntered(c, poll);
+  watchReader(c, poll);
   if (relay !== null) watchRelay(c, relay, poll, timeout);
   if (life !== undefined) watchOutput(c, poll, timeout);
   waitToGiveBack(c, timeout);
@@ -105,6 +108,7 @@ export function monitorLoop(c: Context): void {
   takeUplink(c, poll);
   takeHolder(c, poll);
   takeEntered(c, poll);
+  takeReader(c, poll);
   poll.happened("signal");
   b.branch(events, "eq", 0, "monitor.loop");
   b.ignore("it was ready", "read", [s.signalFd, memory.signal, 128]);

@@ -12,6 +12,7 @@ const background = ["out", "err", "attach", "input", ...clientPlaces] as const;
 export type Place =
   | (typeof always)[number]
   | "entered"
+  | "reader"
   | (typeof relayed)[number]
   | (typeof background)[number];
 
@@ -30,6 +31,7 @@ export function monitorPollTable(c: Context): PollTable {
   return pollTable<Place>(c, [
     ...always,
     ...(actionOf(c, "openSandbox") === undefined ? [] : (["entered"] as const)),
+    ...(c.plan.endsWithReader ? (["reader"] as const) : []),
     ...(c.relays ? relayed : []),
     ...(lifeOf(c) === undefined ? [] : background),
     ...(lifeOf(c) !== undefined && c.terminal ? (["pty"] as const) : []),
