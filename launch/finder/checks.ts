@@ -24,6 +24,9 @@ const templateEnd = slot("templateEnd");
 const wanted = slot("wantedByte");
 const contentEnd = slot("contentEnd");
 
+/** For a file of /proc/sys the kernel clears as much memory as is asked for: `proc_sys_call_handler()`. */
+const readBytes = 4096;
+
 /** The checks from `check` on, `left` of them; goes on behind them where all are as they were. */
 export function runChecks(f: Finder, from: Slot, count: Slot): void {
   const { b } = f;
@@ -127,8 +130,8 @@ function checkText(f: Finder): void {
   b.must("openat", [k("AT_FDCWD"), first, k("O_RDONLY", "O_CLOEXEC"), 0], s.fd);
   b.set(contentEnd, content);
   b.label("text.read");
-  b.alu("sub", s.length, at(content, contentSize), contentEnd);
-  b.must("read", [s.fd, contentEnd, s.length], s.result);
+  b.branch(contentEnd, "gt", at(content, contentSize - readBytes), "miss");
+  b.must("read", [s.fd, contentEnd, readBytes], s.result);
   b.alu("add", contentEnd, contentEnd, s.result);
   b.branch(s.result, "gt", 0, "text.read");
   b.ignore("it was read", "close", [s.fd]);
