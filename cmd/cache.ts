@@ -41,7 +41,7 @@ export async function cache(argv: readonly string[]): Promise<number> {
       sizeText(bytes),
       words.map((word) => (/^[\w%+,./:=@^-]+$/.test(word) ? word : JSON.stringify(word))).join(" "),
     ]);
-    print(table(columns, rows, null));
+    print(table(columns, rows, process.stdout.isTTY ? process.stdout.columns : null));
   }
   return 0;
 }

@@ -217,7 +217,8 @@ export async function cli(argv: readonly string[]): Promise<number> {
   await all
     .help("help", "Show help")
     .version(version())
-    .wrap(Math.min(100, Number(process.env.COLUMNS) || 100))
+    .wrap(Math.min(100, Number(process.env.COLUMNS) || process.stdout.columns || 100))
+    .parserConfiguration({ "sort-commands": true })
     .demandCommand(1, "")
     .strict()
     .exitProcess(false)

@@ -28,6 +28,7 @@ import { readAlias, readIp, readIp6 } from "./network-values.js";
 import type { FlagsOf } from "./options.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
+import { table } from "./table.js";
 
 /** `argv` is what follows `network`. Gives 0, or 1 where some of several networks could not be had. */
 export async function network([name, ...argv]: readonly string[]): Promise<number> {
@@ -75,29 +76,26 @@ async function list(argv: readonly string[], store: string): Promise<number> {
   if (flags.quiet === true) print(networks.map(({ name }) => `${name}\n`).join(""));
   else if (flags.json === true)
     print(json(networks, await listSandboxes(callersRunDirectory(process.env))));
-  else print(table(networks, await listSandboxes(callersRunDirectory(process.env))));
+  else print(networkTable(networks, await listSandboxes(callersRunDirectory(process.env))));
   return 0;
 }
 
-function table(networks: readonly Network[], sandboxes: readonly Sandbox[]): string {
+function networkTable(networks: readonly Network[], sandboxes: readonly Sandbox[]): string {
   const rows = networks.map((network) => [
     network.name,
     [network.subnet, ...(network.subnet6 ? [network.subnet6] : [])].join(", "),
     network.internal ? "no" : "yes",
     `${sandboxes.filter((each) => isOn(each, network)).length}`,
   ]);
-  const all = [["NAME", "SUBNETS", "WAY OUT", "SANDBOXES"], ...rows];
-  const width = (column: number) => Math.max(...all.map((row) => row[column]?.length ?? 0));
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(width(column)))
-          .join("  ")
-          .trimEnd()}\n`,
-    )
-    .join("");
+  return table(columns, rows, process.stdout.isTTY ? process.stdout.columns : null);
 }
+
+const columns = [
+  { title: "NAME", worth: null },
+  { title: "SUBNETS", worth: 3 },
+  { title: "WAY OUT", worth: 1 },
+  { title: "SANDBOXES", worth: 2 },
+] as const;
 
 /** Whatever it was started on: it may have been connected and disconnected since. */
 function isOn(sandbox: Sandbox, network: Network): boolean {

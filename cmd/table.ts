@@ -10,7 +10,7 @@ export interface Column {
 
 /**
  * Rows of cells under their titles, a line each. In `width` columns, null for no limit, the columns
- * that are worth least are left out; what is still too wide is cut at the end of the first.
+ * that are worth least are left out; where it is still too wide, the widest texts are cut at their ends, numbers never.
  */
 export function table(
   columns: readonly Column[],
@@ -27,9 +27,12 @@ export function table(
     const least = Math.min(...worths);
     shown = shown.filter((at) => columns[at]?.worth !== least);
   }
-  const first = shown[0] ?? 0;
-  const excess = width === null ? 0 : Math.max(0, total() - width);
-  widths[first] = Math.max(1, (widths[first] ?? 0) - excess);
+  const texts = shown.filter((at) => !columns[at]?.right);
+  while (width !== null && total() > width) {
+    const widest = Math.max(...texts.map((at) => widths[at] ?? 0));
+    if (widest <= 1) break;
+    widths[texts.find((at) => widths[at] === widest) ?? 0] = widest - 1;
+  }
   return lines
     .map((line) => {
       const cells = shown.map((at) => {
