@@ -126,8 +126,8 @@ try {
     target: "node20",
     // jsonc-parser's main is UMD, whose imports cannot be followed.
     mainFields: ["module", "main"],
-    // A native module is found beside its own files.
-    external: ["koffi"],
+    // A native module is found beside its own files; the other asks for modules of Node's by require().
+    external: ["koffi", "tar-stream"],
     metafile: true,
     logLevel: "warning",
   });

@@ -30,6 +30,8 @@ export const commands = {
   diff: "Show what a sandbox, or a kept upper, changes",
   ps: "List sandboxes",
   inspect: "Show all that is known of sandboxes",
+  cp: "Copy files into sandboxes and out of them",
+  export: "Write all files of a sandbox as a tar archive",
   rename: "Give a sandbox another name",
   rm: "Remove sandboxes, or kept uppers",
   prune: "Remove all sandboxes that do not run",

@@ -39,6 +39,10 @@ const selfParsed = {
   wait: async () => (await import("./wait.js")).wait,
   ps: async () => (await import("./ps.js")).ps,
   inspect: async () => (await import("./inspect.js")).inspect,
+  cp: async () => (await import("./cp.js")).cp,
+  export: async () => (await import("./export.js")).exportRoot,
+  // The other side of these two, in the sandbox's id map: nothing for people.
+  "--copy": async () => (await import("./copy-side.js")).copySide,
   rename: async () => (await import("./rename.js")).rename,
   rm: async () => (await import("./rm.js")).rm,
   prune: async () => (await import("./rm.js")).prune,

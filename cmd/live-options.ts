@@ -1,4 +1,5 @@
 /** The commands for running sandboxes, with their options: what help, completions and parsing are made from. */
+import { copyCommands } from "./copy-options.js";
 import { execOptions } from "./exec-options.js";
 import { keptCommands } from "./kept-options.js";
 import type { OptionTable } from "./options.js";
@@ -112,6 +113,7 @@ export const liveCommands = {
     },
   },
   ...keptCommands,
+  ...copyCommands,
   exec: {
     words: "NAME COMMAND…",
     usage: "Runs one more command in a sandbox that is running, with what its first one has.",

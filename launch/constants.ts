@@ -38,6 +38,7 @@ const numbers = {
   MS_RELATIME: 1 << 21,
   MS_STRICTATIME: 1 << 24,
   MNT_DETACH: 2,
+  OPEN_TREE_CLONE: 1,
   AT_RECURSIVE: 0x8000,
   // linux/fcntl.h, asm-generic/fcntl.h
   AT_FDCWD: -100,

@@ -82,31 +82,37 @@ export function planExec(
 
 /** The process that the steps after these belong to is born in the control group. */
 function openSteps(sandbox: Sandbox, host: Host, cgroup: string | null): Step[] {
-  const { run } = host;
-  if (run.path === null) fail(`find the sandbox ${sandbox.name}`, run.why);
   const isBornIn = cgroup !== null && kernelAtLeast(host, 5, 7) && !host.seccomp.isFiltered;
   const clone = { kind: "clone", namespaces: [], intoCgroup: isBornIn } as const;
   return [
-    step(
-      "monitor",
-      "clone",
-      {
-        kind: "openSandbox",
-        name: sandbox.name,
-        record: `${run.path}/sandboxes/${sandbox.name}`,
-        head: headOf(sandbox),
-        namespaces: namespacesOf(sandbox).map((type) => ({
-          type,
-          path: namespacePath(sandbox, type),
-        })),
-        cgroup,
-        watched: sandbox.namespaces.pid === undefined ? sandbox.monitor : null,
-      },
-      openHints,
-    ),
+    openSandboxStep(sandbox, host, namespacesOf(sandbox), cgroup),
     step("monitor", "clone", clone, cloneHints),
     ...(cgroup === null || isBornIn ? [] : [step("monitor", "cgroup", { kind: "joinCgroup" })]),
   ];
+}
+
+/** Opens these namespaces of a running sandbox. */
+export function openSandboxStep(
+  sandbox: Sandbox,
+  { run }: Host,
+  namespaces: readonly NamespaceType[],
+  cgroup: string | null,
+): Step {
+  if (run.path === null) fail(`find the sandbox ${sandbox.name}`, run.why);
+  return step(
+    "monitor",
+    "clone",
+    {
+      kind: "openSandbox",
+      name: sandbox.name,
+      record: `${run.path}/sandboxes/${sandbox.name}`,
+      head: headOf(sandbox),
+      namespaces: namespaces.map((type) => ({ type, path: namespacePath(sandbox, type) })),
+      cgroup,
+      watched: sandbox.namespaces.pid === undefined ? sandbox.monitor : null,
+    },
+    openHints,
+  );
 }
 
 /** As the sandbox's root, or where that has no id, as the user of its first command. */
@@ -213,6 +219,6 @@ const cloneHints = {
     "Nobody gets into its control group but who may write to the group that both are in: start sbx inside of what is delegated to you, as `systemd-run --user --scope` does",
   EBUSY: "Its control group was divided from inside: nobody may be in it itself",
 };
-const enterHints = {
+export const enterHints = {
   EPERM: "It was started from another user namespace, or by another user: enter it from there",
 };

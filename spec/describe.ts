@@ -80,6 +80,10 @@ export function describe(action: Action): string {
       return `open the sandbox ${action.name}`;
     case "enterSandbox":
       return `enter its namespaces (${action.namespaces.join(", ")})`;
+    case "openRoot":
+      return `open the root of the sandbox${action.isAlone ? ", without what is mounted in it" : ""}`;
+    case "awaitEnd":
+      return "wait for the end of standard input";
     case "readFiles":
       return `read ${action.paths.join(" and ")} of the sandbox`;
     case "outliveMonitor":

@@ -381,6 +381,13 @@ export type Action =
       readonly namespaces: readonly NamespaceType[];
       readonly joined: readonly NamespaceType[];
     }
+  /**
+   * Opens the root of the sandbox that `openSandbox` has opened, for what is executed; `isAlone`: as it is without all
+   * that is mounted below it.
+   */
+  | { readonly kind: "openRoot"; readonly isAlone: boolean }
+  /** In the payload, which says `ready` on standard output, and ends with its input. */
+  | { readonly kind: "awaitEnd" }
   /** Writes these files of the sandbox's to standard output: launch/lower/read-files.ts. */
   | { readonly kind: "readFiles"; readonly paths: readonly string[] }
   /** In the init: nothing of the caller's input and output is left; the monitor ends when the payload runs. */

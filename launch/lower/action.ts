@@ -45,6 +45,7 @@ import { mask, readonlyPath } from "./masks.js";
 import { sendNamespaces } from "./namespaces.js";
 import { openNetlink, tellKernel } from "./netlink.js";
 import { enterHolder, joinNetwork, leaveNetwork, removeBridge } from "./network.js";
+import { awaitEnd, openRoot } from "./open-root.js";
 import { nameOwnAddress } from "./own-address.js";
 import { watchOwners } from "./owners.js";
 import { reservePorts } from "./ports.js";
@@ -125,6 +126,10 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return leaveCaller(c);
     case "outliveMonitor":
       return outliveMonitor(c);
+    case "openRoot":
+      return openRoot(c, action);
+    case "awaitEnd":
+      return awaitEnd(c);
     case "readFiles":
       return readFiles(c, action.paths);
     case "sendNamespaces":

@@ -27,7 +27,7 @@ const owner = slot("ownerFd");
 const parent = slot("monitorPid");
 /** A pidfd of the sandbox's monitor, negative where nobody waits for it. */
 const watched = slot("watchedMonitor");
-const fdOf = (type: NamespaceType) => slot(`enteredFd.${type}`);
+export const fdOf = (type: NamespaceType) => slot(`enteredFd.${type}`);
 
 /** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE of fcntl(2). */
 const allSeals = 0xf;

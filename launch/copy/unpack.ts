@@ -1,0 +1,269 @@
+/**
+ * A tar archive as files. Nothing is written through a link of the host's, nor above the place that was asked for,
+ * whatever the archive says: launch/copy/tree.ts has how.
+ */
+import * as fs from "node:fs";
+import type { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import * as tar from "tar-stream";
+import { fail, visible } from "../../spec/error.js";
+import { isSystemError } from "../in-root.js";
+import type { Unpack } from "./job.js";
+import {
+  confine,
+  type Entry,
+  explain,
+  fromText,
+  locate,
+  makePipe,
+  O_PATH,
+  openDirectory,
+  openIn,
+  remove,
+  statOf,
+  type Tree,
+  within,
+} from "./tree.js";
+
+/** Where the archive goes, and how. */
+interface Target {
+  readonly job: Unpack;
+  readonly tree: Tree;
+  /** Of its first entry, or of the directory that all is put into. */
+  readonly path: string;
+  /** Directories that were made, by their paths: they get their rights when all that is in them is there. */
+  readonly made: Map<string, tar.Header>;
+  /** How many files could not be made. */
+  failures: number;
+  readonly say: (line: string) => void;
+}
+
+/** Gives how many entries were left out, of which `say` was told. Throws an `SbxError` where it cannot go on. */
+export async function unpack(
+  tree: Tree,
+  job: Unpack,
+  input: Readable,
+  say: (line: string) => void,
+): Promise<number> {
+  const archive = tar.extract();
+  const read = pipeline(input, archive as unknown as Writable);
+  read.catch(() => {});
+  let target: Target | null = null;
+  try {
+    for await (const entry of archive) {
+      const { header } = entry;
+      target ??= { ...targetOf(tree, job, header), job, made: new Map(), failures: 0, say };
+      await take(target, header, entry as AsyncIterable<Buffer>);
+      entry.resume();
+    }
+    await read;
+    target ??= { ...targetOf(tree, job, null), job, made: new Map(), failures: 0, say };
+    for (const [path, header] of [...target.made].reverse()) finish(target, path, header);
+  } catch (error) {
+    archive.destroy();
+    if (error instanceof Error && !isSystemError(error) && /tar|data|header/i.test(error.message)) {
+      fail("read the archive", error.message, "Give an uncompressed tar archive");
+    }
+    explain(error, `copy to ${job.path}`);
+  }
+  return target.failures;
+}
+
+/** As `docker cp` and `podman cp` have it; `first` is null in an empty archive. */
+function targetOf(tree: Tree, job: Unpack, first: tar.Header | null) {
+  const what = `copy to ${job.path}`;
+  const place = locate(tree, fromText(job.path), true);
+  const there = statOf(place);
+  const { as } = job;
+  if (there?.isDirectory()) {
+    const whole = confine(tree, place);
+    if (as === null || as === "contents") return whole;
+    return { ...whole, path: `${whole.path}/${fromText(as.name)}` };
+  }
+  const isDirectory = first?.type === "directory";
+  if (as === null || (!isDirectory && job.path.endsWith("/"))) {
+    fail(what, there === null ? "there is no such directory" : "it is no directory", "Make it");
+  }
+  if (there !== null && isDirectory && !job.overwrite) {
+    fail(what, "a directory cannot take the place of a file", "--overwrite removes the file");
+  }
+  return confine(tree, place);
+}
+
+/** The path of an entry of the archive in the tree. */
+function pathOf({ path }: Target, name: string): string {
+  const names = fromText(name)
+    .split("/")
+    .filter((each) => each !== "" && each !== ".");
+  if (names.includes("..")) {
+    fail(
+      "read the archive",
+      visible(`${name} leads out of it`),
+      "Make it anew, without such names",
+    );
+  }
+  return [path, ...names].join("/");
+}
+
+async function take(
+  target: Target,
+  header: tar.Header,
+  content: AsyncIterable<Buffer>,
+): Promise<void> {
+  const { type = null, pax } = header as { type?: string | null; pax?: Record<string, string> };
+  const leaveOut = (why: string) => {
+    target.failures++;
+    target.say(visible(`sbx: copy ${header.name}: ${why}, and is left out`));
+  };
+  if (header.name.includes("\uFFFD")) return leaveOut("its name is no UTF-8");
+  if (type === null || Object.keys(pax ?? {}).some((key) => key.startsWith("GNU.sparse"))) {
+    fail(
+      "read the archive",
+      visible(`${header.name} is of a kind that is not understood, as of a sparse file`),
+      "Make it anew, with tar --format=pax and without --sparse",
+    );
+  }
+  const path = pathOf(target, header.name);
+  if (type.endsWith("-device")) return leaveOut("devices cannot be made");
+  const entry = openAbove(target, path);
+  try {
+    if (type === "directory") return takeDirectory(target, path, entry, header);
+    clear(target, entry, header);
+    if (type === "symlink") fs.symlinkSync(bytes(header.linkname), within(entry));
+    else if (type === "link") return takeLink(target, entry, header);
+    else if (type === "fifo") makePipe(entry, header.mode & 0o777);
+    else return await takeFile(target, entry, header, content);
+    if (ownersOf(target, header)) fs.lchownSync(within(entry), ...idsOf(header));
+    fs.lutimesSync(within(entry), ...timesOf(header));
+  } finally {
+    fs.closeSync(entry.directory);
+  }
+}
+
+const bytes = (text: string | null | undefined) => Buffer.from(text ?? "");
+
+/** The directory that an entry belongs in is made where the archive has left it out. */
+function openAbove(target: Target, path: string): Entry {
+  const [, above = "", name = ""] = /^(?:(.*)\/)?([^/]*)$/s.exec(path) ?? [];
+  if (name === "" || name === ".") {
+    return { directory: openDirectory(target.tree, path || "/"), name: "." };
+  }
+  const parent = above || (path.startsWith("/") ? "/" : ".");
+  try {
+    return { directory: openDirectory(target.tree, parent), name };
+  } catch (error) {
+    if (!isSystemError(error) || error.code !== "ENOENT" || parent === target.path) throw error;
+  }
+  const entry = openAbove(target, parent);
+  try {
+    fs.mkdirSync(within(entry), 0o755);
+  } finally {
+    fs.closeSync(entry.directory);
+  }
+  return { directory: openDirectory(target.tree, parent), name };
+}
+
+/** One that is there stays as it is. */
+function takeDirectory(target: Target, path: string, entry: Entry, header: tar.Header): void {
+  try {
+    // In a sandbox a link may lead to it.
+    fs.closeSync(openIn(target.tree, path, O_PATH | fs.constants.O_DIRECTORY));
+    return;
+  } catch (error) {
+    if (!isSystemError(error) || !["ENOENT", "ENOTDIR", "ELOOP"].includes(error.code)) throw error;
+  }
+  const there = statOf(entry);
+  if (there !== null && !target.job.overwrite) {
+    fail(
+      visible(`copy ${header.name}`),
+      "a directory cannot take the place of a file",
+      "--overwrite removes the file",
+    );
+  }
+  if (there !== null) remove(entry);
+  fs.mkdirSync(within(entry), 0o700);
+  target.made.set(path, header);
+}
+
+/** Removes what an entry takes the place of. */
+function clear({ job }: Target, entry: Entry, { name, type }: tar.Header): void {
+  const there = statOf(entry);
+  if (there === null) return;
+  if (there.isDirectory() && !job.overwrite) {
+    fail(
+      visible(`copy ${name}`),
+      "a file cannot take the place of a directory",
+      "--overwrite removes the directory",
+    );
+  }
+  try {
+    remove(entry);
+  } catch (error) {
+    // Something is mounted on it: a file is written in its place then.
+    if (!isSystemError(error) || error.code !== "EBUSY" || type !== "file") throw error;
+  }
+}
+
+function takeLink(target: Target, entry: Entry, header: tar.Header): void {
+  const other = openAbove(target, pathOf(target, header.linkname ?? ""));
+  try {
+    fs.linkSync(within(other), within(entry));
+  } finally {
+    fs.closeSync(other.directory);
+  }
+}
+
+async function takeFile(
+  target: Target,
+  entry: Entry,
+  header: tar.Header,
+  content: AsyncIterable<Buffer>,
+): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK;
+  const fd = fs.openSync(within(entry), flags, 0o600);
+  try {
+    if (!fs.fstatSync(fd).isFile()) {
+      throw Object.assign(new Error(), { syscall: "open", code: "EEXIST" });
+    }
+    for await (const chunk of content) writeAll(fd, chunk);
+    give(target, fd, header);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function writeAll(fd: number, chunk: Buffer): void {
+  for (let at = 0; at < chunk.length; ) at += fs.writeSync(fd, chunk, at);
+}
+
+function finish(target: Target, path: string, header: tar.Header): void {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+  const fd = openIn(target.tree, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    give(target, fd, header);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Owners come first, as the kernel takes set-user-ID away with them. */
+function give(target: Target, fd: number, header: tar.Header): void {
+  const isGiven = ownersOf(target, header);
+  if (isGiven) fs.fchownSync(fd, ...idsOf(header));
+  fs.fchmodSync(fd, (header.mode ?? 0o644) & (isGiven ? 0o7777 : 0o1777));
+  fs.futimesSync(fd, ...timesOf(header));
+}
+
+const ownersOf = ({ job }: Target, { uid, gid }: tar.Header): boolean =>
+  job.keepsOwners && uid !== undefined && gid !== undefined;
+
+function idsOf(header: tar.Header): [number, number] {
+  const { uid, gid, pax } = header as tar.Header & { pax?: Record<string, string> | null };
+  return [Number(pax?.uid ?? uid), Number(pax?.gid ?? gid)];
+}
+
+function timesOf({ mtime = new Date(0) }: tar.Header): [number, number] {
+  const seconds = mtime.getTime() / 1000;
+  return [seconds, seconds];
+}

@@ -1,0 +1,101 @@
+/**
+ * A process on the sandbox's side of `sbx cp` and `sbx export`: Node, in a user namespace of its own with the ids of
+ * the sandbox, and otherwise outside: nothing of the sandbox's is executed or loaded (CVE-2019-14271), and nobody
+ * inside has rights over it. It reaches the files by one open directory, the root: launch/copy/tree.ts.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import { fail } from "../spec/error.js";
+import type { Host } from "../spec/host.js";
+import type { Mapping } from "../spec/spec.js";
+import type { Plan } from "../spec/step.js";
+import { hostIdOf, planIdMaps } from "../userns/idmap.js";
+import { userNamespaceBlocker } from "./blocker.js";
+import type { Job } from "./copy/job.js";
+import { enterHints, openSandboxStep } from "./exec.js";
+import { cloneHints, executeHints, mapHints } from "./hints.js";
+import { compile } from "./link.js";
+import { lowerUnshare } from "./lower/unshare.js";
+import { launcher } from "./mapped.js";
+import type { Sandbox } from "./records.js";
+import { step } from "./steps.js";
+import { keep } from "./store.js";
+
+/** What the process gets as standard input and output; its errors go where ours do. */
+export type DoorStdio = readonly ["pipe" | "ignore" | "inherit", "pipe" | "inherit" | number];
+
+/** Starts such processes in one sandbox. */
+export type Door = (job: Job, stdio: DoorStdio) => Promise<ChildProcess>;
+
+/** A way to the files of a running sandbox; `isAlone`: to those of its root without what is mounted in it. */
+export function doorOf(
+  sandbox: Sandbox,
+  host: Host,
+  environment: NodeJS.ProcessEnv,
+  isAlone = false,
+): Door {
+  const plan = planDoorway(sandbox, host, isAlone);
+  const bytes = compile(lowerUnshare(plan), host.architecture);
+  return async (job, [input, output]) => {
+    const { uid, home } = host.user;
+    const kept = keep(bytes, { env: environment, home, uid, nowMs: Date.now() });
+    const start = (path: string) =>
+      spawn(path, [JSON.stringify(job)], { stdio: [input, output, "inherit"] });
+    if (kept.kind === "file") return start(kept.path);
+    return (await import("./trial/memory.js")).withMemoryFile(bytes, start);
+  };
+}
+
+/** As `planUnshare`, but that the command has the root of the sandbox open. */
+export function planDoorway(sandbox: Sandbox, host: Host, isAlone: boolean): Plan {
+  const blocker = userNamespaceBlocker(host);
+  if (blocker?.certain === true) fail("create a user namespace", blocker.why, blocker.hint);
+  const { spec } = sandbox;
+  const uidMappings = withOwn(sandbox.uidMappings, host.user.uid);
+  const gidMappings = withOwn(sandbox.gidMappings, host.user.gid);
+  const maps = planIdMaps({ ...spec, linux: { ...spec.linux, uidMappings, gidMappings } }, host);
+  const { uid, gid } = maps.rootMapped ? { uid: 0, gid: 0 } : sandbox.user;
+  const script = join(launcher, "../../dist/sbx.cjs");
+  return {
+    steps: [
+      step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
+      openSandboxStep(sandbox, host, ["user", "mount"], null),
+      step("monitor", "prepare", { kind: "openRoot", isAlone }, enterHints),
+      step(
+        "init",
+        "clone",
+        { kind: "clone", namespaces: ["CLONE_NEWUSER"], intoCgroup: false },
+        cloneHints(blocker, host),
+      ),
+      step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+      step("payload", "identity", { kind: "setIds", uid, gid }),
+      step(
+        "payload",
+        "execve",
+        {
+          kind: "execve",
+          prefix: [process.execPath, "--", script, "--copy"],
+          fallback: [],
+          environment: ["PATH=/usr/bin:/bin"],
+          inherited: [],
+          inheritAll: false,
+        },
+        executeHints(host),
+      ),
+    ],
+    notes: [],
+    warnings: [],
+    init: false,
+    statusFd: null,
+  };
+}
+
+/** The highest id there is: -1 means none, see chown(2). */
+const highestId = 2 ** 32 - 2;
+
+/** With the caller's own id, by which Node and sbx may be read, where the caller is nobody inside. */
+function withOwn(lines: readonly Mapping[], own: number): Mapping[] {
+  const isMapped = lines.some(({ hostID, size }) => hostID <= own && own < hostID + size);
+  if (isMapped || hostIdOf(lines, highestId) !== null) return [...lines];
+  return [...lines, { containerID: highestId, hostID: own, size: 1 }];
+}
