@@ -86,9 +86,15 @@ for (const shell of shells) {
 
   test.needs(needs, `${name}: a program that cannot be executed`, async () => {
     for (const path of ["/etc/passwd", "/nowhere/pro gram"]) {
-      const result = await start([...shell, install(print(`exec 1 ${path}`)), "run"]);
-      assert.is(result.code, 125);
-      assert.match(result.stderr, `sbx: start the compiled program ${path}: `);
+      for (const [answer, stdout] of [
+        [`exec 1 ${path}`, ""],
+        [`each 0\n${path}\nanother`, "another\n"],
+      ] as const) {
+        const result = await start([...shell, install(print(answer)), "run"]);
+        assert.equal([result.code, result.stdout], [125, stdout]);
+        const why = "it has been removed meanwhile, or cannot be executed";
+        assert.is(result.stderr, `sbx: start the compiled program ${path}: ${why}\n`);
+      }
     }
   });
 

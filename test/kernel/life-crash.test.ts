@@ -70,7 +70,7 @@ const excuses = new RegExp(
     "it is being started, or changed|another command",
     "its monitor was killed",
     "it has been removed meanwhile",
-    // The shell's, of what was removed as it was about to execute it.
+    // The shell's, where it was removed between its look at the program and execve(2).
     "/program: not found",
     "nothing of it is kept when it ends",
   ].join("|"),
