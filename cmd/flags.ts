@@ -1,20 +1,23 @@
 /** From the options of `sbx run` to a checked spec. */
 import { defaultMounts, defaultNamespaces, defaultSpec } from "../spec/default.js";
 import { fail } from "../spec/error.js";
-import type {
-  Linux,
-  NamespaceType,
-  OverlayKind,
-  Process,
-  Rlimit,
-  SbxKeys,
-  Spec,
+import {
+  type JoinKeys,
+  joinableTypes,
+  type Linux,
+  type NamespaceType,
+  type OverlayKind,
+  type Process,
+  type Rlimit,
+  type SbxKeys,
+  type Spec,
 } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
 import { requestedFilter, securityOptions } from "./filter.js";
 import { readLabels } from "./life-flags.js";
 import { specMounts } from "./mounts.js";
 import { networkKeys, sharesNetwork } from "./network-flags.js";
+import { readJoin } from "./network-values.js";
 import { namingOptions } from "./option-names.js";
 import { type FlagName, type Flags, type OptionTable, runOptions } from "./options.js";
 import {
@@ -128,9 +131,33 @@ const sharing = {
   cgroupns: "cgroup",
 } as const satisfies Partial<Record<FlagName, NamespaceType>>;
 
+/** What is not private is not the sandbox's own. */
+const isShared = (text: string | undefined) => text !== undefined && text !== "private";
+
+/** Those of another sandbox. */
+function joinKeys(flags: Flags): JoinKeys | undefined {
+  const asked = joinableTypes.flatMap((type) => {
+    const text = flags[type];
+    return text === undefined || ["private", "host"].includes(text)
+      ? []
+      : [{ type, text, sandbox: readJoin(text, `--${type} ${text}`) }];
+  });
+  const [first] = asked;
+  if (first === undefined) return undefined;
+  const other = asked.find(({ sandbox }) => sandbox !== first.sandbox);
+  if (other !== undefined) {
+    fail(
+      `--${other.type} ${other.text}`,
+      `cannot be given together with --${first.type} ${first.text}`,
+      "All namespaces that are joined are one sandbox's",
+    );
+  }
+  return { sandbox: first.sandbox, namespaces: asked.map(({ type }) => type) };
+}
+
 function ownNamespaces(flags: Flags): NamespaceType[] {
   const shared = Object.entries(sharing)
-    .filter(([flag]) => flags[flag as keyof typeof sharing] === "host")
+    .filter(([flag]) => isShared(flags[flag as keyof typeof sharing]))
     .map(([, type]): NamespaceType => type);
   if (sharesNetwork(flags)) shared.push("network");
   const own = defaultNamespaces.filter((type) => !shared.includes(type));
@@ -223,6 +250,7 @@ function sbxKeys(
     ...base,
     name: flags.name,
     network: networkKeys(flags, base.network),
+    join: joinKeys(flags),
     userns: given(flags.userns, (text) => readUserns(text, `--userns ${text}`)) ?? base.userns,
     user: flags.user,
     umask: given(flags.umask, (text) => readUmask(text, `--umask ${text}`)),

@@ -19,8 +19,7 @@ export const readNetwork: Reader<NetworkMode> = (text, at) => {
   const rest = colon < 0 ? null : text.slice(colon + 1);
   switch (word) {
     case "container":
-      if (rest === null || !isGivenName(rest)) fail(at, "names no sandbox", "As container:web");
-      return { mode: "sandbox", sandbox: rest };
+      return { mode: "sandbox", sandbox: readSandbox(rest, at) };
     case "ns":
       if (!rest?.startsWith("/")) fail(at, "must name an absolute path", "As ns:/run/netns/lab");
       return { mode: "path", path: rest };
@@ -43,6 +42,18 @@ export const readNetwork: Reader<NetworkMode> = (text, at) => {
     default:
       return { mode: "networks", networks: [readAttachment(word, rest, at)] };
   }
+};
+
+function readSandbox(text: string | null, at: string): string {
+  if (text === null || !isGivenName(text)) fail(at, "names no sandbox", "As container:web");
+  return text;
+}
+
+/** The sandbox whose namespace is to be joined: `container:NAME`. */
+export const readJoin: Reader<string> = (text, at) => {
+  const [, name] =
+    /^container(?::(.*))?$/.exec(text) ?? fail(at, "is none of private, host and container:NAME");
+  return readSandbox(name ?? null, at);
 };
 
 const helperHint = "There are --publish, --host-loopback and --dns beside it";

@@ -54,6 +54,8 @@ const value = { type: "string", nargs: 1 } as const;
 const values = { type: "string", nargs: 1, array: true } as const;
 const toggle = { type: "boolean" } as const;
 const shareable = ["private", "host"] as const;
+/** The last is followed by the name of a sandbox. */
+const joinable = ["private", "host", "container:"] as const;
 
 export const runOptions = {
   rootless: {
@@ -94,23 +96,23 @@ export const runOptions = {
   pid: {
     ...value,
     group: isolation,
-    choices: shareable,
+    suggestions: joinable,
     defaultDescription: "private",
-    describe: "PID namespace: of its own, or the host's",
+    describe: "PID namespace: private, host or container:NAME",
   },
   ipc: {
     ...value,
     group: isolation,
-    choices: shareable,
+    suggestions: joinable,
     defaultDescription: "private",
-    describe: "IPC namespace and shared memory: of its own, or the host's",
+    describe: "IPC namespace and shared memory: private, host or container:NAME",
   },
   uts: {
     ...value,
     group: isolation,
-    choices: shareable,
+    suggestions: joinable,
     defaultDescription: "private",
-    describe: "UTS namespace (hostname): of its own, or the host's",
+    describe: "UTS namespace (hostname): private, host or container:NAME",
   },
   cgroupns: {
     ...value,

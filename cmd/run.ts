@@ -9,7 +9,7 @@ import { dataDirectory } from "../launch/directories.js";
 import { findDisk } from "../launch/disks.js";
 import { entriesFor } from "../launch/entry.js";
 import { isSystemError } from "../launch/in-root.js";
-import { readJoined } from "../launch/joined.js";
+import { joinedBy, readJoined } from "../launch/joined.js";
 import { networkStore, readNetworks } from "../launch/networks.js";
 import { probe } from "../launch/probe.js";
 import {
@@ -105,10 +105,12 @@ export async function readSpec(
 /** A spec on this machine, as it is now. */
 export async function requestOf(spec: Spec): Promise<Request> {
   const host = probe(spec.root.path, environment, undefined, spec.sbx, spec.linux.resources);
-  const from = spec.sbx.network?.from;
-  if (from?.mode !== "sandbox") return { spec, host };
+  const by = joinedBy(spec.sbx);
+  if (by === null) return { spec, host };
   const { callersPlaces, findRunning } = await import("../launch/sandboxes.js");
-  const joined = readJoined(await findRunning(callersPlaces(environment), from.sandbox), host.run);
+  const sandbox = await findRunning(callersPlaces(environment), by.sandbox);
+  const joined = readJoined(sandbox, by.types, host.run);
+  if (!by.types.includes("network")) return { spec, host: { ...host, joined } };
   // Those that the other is on, whose resolver is asked.
   const networks = readNetworks(joined.spec.sbx.network, networkStore(environment, host.user.home));
   return { spec, host: { ...host, joined, networks } };
@@ -206,10 +208,11 @@ const launcher = join(import.meta.dirname, "../cmd/sbx");
  * set-up that fails is tried anew.
  */
 function isRepeatable({ sbx }: Spec): boolean {
-  const { network, volumes = [], writes, preserveFds, statusFd } = sbx;
+  const { network, join, volumes = [], writes, preserveFds, statusFd } = sbx;
   const mode = network?.from.mode ?? "none";
   return (
     ["none", "host", "auto", "pasta", "slirp4netns"].includes(mode) &&
+    join === undefined &&
     volumes.length === 0 &&
     writes !== "upper" &&
     preserveFds === 0 &&

@@ -54,12 +54,12 @@ export interface SandboxOptions extends SandboxLimits {
   readonly gidmap?: readonly string[];
   /** Run as name|uid[:group|gid] of the rootfs's passwd and group files. */
   readonly user?: string | number;
-  /** PID namespace: of its own, or the host's. Default: private. */
-  readonly pid?: "private" | "host";
-  /** IPC namespace and shared memory: of its own, or the host's. Default: private. */
-  readonly ipc?: "private" | "host";
-  /** UTS namespace (hostname): of its own, or the host's. Default: private. */
-  readonly uts?: "private" | "host";
+  /** PID namespace: private, host or container:NAME. Default: private. */
+  readonly pid?: string | number;
+  /** IPC namespace and shared memory: private, host or container:NAME. Default: private. */
+  readonly ipc?: string | number;
+  /** UTS namespace (hostname): private, host or container:NAME. Default: private. */
+  readonly uts?: string | number;
   /** Cgroup namespace: of its own, or the host's. Default: private. */
   readonly cgroupns?: "private" | "host";
   /** Own time namespace, its clocks ahead: 3d, or monotonic=SECS,boottime=SECS. */

@@ -12,7 +12,7 @@ import { compile } from "./link.js";
 import { lowerConnect } from "./lower/connect-network.js";
 import { allIds } from "./plan-parts.js";
 import { probe } from "./probe.js";
-import { networkOf, type Sandbox } from "./records.js";
+import { joinedOf, type Sandbox } from "./records.js";
 import { runProgram } from "./run-program.js";
 import { step } from "./steps.js";
 
@@ -100,7 +100,12 @@ async function run(
     step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
     ...(sandbox === null
       ? []
-      : [step("monitor", "clone", { kind: "openJoined", from: networkOf(host.run, sandbox) })]),
+      : [
+          step("monitor", "clone", {
+            kind: "openJoined",
+            from: joinedOf(host.run, sandbox, ["network"]),
+          }),
+        ]),
     ...networks.open,
     ...work(networks).map((each) => ({
       ...each,

@@ -99,6 +99,7 @@ export function openSandboxStep(
   cgroup: string | null,
 ): Step {
   if (run.path === null) fail(`find the sandbox ${sandbox.name}`, run.why);
+  const ownsPids = sandbox.spec.linux.namespaces.some(({ type }) => type === "pid");
   return step(
     "monitor",
     "clone",
@@ -109,7 +110,7 @@ export function openSandboxStep(
       head: headOf(sandbox),
       namespaces: namespaces.map((type) => ({ type, path: namespacePath(sandbox, type) })),
       cgroup,
-      watched: sandbox.namespaces.pid === undefined ? sandbox.monitor : null,
+      watched: ownsPids ? null : sandbox.monitor,
     },
     openHints,
   );
@@ -174,10 +175,11 @@ export async function readInside(
   return texts;
 }
 
-/** The namespaces that another sandbox has made, or somebody else. */
+/** The namespaces that another sandbox has made, or somebody else; whose owner is entered, is first. */
 function joinedTypes({ sbx }: Spec): NamespaceType[] {
   const mode = sbx.network?.from.mode;
-  return mode === "sandbox" || mode === "path" ? ["network"] : [];
+  const isOthers = mode === "sandbox" || mode === "path";
+  return [...(isOthers ? ["network" as const] : []), ...(sbx.join?.namespaces ?? [])];
 }
 
 function terminalSteps({ process }: Spec, { uid }: Sandbox["user"]): Step[] {

@@ -19,7 +19,9 @@ export function recordMembers(
 ): string {
   const { uidMappings, gidMappings, denySetgroups } = maps;
   const own = { uidMappings, gidMappings, denySetgroups };
-  const networkIds = joined === null ? own : joined.parent.ids;
+  const mode = spec.sbx.network?.from.mode;
+  const isOther = joined !== null && (mode === "sandbox" || mode === "path");
+  const networkIds = isOther ? joined.parent.ids : own;
   const user = { uid, gid, additionalGids, home };
   const members = { ...own, user, networkIds };
   return `${JSON.stringify(members).slice(1, -1)},"spec":${specToJson(spec)}`;
@@ -89,10 +91,17 @@ export function namespaceFlags(own: (type: NamespaceType) => boolean): Namespace
 }
 
 /** What a shared pid namespace leaves behind. `killsGroup`: the monitor ends a control group as a whole. */
-export function sharingNotes(own: (type: NamespaceType) => boolean, killsGroup: boolean): string[] {
+export function sharingNotes(
+  own: (type: NamespaceType) => boolean,
+  { join }: Spec["sbx"],
+  killsGroup: boolean,
+): string[] {
   // The monitor kills who is left in the group: cgroup.kill is of Linux 5.14.
   if (own("pid") || killsGroup) return [];
-  return ["the pid namespace is the host's: what the command leaves in the background outlives it"];
+  const whose = join?.namespaces.includes("pid")
+    ? `that of the sandbox ${join.sandbox}`
+    : "the host's";
+  return [`the pid namespace is ${whose}: what the command leaves in the background outlives it`];
 }
 
 /** What one capability undoes of the rest. */

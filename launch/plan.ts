@@ -23,7 +23,7 @@ import { resolveUser } from "../userns/passwd.js";
 import { mapsWithin } from "../userns/within.js";
 import { userNamespaceBlocker } from "./blocker.js";
 import { cloneHints, explainBlocked, explainFiltered, mapHints } from "./hints.js";
-import { planJoined, withHostSys, withJoinedNames } from "./joined.js";
+import { planJoined, withJoinedMounts, withJoinedNames } from "./joined.js";
 import { payloadSteps } from "./payload.js";
 import {
   adminNotes,
@@ -57,9 +57,11 @@ export function plan(given: Spec, host: Host): Plan {
   if (blocker?.certain === true) fail("create a user namespace", blocker.why, blocker.hint);
 
   const joined = planJoined(given, host);
-  const spec = joined === null ? given : withHostSys(given);
+  const spec = joined === null ? given : withJoinedMounts(given, host);
+  const joinsPids = spec.sbx.join?.namespaces.includes("pid") === true;
   const own = (type: NamespaceType) => spec.linux.namespaces.some((n) => n.type === type);
   const { linux } = spec;
+  const isOthersNetwork = ["sandbox", "path"].includes(spec.sbx.network?.from.mode ?? "");
   const isMapGiven = linux.uidMappings !== undefined || linux.gidMappings !== undefined;
   const allMaps = planIdMaps(spec, host);
   const maps = joined === null ? allMaps : mapsWithin(allMaps, joined.parent, isMapGiven);
@@ -96,7 +98,7 @@ export function plan(given: Spec, host: Host): Plan {
   const isConnected = uplink.helper !== null || networks !== null;
   const pings = isConnected && { "net.ipv4.ping_group_range": pingGroups(maps.gidMappings) };
   const named = withJoinedNames(spec, host);
-  const { helper } = joined === null ? uplink : planUplink(named, host, maps);
+  const { helper } = isOthersNetwork ? planUplink(named, host, maps) : uplink;
   const etc = planEtc(named, host, planNames(named, host, helper), hasId);
   const stagedAt = kernelFiles(mounts.stageOf);
   const masks = planMasks(spec, stagedAt);
@@ -142,10 +144,11 @@ export function plan(given: Spec, host: Host): Plan {
         namespaces: namespaceFlags(
           (type) =>
             own(type) &&
-            !(type === "network" && joined !== null) &&
+            !(type === "network" && isOthersNetwork) &&
             !(type === "cgroup" && cgroup.enter.length > 0),
         ),
         intoCgroup: cgroup.isBornIn,
+        ...(joinsPids && { joinsPids }),
       },
       cloneHints(blocker, host),
     ),
@@ -178,7 +181,7 @@ export function plan(given: Spec, host: Host): Plan {
     // nothing can be made by an id without one (EOVERFLOW). Ids first, as changing them takes back
     // the request to die with the monitor.
     step("init", "idmap", { kind: "setIds", ...rootIds }),
-    step("init", "idmap", { kind: "dieWithMonitor" }),
+    step("init", "idmap", { kind: joinsPids ? "outliveMonitor" : "dieWithMonitor" }),
     ...cgroup.delegate,
     ...timeSteps(spec),
     // By the host's /proc, before it is out of reach.
@@ -218,7 +221,7 @@ export function plan(given: Spec, host: Host): Plan {
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
 
     ...nameSteps(spec),
-    ...(joined === null ? planLoopback(spec) : []),
+    ...(isOthersNetwork ? [] : planLoopback(spec)),
     ...umaskSteps(spec),
     step(
       "init",
@@ -234,7 +237,7 @@ export function plan(given: Spec, host: Host): Plan {
     ...cgroup.limit,
 
     // The rest is the payload's own: it is no longer the init that does it.
-    ...payloadSteps(spec, host, {
+    ...payloadSteps(named, host, {
       user,
       sets,
       denySetgroups: maps.denySetgroups,
@@ -258,7 +261,7 @@ export function plan(given: Spec, host: Host): Plan {
       ...mounts.notes,
       ...etc.notes,
       ...uplink.notes,
-      ...sharingNotes(own, cgroup.make.length > 0 && kernelAtLeast(host, 5, 14)),
+      ...sharingNotes(own, spec.sbx, cgroup.make.length > 0 && kernelAtLeast(host, 5, 14)),
       ...(joined?.notes ?? []),
       ...(host.run.path === null ? [`other commands will not find it: ${host.run.why}`] : []),
       ...adminNotes(sets),

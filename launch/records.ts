@@ -10,7 +10,7 @@ import type { ParentIds, RunDirectory } from "../spec/host.js";
 import type { PublishedPort } from "../spec/network.js";
 import { isGivenName } from "../spec/network-shape.js";
 import type { Mapping, NamespaceType, Spec } from "../spec/spec.js";
-import type { JoinedNetwork } from "../spec/step.js";
+import type { JoinedNamespaces } from "../spec/step.js";
 import type { ResolvedUser } from "../userns/passwd.js";
 import { isSystemError } from "./in-root.js";
 import { lockInode } from "./kept.js";
@@ -114,15 +114,19 @@ export async function renameRecord(
   }
 }
 
-/** How a program finds the network namespace of a sandbox, and no other's that has the name by then. */
-export function networkOf({ path }: RunDirectory, sandbox: Sandbox): JoinedNetwork {
+/** How a program finds namespaces of a sandbox, and no other's that has the name by then. */
+export function joinedOf(
+  { path }: RunDirectory,
+  sandbox: Sandbox,
+  types: readonly NamespaceType[],
+): JoinedNamespaces {
   const { name } = sandbox;
   return {
     kind: "sandbox",
     name,
     record: `${path}/sandboxes/${name}`,
     head: headOf(sandbox),
-    network: namespacePath(sandbox, "network"),
+    namespaces: types.map((type) => ({ type, path: namespacePath(sandbox, type) })),
   };
 }
 

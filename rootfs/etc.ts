@@ -138,7 +138,8 @@ function sourceOf(
 function ownNames({ linux, hostname, sbx }: Spec, { etc, joined }: Host): string {
   const isShared = !linux.namespaces.some(({ type }) => type === "network");
   // Who shares a network shares its address.
-  const names = [hostname ?? etc.hostname, sbx.name, joined?.spec.hostname, joined?.name];
+  const other = joined?.types.includes("network") ? joined : null;
+  const names = [hostname ?? etc.hostname, sbx.name, other?.spec.hostname, other?.name];
   // What is one word of a line; the kernel takes any bytes for a host name.
   const isOwn = (name = "") => /^[^\s#]+$/.test(name) && !(isShared && name === etc.hostname);
   return [...new Set(names)].filter(isOwn).join(" ");

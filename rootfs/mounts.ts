@@ -40,7 +40,8 @@ export function planMounts({ mounts }: Spec, host: Host, ids: SandboxIds): Mount
   const stages = new Map<string, string>();
   for (const [number, mount] of mounts.entries()) {
     const { destination, type, source } = mount;
-    if (isMissing(mount, host)) {
+    const isCopied = source === destination && host.joined?.copies.includes(source) === true;
+    if (!isCopied && isMissing(mount, host)) {
       notes.push(`no ${destination}: the host has nothing mounted there to share`);
       continue;
     }
@@ -50,6 +51,10 @@ export function planMounts({ mounts }: Spec, host: Host, ids: SandboxIds): Mount
     if (!options.flags.includes("MS_BIND")) {
       staged.push(...freshSteps(mount, target, options));
       if (destination === "/dev" && type === "tmpfs") staged.push(...planDevices(target));
+    } else if (isCopied) {
+      staged.push(...copySteps(destination, target));
+      const flags = options.flags.filter((flag) => flag !== "MS_REC");
+      staged.push(...bindFlagSteps(destination, target, { ...options, flags }, host, ids));
     } else {
       if (type === "volume" && source === undefined) {
         staged.push(...anonymousSteps(number, target, destination));
@@ -133,6 +138,14 @@ function bindStep(
       EINVAL: "Mounts below it are not to be uncovered: bind it with them, which rbind does",
     },
   };
+}
+
+/** Of the sandbox that is joined, without what is mounted below it there. */
+function copySteps(path: string, target: string): Step[] {
+  return [
+    step({ kind: "mkdir", path: target, mode: 0o755 }),
+    step({ kind: "moveMount", path, target }),
+  ];
 }
 
 /** A directory of the store that the janitor removes when the sandbox has ended. */

@@ -38,9 +38,15 @@ export function describe(action: Action): string {
     case "delegateCgroup":
       return `go to a group below the control group${action.owner === null ? "" : `, and give that to uid ${action.owner.uid}, gid ${action.owner.gid} inside`}`;
     case "openJoined":
-      return `open the network namespace ${action.from.kind === "path" ? action.from.path : `of the sandbox ${action.from.name}`}`;
+      return action.from.kind === "path"
+        ? `open the network namespace ${action.from.path}`
+        : `open namespaces (${action.from.namespaces.map(({ type }) => type).join(", ")}) of the sandbox ${action.from.name}`;
+    case "copyMounts":
+      return `clone the mounts ${action.paths.join(", ")} of the sandbox ${action.name}`;
+    case "moveMount":
+      return `mount that ${action.path} on ${action.target}`;
     case "enterJoined":
-      return "enter that network namespace, and the user namespace that it belongs to";
+      return "enter them, and the user namespace that they belong to";
     case "clone":
       if (action.namespaces.length === 0) return "start a process of the sandbox's";
       return `create namespaces (${action.namespaces.map(namespaceName).join(", ")})${action.intoCgroup ? " in the control group" : ""}`;

@@ -4,8 +4,8 @@
  */
 
 import type { Network } from "./network.js";
-import type { Mapping, Spec } from "./spec.js";
-import type { JoinedNetwork } from "./step.js";
+import type { JoinKeys, Mapping, Spec } from "./spec.js";
+import type { JoinedNamespaces } from "./step.js";
 
 /** Architectures by the names that uname(2) gives them. */
 export type Architecture = "x86_64" | "aarch64";
@@ -183,12 +183,15 @@ export interface ParentIds {
   readonly denySetgroups: boolean;
 }
 
-/** A running sandbox whose network another one joins. */
+/** A running sandbox of which another one joins namespaces. */
 export interface JoinedSandbox {
   readonly name: string;
   readonly spec: Spec;
-  readonly network: JoinedNetwork;
-  /** Of the user namespace that its network belongs to; null where they are not known. */
+  readonly types: readonly ("network" | JoinKeys["namespaces"][number])[];
+  readonly from: JoinedNamespaces;
+  /** Those of its filesystems that the other one is to show, by where they are mounted. */
+  readonly copies: readonly string[];
+  /** Of the user namespace that these belong to; null where they are not known. */
   readonly ids: ParentIds | null;
 }
 

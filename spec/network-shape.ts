@@ -28,7 +28,7 @@ export const whatNamesAre =
 export function isGivenName(word: string): boolean {
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/.test(word);
 }
-const givenName = textThat(`be ${whatNamesAre}`, isGivenName);
+export const givenName = textThat(`be ${whatNamesAre}`, isGivenName);
 
 /** The words of `--network`, some of podman's and docker's with them: nothing has such a name. */
 export const networkWords = [

@@ -24,6 +24,7 @@ export function checkRelations(spec: PartialSpec, report: Report): void {
   checkLayers(spec, report);
   checkLife(spec, report);
   checkNetwork(spec, report);
+  checkJoin(spec, report);
   checkResources(spec, report);
   const { statusFd, preserveFds, seccomp } = spec.sbx ?? {};
   if (seccomp === "unconfined" && spec.linux?.seccomp !== undefined) {
@@ -78,7 +79,7 @@ function checkWhatNeedsNamespaces(
     if (given === undefined || own.has(type)) return;
     report(
       at,
-      `is a setting of the ${type} namespace, which is shared with the host`,
+      `is a setting of the ${type} namespace, which is shared with ${sharedWith(spec, type)}`,
       "Leave it out, or give the sandbox a namespace of its own",
     );
   };
@@ -95,6 +96,40 @@ function checkWhatNeedsNamespaces(
     report(
       "sbx.init",
       "a time namespace needs the init: only children of its maker enter it (time_namespaces(7))",
+    );
+  }
+}
+
+function sharedWith({ sbx }: PartialSpec, type: NamespaceType): string {
+  const { join } = sbx ?? {};
+  const isJoined = join?.namespaces.some((each) => each === type) === true;
+  return isJoined ? `the sandbox ${join.sandbox}` : "the host";
+}
+
+/** Whose user namespace owns what is joined, owns the sandbox's: it can be but one's. */
+function checkJoin({ linux, sbx }: PartialSpec, report: Report): void {
+  const { join, network, init } = sbx ?? {};
+  if (join === undefined) return;
+  for (const [index, type] of join.namespaces.entries()) {
+    const at = `sbx.join.namespaces[${index}]`;
+    if (join.namespaces.indexOf(type) !== index) report(at, `${type} is given twice`);
+    if (linux?.namespaces?.some((own) => own.type === type)) {
+      report(at, "is in linux.namespaces as well", "Give it in one of the two");
+    }
+  }
+  const { from } = network ?? {};
+  const mine = `the ${join.namespaces.join(", ")} namespace is that of the sandbox ${join.sandbox}`;
+  const both = `The network can be the same one's, container:${join.sandbox}, one of this sandbox's own, or none`;
+  if (from?.mode === "sandbox" && from.sandbox !== join.sandbox) {
+    report("sbx.network.from", `is of the sandbox ${from.sandbox}, and ${mine}`, both);
+  }
+  if (from?.mode === "networks" || from?.mode === "path") {
+    report("sbx.network.from", `belongs to somebody else, and ${mine}`, both);
+  }
+  if (join.namespaces.includes("pid") && init === false) {
+    report(
+      "sbx.init",
+      "a pid namespace that is joined needs the init: only children of who joins it are in it (setns(2))",
     );
   }
 }

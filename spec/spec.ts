@@ -140,6 +140,15 @@ export interface EtcFiles {
 export const overlayKinds = ["kernel", "fuse", "none"] as const;
 export type OverlayKind = (typeof overlayKinds)[number];
 
+/** What can be another sandbox's besides its network. */
+export const joinableTypes = ["pid", "ipc", "uts"] as const satisfies NamespaceType[];
+
+/** Namespaces of a running sandbox of the caller's, by name, in place of own ones: `linux.namespaces` lists none of them. */
+export interface JoinKeys {
+  sandbox: string;
+  namespaces: (typeof joinableTypes)[number][];
+}
+
 /** What OCI has no word for. */
 export interface SbxKeys {
   userns: UsernsMode;
@@ -149,6 +158,8 @@ export interface SbxKeys {
   life?: LifeKeys;
   /** Absent: only a loopback, or the host's network where that is not private. */
   network?: NetworkKeys;
+  /** Absent: what `linux.namespaces` does not list is this machine's. */
+  join?: JoinKeys;
   /** Absent: no control group of its own where nothing is limited. */
   cgroup?: CgroupKeys;
   /** `name|uid[:group|gid]`, resolved in the rootfs's own passwd and group files. */

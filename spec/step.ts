@@ -96,16 +96,17 @@ export interface NestedMaps {
   readonly gids: readonly Mapping[] | null;
 }
 
-/** A network namespace of somebody else's. */
-export type JoinedNetwork =
-  /** That of a running sandbox: where its record is, how that begins, and the path of the namespace. */
+/** Namespaces of somebody else's. */
+export type JoinedNamespaces =
+  /** Those of a running sandbox: where its record is, how that begins, and the paths of the namespaces; whose owner is to be entered, is first. */
   | {
       readonly kind: "sandbox";
       readonly name: string;
       readonly record: string;
       readonly head: string;
-      readonly network: string;
+      readonly namespaces: readonly { readonly type: NamespaceType; readonly path: string }[];
     }
+  /** A network namespace. */
   | { readonly kind: "path"; readonly path: string };
 
 /** Where an overlay puts writes. */
@@ -248,9 +249,13 @@ export type Action =
   | { readonly kind: "makeUpperStore"; readonly parent: string; readonly mode: number }
   /** Shows that directory at `target`. */
   | { readonly kind: "bindUpperStore"; readonly target: string }
-  /** Opens a network namespace, and the user namespace that owns it. */
-  | { readonly kind: "openJoined"; readonly from: JoinedNetwork }
-  /** In the stepper: enters both. */
+  /** Opens these, and the user namespace that owns the first. */
+  | { readonly kind: "openJoined"; readonly from: JoinedNamespaces }
+  /** Clones mounts of the sandbox whose user and mount namespace are open, without those below them: open_tree(2). */
+  | { readonly kind: "copyMounts"; readonly name: string; readonly paths: readonly string[] }
+  /** Puts one of them in its place. */
+  | { readonly kind: "moveMount"; readonly path: string; readonly target: string }
+  /** In the stepper: enters that user namespace, and all of the others that the stepper itself may be in. */
   | { readonly kind: "enterJoined" }
   /** Lets the stepper do its steps, which make the init. */
   | { readonly kind: "startStepper" }
@@ -284,9 +289,13 @@ export type Action =
       readonly controllers: readonly string[];
       readonly writes: readonly LimitWrite[];
     }
-  /** Clones the init, with `intoCgroup` into the sandbox's group: clone3(2). */
+  /**
+   * Clones the init, with `intoCgroup` into the sandbox's group: clone3(2). With `joinsPids` the init itself makes
+   * the namespaces, while it has rights over the pid namespace that its children will be in.
+   */
   | {
       readonly kind: "clone";
+      readonly joinsPids?: boolean;
       readonly namespaces: readonly NamespaceFlag[];
       readonly intoCgroup: boolean;
     }

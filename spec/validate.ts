@@ -5,7 +5,7 @@ import { type Problem, SbxError } from "./error.js";
 import { lifeKeys } from "./life-shape.js";
 import { maskRefusal } from "./masked.js";
 import { hostGateway } from "./network.js";
-import { freeName, isAddress, networkKeys } from "./network-shape.js";
+import { freeName, givenName, isAddress, networkKeys } from "./network-shape.js";
 import { checkRelations, sysctlNamespace } from "./relations.js";
 import { cgroupKeys, resources } from "./resources-shape.js";
 import {
@@ -24,6 +24,8 @@ import {
 } from "./shape.js";
 import {
   type EtcFiles,
+  type JoinKeys,
+  joinableTypes,
   type Linux,
   type Mapping,
   type Mount,
@@ -196,6 +198,9 @@ const sbxKeys = object<SbxKeys>({
   name: optional(freeName),
   life: optional(lifeKeys),
   network: optional(networkKeys),
+  join: optional(
+    object<JoinKeys>({ sandbox: givenName, namespaces: list(oneOf(...joinableTypes), 1) }),
+  ),
   cgroup: optional(cgroupKeys),
   user: optional(textThat("name a user", (word) => word !== "" && word !== ":")),
   umask: optional(umask),

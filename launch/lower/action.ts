@@ -23,6 +23,7 @@ import { chownTree } from "./chown.js";
 import { connectSandbox, startSandbox } from "./client-connect.js";
 import { connect } from "./connect.js";
 import { type Context, octal, regularFile, s, tell, words32, words64 } from "./context.js";
+import { copyMounts, moveMount } from "./copies.js";
 import { startScope } from "./dbus.js";
 import { detach, writePidFile } from "./detach.js";
 import { enterSandbox, leaveCaller, moveToMemory, openSandbox, outliveMonitor } from "./enter.js";
@@ -142,6 +143,10 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return openJoined(c, action);
     case "startStepper":
       return startStepper(c);
+    case "copyMounts":
+      return copyMounts(c, action);
+    case "moveMount":
+      return moveMount(c, action);
     case "enterJoined":
       return enterJoined(c);
     case "mapIds":

@@ -85,9 +85,8 @@ export const s = {
   signalFd: slot("signalFd"),
   /** The sandbox's control group; -1 where there is none yet. */
   cgroupFd: slot("cgroupFd"),
-  /** A user namespace and a network namespace of others', while they are to be entered. */
+  /** A user namespace of others', while it is to be entered. */
   joinedUser: slot("joinedUser"),
-  joinedNetwork: slot("joinedNetwork"),
   /** The new root, in which paths of the sandbox are looked up. */
   rootFd: slot("rootFd"),
   result: slot("result"),
@@ -158,7 +157,7 @@ export const pseudoErrno = {
   networkFull: 1010,
   /** systemd did not start the scope, and said why. */
   scopeRefused: 1011,
-  /** The sandbox whose network was to be joined has ended. */
+  /** The sandbox whose namespaces were to be joined has ended. */
   joinedEnded: 1012,
   /** What should be a network namespace is none. */
   notNetwork: 1013,
@@ -168,7 +167,7 @@ export const pseudoErrno = {
   monitorEnded: 1015,
   /** No more may be attached. */
   clientsFull: 1016,
-  /** The sandbox to be entered is being set up. */
+  /** The sandbox to be entered, or to be joined, is being set up. */
   notUp: 1017,
   /** A path of the sandbox's leads to no terminals, whatever was put there. */
   notTerminals: 1018,

@@ -19,7 +19,7 @@ import { rename } from "./rename.js";
 import { resolveSubroutine } from "./resolve.js";
 import { leaveServer } from "./server.js";
 import { leaveFailure } from "./shared.js";
-import { leaveJoined } from "./stepper.js";
+import { enterPids, leaveJoined } from "./stepper.js";
 import { adoptTerminal } from "./terminal.js";
 
 const payload = slot("payloadPid");
@@ -39,14 +39,13 @@ export function lowerInit(c: Context): void {
   const { b, memory, plan } = c;
   b.label("init");
   b.failTo("inside.fail");
-  b.set(
-    s.step,
-    plan.steps.findIndex(({ role }) => role === "init"),
-  );
+  const first = plan.steps.findIndex(({ role }) => role === "init");
+  if (!actionOf(c, "clone")?.joinsPids) b.set(s.step, first);
   b.must("close", [s.controlOutside]);
   b.must("close", [s.releaseWrite]);
   leaveGuard(c);
   leaveServer(c);
+  enterPids(c);
   leaveJoined(c);
   closePorts(c);
   leaveNetworks(c);

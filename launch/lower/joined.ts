@@ -1,37 +1,48 @@
 /**
- * A network namespace of somebody else's that a sandbox is to be in: that of another sandbox, or one
- * that a file leads to. Who joins it needs rights in the user namespace that owns it, which the kernel tells.
+ * Namespaces of somebody else's that a sandbox is to be in: those of another sandbox, or a network
+ * that a file leads to. Who joins them needs rights in the user namespace that owns them, which the kernel tells.
  */
+import type { NamespaceType } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
 import { at, slot } from "../builder.js";
 import { k, minus, noFollow } from "../constants.js";
 import type { Address } from "../ir.js";
-import { type Context, failWithResult, pseudoErrno, s } from "./context.js";
+import { actionOf, type Context, failWithResult, pseudoErrno, s } from "./context.js";
 
 type Open = Extract<Action, { kind: "openJoined" }>;
 type OfSandbox = Extract<Open["from"], { kind: "sandbox" }>;
 
 /** -1 where none is open, to those that ask before one is. */
 export const joinedRecord = slot("joinedRecord");
+export const joinedFd = (type: NamespaceType) => slot(`joinedFd.${type}`);
+const namespaceFlags = { network: "CLONE_NEWNET", mount: "CLONE_NEWNS" } as const;
 const cursor = slot("joinedCursor");
 const expected = slot("joinedExpected");
 const letter = slot("joinedLetter");
 const inode = slot("joinedInode");
 
+const typesOf = (from: Open["from"]): NamespaceType[] =>
+  from.kind === "path" ? ["network"] : from.namespaces.map(({ type }) => type);
+
+/** Those that the sandbox is to be in; none where nothing is joined. */
+export function joinedTypes(c: Context): NamespaceType[] {
+  if (actionOf(c, "enterJoined") === undefined) return [];
+  const from = actionOf(c, "openJoined")?.from;
+  return from === undefined ? [] : typesOf(from).filter((type) => !isPlace(type));
+}
+
+/** These two are only visited. */
+const isPlace = (type: NamespaceType) => type === "user" || type === "mount";
+
 /** In the monitor: the step itself. The user namespace is -1 where it is the caller's own. */
 export function openJoined(c: Context, { from }: Open): void {
   const { b, memory } = c;
-  if (from.kind === "sandbox") openNetworkOf(c, from);
-  else open(c, b.text(from.path));
-  const isNetwork = b.fresh("joined");
+  const [first = "network"] = typesOf(from);
   const foreign = b.fresh("joined");
-  // A file that is no namespace knows no such request.
-  b.attempt("ioctl", [s.joinedNetwork, k("NS_GET_NSTYPE"), 0], s.result);
-  b.branch(s.result, "eq", k("CLONE_NEWNET"), isNetwork);
-  b.set(s.errno, pseudoErrno.notNetwork);
-  b.fail();
-  b.label(isNetwork);
-  b.must("ioctl", [s.joinedNetwork, k("NS_GET_USERNS"), 0], s.joinedUser);
+  if (from.kind === "sandbox") openNamespacesOf(c, from);
+  else open(c, b.text(from.path), "network");
+  if (first === "network") requireType(c, first, pseudoErrno.notNetwork);
+  b.must("ioctl", [joinedFd(first), k("NS_GET_USERNS"), 0], s.joinedUser);
   const own = at(memory.scratch, 512);
   b.must("fstat", [s.joinedUser, memory.scratch]);
   b.must("newfstatat", [k("AT_FDCWD"), b.text("/proc/self/ns/user"), own, 0]);
@@ -44,9 +55,19 @@ export function openJoined(c: Context, { from }: Open): void {
   b.label(foreign);
 }
 
-function open({ b }: Context, path: Address): void {
+function open({ b }: Context, path: Address, type: NamespaceType): void {
   const flags = k("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC");
-  b.must("openat", [k("AT_FDCWD"), path, flags, 0], s.joinedNetwork);
+  b.must("openat", [k("AT_FDCWD"), path, flags, 0], joinedFd(type));
+}
+
+/** A file that is no namespace knows no such request. */
+function requireType({ b }: Context, type: "network" | "mount", otherwise: number): void {
+  const known = b.fresh("joined");
+  b.attempt("ioctl", [joinedFd(type), k("NS_GET_NSTYPE"), 0], s.result);
+  b.branch(s.result, "eq", k(namespaceFlags[type]), known);
+  b.set(s.errno, otherwise);
+  b.fail();
+  b.label(known);
 }
 
 /**
@@ -54,11 +75,13 @@ function open({ b }: Context, path: Address): void {
  * sandbox that the plan was made for, and not another of that name. That the lock is held afterwards
  * tells that the pid was the monitor's.
  */
-function openNetworkOf(c: Context, { network, ...from }: OfSandbox): void {
+function openNamespacesOf(c: Context, { namespaces, ...from }: OfSandbox): void {
   openRecord(c, from);
-  open(c, c.b.text(network));
+  for (const { type, path } of namespaces) open(c, c.b.text(path), type);
   requireLocked(c);
   closeRecord(c);
+  // Until the payload runs there, that of the mounts is not to be had: launch/lower/namespaces.ts.
+  if (namespaces.some(({ type }) => type === "mount")) requireType(c, "mount", pseudoErrno.notUp);
 }
 
 /** Opens the record of that sandbox, which must be alive. */

@@ -12,6 +12,7 @@ import { slot } from "../builder.js";
 import { k } from "../constants.js";
 import type { Slot } from "../ir.js";
 import { actionOf, type Context, s } from "./context.js";
+import { joinedTypes } from "./joined.js";
 import { sendFd } from "./rights.js";
 import { compose, type JsonPiece } from "./text.js";
 
@@ -19,7 +20,8 @@ import { compose, type JsonPiece } from "./text.js";
 export const namespaceFiles = {
   user: ["user", "CLONE_NEWUSER"],
   mount: ["mnt", "CLONE_NEWNS"],
-  pid: ["pid", "CLONE_NEWPID"],
+  // Where a sandbox is in that of another, its init is not.
+  pid: ["pid_for_children", "CLONE_NEWPID"],
   network: ["net", "CLONE_NEWNET"],
   ipc: ["ipc", "CLONE_NEWIPC"],
   uts: ["uts", "CLONE_NEWUTS"],
@@ -69,9 +71,9 @@ export function openNamespaces(c: Context): JsonPiece[] {
 /** Those that the init is in from its clone on. */
 function earlyTypes(c: Context): NamespaceType[] {
   const flags = actionOf(c, "clone")?.namespaces ?? [];
-  const isJoined = actionOf(c, "enterJoined") !== undefined;
-  return (Object.keys(namespaceFiles) as NamespaceType[]).filter((type) =>
-    flags.some((flag) => flag === namespaceFiles[type][1] || (isJoined && type === "network")),
+  const joined = joinedTypes(c);
+  return (Object.keys(namespaceFiles) as NamespaceType[]).filter(
+    (type) => flags.some((flag) => flag === namespaceFiles[type][1]) || joined.includes(type),
   );
 }
 

@@ -29,6 +29,7 @@ import { k, minus } from "../constants.js";
 import type { Address, Slot } from "../ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { h, opensHolder } from "./holder.js";
+import { joinedFd } from "./joined.js";
 import {
   dotted,
   fourNumbers,
@@ -125,7 +126,7 @@ export function removeBridge(c: Context, name: string): void {
 function openInside(c: Context): void {
   const { b, memory, plan } = c;
   if (plan.steps.some(({ action }) => action.kind === "openJoined")) {
-    b.set(namespace, s.joinedNetwork);
+    b.set(namespace, joinedFd("network"));
   } else {
     compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/net")]);
     b.must("openat", [k("AT_FDCWD"), memory.text, k("O_RDONLY", "O_CLOEXEC"), 0], namespace);
