@@ -1,19 +1,60 @@
-/** One more command in a sandbox of the library's that runs: what `sbx exec` does. */
-import { programInMemory } from "../launch/memfd.js";
+/** More commands in a sandbox of the library's that runs: what `sbx exec` does. */
+import { closeSync } from "node:fs";
 import { listSandboxes } from "../launch/records.js";
 import { callersRunDirectory } from "../launch/run-directory.js";
-import { statusFd } from "../launch/sandbox-process.js";
+import type { SandboxCommand, Start } from "../launch/sandbox-process.js";
 import { fail } from "../spec/error.js";
-import { compileIn } from "./exec.js";
-import type { ExecOptions } from "./library.js";
+import type { ExecOptions, SandboxProcess } from "./library.js";
+import { startOf, statusFd } from "./library-start.js";
 
-/** A program that runs its arguments where that monitor's command runs, as an fd: `closeSync` lets go of it. */
-export async function programIn(monitor: number, { cwd, env, user }: ExecOptions): Promise<number> {
+/** The programs of one sandbox that are at hand; more are compiled anew. */
+const most = 64;
+
+/**
+ * `exec` of that sandbox, whose own command has been executed when `ready` resolves. What that one was given of
+ * `environment` all others have, too. `start` is called before anything else is waited for.
+ */
+export function execIn(
+  { pid, exit }: SandboxCommand,
+  ready: Promise<boolean>,
+  environment: ExecOptions["env"],
+  start: (start: Start) => SandboxCommand,
+): SandboxProcess["exec"] {
+  const programs = new Map<string, Promise<Uint8Array>>();
+  let hasEnded = false;
+  exit.then(() => {
+    hasEnded = true;
+  });
+  const programFor = (options: ExecOptions): Promise<Uint8Array> => {
+    const key = JSON.stringify([options.cwd, options.user, Object.keys(options.env ?? {}).sort()]);
+    if (programs.size === most) programs.clear();
+    const program = programs.get(key) ?? compileFor(pid, options);
+    programs.set(key, program);
+    program.catch(() => programs.delete(key));
+    return program;
+  };
+  return async (command, args = [], own = {}) => {
+    const options = { ...own, env: { ...environment, ...own.env } };
+    const how = startOf(command, args, options);
+    const { programInMemory } = await import("../launch/memfd.js");
+    if (!(await ready) || hasEnded) fail("enter the sandbox", "it has ended");
+    // It takes away the permission to execute it when it starts: each is started once.
+    const fd = programInMemory(await programFor(options));
+    try {
+      return start({ ...how, path: `/proc/self/fd/${fd}`, enters: true });
+    } finally {
+      closeSync(fd);
+    }
+  };
+}
+
+/** A program that runs its arguments where that monitor's command runs. */
+async function compileFor(monitor: number, { cwd, env, user }: ExecOptions): Promise<Uint8Array> {
   const running = await listSandboxes(callersRunDirectory(process.env));
   const sandbox = running.find((each) => each.monitor === monitor);
   if (sandbox === undefined) {
     const hint = "Otherwise see that XDG_RUNTIME_DIR is as it was when it was started";
-    fail("find the sandbox", "it has ended", hint);
+    fail("enter the sandbox", "it has ended", hint);
   }
   const flags = {
     "status-fd": `${statusFd}`,
@@ -21,6 +62,7 @@ export async function programIn(monitor: number, { cwd, env, user }: ExecOptions
     ...(cwd === undefined ? {} : { workdir: cwd }),
     ...(user === undefined ? {} : { user }),
   };
+  const { compileIn } = await import("./exec.js");
   const { bytes } = await compileIn(sandbox, flags, { pipes: true }, { endsWithReader: true });
-  return programInMemory(bytes);
+  return bytes;
 }

@@ -2,6 +2,9 @@
 import type { Start, Stdio } from "../launch/sandbox-process.js";
 import { fail } from "../spec/error.js";
 
+/** On which `startProcess` listens to a program. */
+export const statusFd = 3;
+
 export interface StartOptions {
   /** Default: "pipe", all three. */
   readonly stdin?: Stdio;

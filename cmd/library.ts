@@ -11,11 +11,13 @@ import { compileSandbox } from "../launch/compile.js";
 import type { DiffEntry } from "../launch/diff.js";
 import { launcher, removeTrees } from "../launch/mapped.js";
 import { cacheHome } from "../launch/probe.js";
-import { type SandboxCommand, type Started, statusFd } from "../launch/sandbox-process.js";
+import type { SandboxCommand, Start, Started } from "../launch/sandbox-process.js";
 import { keep } from "../launch/store.js";
 import { fail, visible } from "../spec/error.js";
+import { execIn } from "./library-exec.js";
 import { flagsOf } from "./library-flags.js";
-import { type CommandOptions, startOf } from "./library-start.js";
+import { type Program, programsAtHand } from "./library-programs.js";
+import { type CommandOptions, startOf, statusFd } from "./library-start.js";
 import type { Flags } from "./options.js";
 import { createVolumes, readSpec, requestOf } from "./run.js";
 import type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
@@ -53,15 +55,6 @@ export interface Sandbox extends AsyncDisposable {
 
 const execute = promisify(execFile);
 
-/** A program, and how it is found for as long as `close` is not called. */
-interface Kept {
-  readonly path: string;
-  readonly close: () => void;
-}
-
-/** Of one sandbox, at hand. Each may be an fd. */
-const mostPrograms = 64;
-
 /** Rejects with an `SbxError` for options that are wrong by themselves; nothing is looked at yet. */
 async function create(options: SandboxOptions): Promise<Sandbox> {
   const { rootfs, keepChanges = false, ...rest } = options;
@@ -72,46 +65,29 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   }
   const scratch = keepChanges ? makeScratch() : null;
   const flags: Flags = scratch === null ? given : { ...given, upper: join(scratch, "upper") };
-  const programs = new Map<string, Promise<Kept>>();
+  const programs = programsAtHand();
   const running = new Set<SandboxCommand>();
   let isDisposed = false;
 
-  const requireUse = (signal?: AbortSignal) => {
+  const requireUse = () => {
     if (isDisposed) fail("start a command", "the sandbox is disposed of", "Create another one");
-    signal?.throwIfAborted();
   };
 
   /** One program serves all commands that differ in their words and values of variables only. */
-  const programFor = (options: SpawnOptions, isGone = false): Promise<Kept> => {
+  const programFor = ({ cwd, env, ...options }: SpawnOptions): Promise<Program> => {
     requireUse();
-    const { stdin, stdout, stderr, signal, timeoutMs, cwd, env, ...limits } = options;
+    const { stdin, stdout, stderr, signal, timeoutMs, ...limits } = options;
     const own: Flags = { ...flagsOf(limits), ...(cwd === undefined ? {} : { workdir: cwd }) };
     const names = Object.keys(env ?? {}).sort();
     const all = { ...flags, ...own, env: [...(flags.env ?? []), ...names] };
-    const key = JSON.stringify([own, names]);
-    const known = isGone ? undefined : programs.get(key);
-    const made = known ?? makeProgram(all, rootfs);
-    // Those that were used last are the last ones.
-    programs.delete(key);
-    programs.set(key, made);
-    // What was missing may be there the next time.
-    made.catch(() => forget(key, made));
-    for (const [oldest, program] of programs) {
-      if (programs.size > mostPrograms) forget(oldest, program);
-    }
-    return made;
+    return programs.find(JSON.stringify([own, names]), () => makeProgram(all, rootfs));
   };
 
-  const forget = (key: string, made: Promise<Kept>) => {
-    if (programs.get(key) === made) programs.delete(key);
-    // Who waits for it has started it by then.
-    made.then(
-      ({ close }) => close(),
-      () => {},
-    );
-  };
-
-  const track = (started: Started): Started => {
+  const begin = (start: Start, startProcess: (start: Start) => Started): Started => {
+    // Both may have happened meanwhile.
+    requireUse();
+    start.signal?.throwIfAborted();
+    const started = startProcess(start);
     running.add(started.child);
     started.child.exit.then(() => running.delete(started.child));
     return started;
@@ -121,7 +97,7 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
     isDisposed = true;
     for (const child of running) child.kill("SIGKILL");
     await Promise.all([...running].map(({ exit }) => exit));
-    for (const [key, made] of programs) forget(key, made);
+    programs.clear();
     if (scratch !== null) removeTrees([scratch]);
   };
 
@@ -129,25 +105,9 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
     async spawn(command, args = [], options = {}) {
       const how = startOf(command, args, options);
       const { startProcess } = await import("../launch/sandbox-process.js");
-      let { path } = await programFor(options);
-      // `sbx cache prune` removes files.
-      if (!existsSync(path)) ({ path } = await programFor(options, true));
-      requireUse(options.signal);
-      const { child, ready } = track(startProcess({ ...how, path }));
-      const exec: SandboxProcess["exec"] = async (inner, words = [], own = {}) => {
-        const settings = { ...own, env: { ...options.env, ...own.env } };
-        const howInside = startOf(inner, words, settings);
-        const { programIn } = await import("./library-exec.js");
-        await ready;
-        const fd = await programIn(child.pid, settings);
-        try {
-          requireUse(settings.signal);
-          const entrance = { ...howInside, path: `/proc/self/fd/${fd}`, enters: true };
-          return track(startProcess(entrance)).child;
-        } finally {
-          closeSync(fd);
-        }
-      };
+      const { path } = await programFor(options);
+      const { child, ready } = begin({ ...how, path }, startProcess);
+      const exec = execIn(child, ready, options.env, (inner) => begin(inner, startProcess).child);
       return Object.assign(child, { exec });
     },
     async compile(options = {}) {
@@ -173,7 +133,7 @@ function makeScratch(): string {
 }
 
 /** What the launcher would find for that command line, with the status fd that `startProcess` listens on. */
-async function makeProgram(flags: Flags, rootfs: string): Promise<Kept> {
+async function makeProgram(flags: Flags, rootfs: string): Promise<Program> {
   const parsed = {
     flags: { ...flags, "status-fd": `${statusFd}` },
     rootfs,

@@ -14,9 +14,6 @@ import { closeProcess, openProcess, send } from "./signal.js";
 /** What one of the standard streams is: a pipe to this Node, /dev/null, this Node's own, or one of its fds. */
 export type Stdio = "pipe" | "ignore" | "inherit" | number;
 
-/** On which the program tells of itself: the first one behind the standard streams. */
-export const statusFd = 3;
-
 /** Why a sandbox ended. */
 export type ExitReason =
   /** The command ended by itself, with `code`. */
@@ -63,7 +60,7 @@ export interface Started {
 }
 
 export interface Start {
-  /** The program's file. */
+  /** The program's file. It tells of itself on fd 3. */
   readonly path: string;
   /** The command's words. */
   readonly command: readonly string[];

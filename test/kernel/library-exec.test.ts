@@ -66,7 +66,7 @@ test.needs(needs, "it ends with its sandbox, in which nothing can be started the
     assert.is((await command.exit).signal, "SIGKILL");
     await child.exit;
     const late = child.exec("true");
-    assert.match(await late.then(String, String), "find the sandbox: it has ended");
+    assert.match(await late.then(String, String), "enter the sandbox: it has ended");
   }),
 );
 

@@ -1,0 +1,151 @@
+/** Sandboxes of the library's whose Node ends, or is out of something, or is asked for nonsense. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { Sandbox, SbxError, type SpawnOptions } from "../../cmd/library.js";
+import { busyboxRootfs } from "../support/rootfs.js";
+import { suite } from "../support/suite.js";
+
+const test = suite("library: life");
+const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
+const sandbox = () => Sandbox.create({ rootfs: busyboxRootfs(), network: ["none"] });
+const library = join(import.meta.dirname, "../../cmd/library.ts");
+
+/** Another Node, which begins with a sandbox as `box`. */
+function node(script: string) {
+  const words = `import { Sandbox } from ${JSON.stringify(library)};
+    const box = await Sandbox.create({ rootfs: ${JSON.stringify(busyboxRootfs())}, network: ["none"] });
+    ${script}`;
+  const flags = ["--import", "tsx", "--input-type=module", "-e", words];
+  return spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "inherit"] });
+}
+
+/** Zombies have ended, too. */
+const isThere = (pid: number) => {
+  try {
+    return !/^State:\s*Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+};
+
+async function ended(pid: number): Promise<boolean> {
+  const deadline = performance.now() + 5000;
+  while (isThere(pid) && performance.now() < deadline) await sleep(20);
+  return !isThere(pid);
+}
+
+test.needs(
+  needs,
+  "they end with the Node that started them, also where that is killed",
+  async () => {
+    const other = node(`
+    const child = await box.spawn("sleep", ["60"], { stdin: "ignore" });
+    const more = await child.exec("sh", ["-c", "echo; sleep 60"]);
+    more.stdout.once("data", () => console.log(child.pid, more.pid));`);
+    const [line] = await once(other.stdout, "data");
+    const pids = `${line}`.trim().split(" ").map(Number);
+    assert.is(pids.length, 2);
+    for (const pid of pids) assert.ok(isThere(pid));
+    other.kill("SIGKILL");
+    for (const pid of pids) assert.ok(await ended(pid), `${pid} goes on`);
+  },
+);
+
+test.needs(needs, "what is stopped is ended, too", async () => {
+  const box = await sandbox();
+  const child = await box.spawn("sleep", ["60"]);
+  child.kill("SIGSTOP");
+  await Promise.all([box.dispose(), box.dispose()]);
+  assert.is((await child.exit).signal, "SIGKILL");
+});
+
+test.needs(needs, "a monitor that is killed takes all with it", async () => {
+  await using box = await sandbox();
+  const child = await box.spawn("sh", ["-c", "echo; sleep 60"]);
+  await once(child.stdout ?? child, "data");
+  process.kill(child.pid, "SIGKILL");
+  assert.equal(await child.exit, { code: null, signal: "SIGKILL", reason: "signalled" });
+});
+
+test.needs(needs, "dispose during a start", async () => {
+  const box = await sandbox();
+  const started = box.spawn("sleep", ["60"]).then(
+    () => "started",
+    (error) => `${error}`,
+  );
+  await box.dispose();
+  assert.match(await started, "the sandbox is disposed of");
+});
+
+test.needs(needs, "numbers of fds that collide, and streams that are closed", async () => {
+  const box = await sandbox();
+  const swapped = node(`
+    const child = await box.spawn("sh", ["-c", "echo out; echo err >&2; cat"], {
+      stdin: 1, stdout: 2, stderr: 1,
+    }).catch(console.log);
+    await child?.kill("SIGKILL");`);
+  assert.is((await text(swapped.stdout)).trim().split("\n").length, 1);
+  const child = await box.spawn("sh", ["-c", "while :; do echo y; done"]);
+  await once(child.stdout ?? child, "data");
+  child.stdout?.destroy();
+  assert.equal(await child.exit, { code: null, signal: "SIGPIPE", reason: "signalled" });
+  await box.dispose();
+});
+
+test.needs(needs, "what no caller with types would give is refused", async () => {
+  await using box = await sandbox();
+  const refusal = async (options: object, words: unknown[] = ["true"]) => {
+    const [command, ...args] = words as string[];
+    const started = box.spawn(command as string, args, options as SpawnOptions);
+    return started.then(
+      () => "started",
+      (error) => (error instanceof SbxError ? error.message : `${error.stack}`),
+    );
+  };
+  assert.match(await refusal({ stdin: "pip" }), "sbx: the option stdin: must be");
+  assert.match(await refusal({ stdout: -1 }), "sbx: the option stdout: must be");
+  assert.match(await refusal({ stderr: 1000 }), /sbx: .*EBADF/);
+  for (const timeoutMs of [-1, Number.NaN, 2 ** 31, "1"]) {
+    assert.match(await refusal({ timeoutMs }), "sbx: the option timeoutMs: must be");
+  }
+  assert.match(await refusal({ env: { "A=": "" } }), "sbx: the option env: no variable");
+  assert.match(await refusal({ env: { A: "a\0" } }), "sbx: the variable A: has a NUL");
+  assert.match(await refusal({}, ["a\0b"]), "sbx: the command: has a NUL");
+  assert.match(await refusal({}, [undefined]), "sbx: the command: must be");
+  assert.match(await refusal({ memry: "1g" }), "sbx: the option memry: there is no such option");
+  const never = await box.spawn("true", [], { timeoutMs: 0 });
+  assert.is((await never.exit).reason, "exited");
+});
+
+test.needs(
+  needs,
+  "a start that lacks fds or processes says so, and leaves no fd behind",
+  async () => {
+    const other = node(`
+    import { openSync, closeSync, readdirSync } from "node:fs";
+    await (await box.spawn("true")).exit;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = readdirSync("/proc/self/fd").length;
+    const most = [];
+    try { for (;;) most.push(openSync("/dev/null")); } catch {}
+    for (let free = 0; free < 8; free += 1) {
+      await box.spawn("true").then(({ exit }) => exit).catch(({ message }) => console.log(message));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      closeSync(most.pop());
+    }
+    for (const fd of most) closeSync(fd);
+    console.log(readdirSync("/proc/self/fd").length - before);
+    await box.dispose();`);
+    const lines = (await text(other.stdout)).trim().split("\n");
+    assert.is(lines.at(-1), "0");
+    assert.ok(lines.length > 2);
+    for (const line of lines.slice(0, -1)) assert.match(line, /^sbx: .*EMFILE.*ulimit -n/);
+  },
+);
+
+test.run();
