@@ -215,6 +215,8 @@ export function plan(given: Spec, host: Host): Plan {
     ...etc.attach,
     // Over the mounts that they may lie in.
     ...masks.others,
+    // Before the uplink, which the monitor waits for only then.
+    ...(host.run.path === null ? [] : [step("init", "record", { kind: "awaitRecord" })]),
     ...uplink.wait,
     ...etc.named,
     // Last use of the host's mounts: its paths end here.

@@ -56,6 +56,8 @@ export function describe(action: Action): string {
       return `map ids${action.helpers === null ? "" : ` with ${action.helpers.newuidmap} and newgidmap`}`;
     case "keepRecord":
       return `write the record ${action.directory}/${action.name ?? "ID"}`;
+    case "awaitRecord":
+      return "wait for the record";
     case "openHolder":
       return `connect to the holder of networks at ${action.directory}/networks.sock`;
     case "holdNetworks":

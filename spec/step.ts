@@ -324,7 +324,7 @@ export type Action =
     }
   /**
    * Writes down below `directory` that the sandbox is running, under `name` or one made up, for other
-   * commands to find it; the last thing before the init goes on. What cannot be written down is an
+   * commands to find it, while the init sets up. What cannot be written down is an
    * error only where it is `required`. `base` is there, the rest of the path is made.
    */
   | {
@@ -336,6 +336,8 @@ export type Action =
       /** The members of the JSON object that are known before it runs, without the braces. */
       readonly known: string;
     }
+  /** Waits until it is written. */
+  | { readonly kind: "awaitRecord" }
   /**
    * Gets the namespaces that hold the caller's networks from who keeps them, and starts that where nobody
    * does. `base` is there, the rest of the path of the run directory is made.

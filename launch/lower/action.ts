@@ -248,6 +248,7 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return reservePorts(c, action);
     case "startUplink":
       return connect(c, action);
+    case "awaitRecord":
     case "awaitUplink":
       return awaitMonitor(c);
     case "loopbackUp":

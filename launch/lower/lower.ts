@@ -12,7 +12,7 @@ import { lifeState } from "./detach.js";
 import { failureTextSubroutines } from "./failure-texts.js";
 import { closeFrom } from "./fds.js";
 import { guardState } from "./guard.js";
-import { blockSignals, releaseInit } from "./handshake.js";
+import { blockSignals } from "./handshake.js";
 import { holderState } from "./holder.js";
 import { drawId } from "./id.js";
 import { initLoop, lowerInit } from "./init.js";
@@ -69,8 +69,7 @@ export function lower(plan: Plan, again: Again | null = null): Program {
   lowerSteps(c, "monitor");
   startJanitor(c);
   keepRecord(c);
-  b.comment("release the init; what only the payload may hold open is closed out here");
-  releaseInit(c);
+  b.comment("what only the payload may hold open is closed out here");
   if (preservedFds(c) > 0) closeFrom(c, 3, 2 + preservedFds(c));
   tellStatus(c, ['{"event":"pid","pid":', { decimal: s.initPid }, "}"]);
   const own = c.relays ? terminalMemory(c) : null;

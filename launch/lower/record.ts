@@ -16,6 +16,7 @@ import { cgroupFact } from "./cgroup.js";
 import { type Context, failWithResult, octal, pseudoErrno, s, textSize } from "./context.js";
 import { appendErrno } from "./failure-texts.js";
 import { branchUnlessSame } from "./filesystem.js";
+import { releaseInit } from "./handshake.js";
 import { idOf } from "./id.js";
 import { l, lifeOf } from "./life.js";
 import { openNamespaces } from "./namespaces.js";
@@ -60,24 +61,31 @@ export function recordState(c: Context): void {
 }
 
 /**
- * In the monitor, when nothing else can fail and before the init is released: what is found by the
- * record is there. Nobody else inherits the lock, for all other processes are made before.
+ * In the monitor, when nothing else can fail; releases the init. That sets the sandbox up meanwhile, and does not start
+ * the payload before it is released once more (`awaitRecord`): what is found by the record is there.
+ * Nobody else inherits the lock, for all other processes outside are made before.
  */
 export function keepRecord(c: Context): void {
   const action = actionOf(c);
-  if (action === undefined) return;
+  if (action === undefined) {
+    releaseInit(c);
+    return;
+  }
   const { b, plan } = c;
   b.comment("the record");
   b.set(
     s.step,
     plan.steps.findIndex((step) => step.action === action),
   );
+  b.failTo("record.blind");
+  const namespaces = openNamespaces(c);
+  releaseInit(c);
   b.failTo("record.failed");
   openDirectory(c, action);
   const flags = k("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC");
   b.must("openat", [directory, temporary, flags, octal(0o600)], record);
   b.must("flock", [record, k("LOCK_EX", "LOCK_NB")]);
-  writeMembers(c, action);
+  writeMembers(c, action, namespaces);
 
   if (lifeOf(c) !== undefined) replaceEarlier(c, "record.link");
   b.label("record.link");
@@ -94,6 +102,8 @@ export function keepRecord(c: Context): void {
   removeStale(c, "record.link");
   b.jump("record.link");
 
+  b.label("record.blind");
+  releaseInit(c);
   b.label("record.failed");
   b.ignore("it may not be there", "unlinkat", [directory, temporary, 0]);
   b.set(record, -1);
@@ -110,6 +120,7 @@ export function keepRecord(c: Context): void {
   b.ignore("it is ours", "unlinkat", [directory, temporary, 0]);
   b.label("record.kept");
   b.failTo("monitor.fail");
+  releaseInit(c);
 }
 
 /** Below `base` all may be gone: it is made where it is missed. */
@@ -127,12 +138,11 @@ function openDirectory({ b }: Context, { directory: path, base }: Keep): void {
   b.label(open);
 }
 
-function writeMembers(c: Context, { known }: Keep): void {
+function writeMembers(c: Context, { known }: Keep, namespaces: readonly JsonPiece[]): void {
   const { b, memory } = c;
   b.must("getpid", [], monitor);
   b.must("clock_gettime", [k("CLOCK_REALTIME"), memory.scratch]);
   b.load(8, started, memory.scratch);
-  const namespaces = openNamespaces(c);
   const told = facts.flatMap((factOf) => {
     const fact = factOf(c);
     return fact === null ? [] : [`${JSON.stringify(fact[0])}:`, ...fact.slice(1), ","];

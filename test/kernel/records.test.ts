@@ -67,8 +67,8 @@ test.needs(
 
 test.needs(needs, "a name is one sandbox's at a time", async () => {
   await started(["--name", "db"], "echo ready; exec sleep 20", async (pid) => {
-    const second = await sbx(["run", "--name", "db", busyboxRootfs(), "true"]);
-    assert.is(second.code, 125);
+    const second = await sbx(["run", "--name", "db", busyboxRootfs(), "echo", "ran"]);
+    assert.equal([second.code, second.stdout], [125, ""]);
     assert.match(
       second.stderr,
       /sandboxes\/db: a sandbox of that name is running\. Choose another/,

@@ -45,6 +45,7 @@ test("protections come in an order in which none undoes another", () => {
   ordered(bound, "addMountFlags", "attach");
   ordered(made, "openAnchors", "mask");
   ordered(made, "mask", "pivotRoot");
+  ordered(made, "awaitRecord", "pivotRoot");
   ordered(made, "mask", "nonDumpable");
   ordered(made, "dropBounding", "setCapabilities");
   ordered(made, "setgroups", "setCapabilities");
