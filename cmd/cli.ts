@@ -188,13 +188,6 @@ export async function cli(argv: readonly string[]): Promise<number> {
         "$0 cache COMMAND\n\nPrograms that were compiled by sbx run, which the same words use again.",
       );
     })
-    .command("port <sandbox> [port]", commands.port, (y) =>
-      y
-        .usage(
-          "$0 port SANDBOX [PORT[/PROTOCOL]]\n\nShows at which ports of this machine those of a running sandbox are reached.",
-        )
-        .example("$0 port web 80", "as 0.0.0.0:8080"),
-    )
     .command(
       "completion <shell>",
       commands.completion,

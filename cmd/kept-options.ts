@@ -38,6 +38,7 @@ export const keptCommands = {
     usage: "Shows all that is known of sandboxes, as a JSON array.",
     options: {
       format: { ...format, alias: "f", describe: "By a template, as '{{.State.Status}}'" },
+      json: { ...toggle, describe: "Accepted for programs' sake: without --format it is JSON" },
     },
   },
   rename: { words: "NAME NEW", usage: "Gives a sandbox another name.", options: {} },

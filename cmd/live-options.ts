@@ -7,6 +7,7 @@ import type { OptionTable } from "./options.js";
 const group = "Options:";
 const toggle = { type: "boolean", negatable: false, group } as const;
 const value = { type: "string", nargs: 1, group } as const;
+const json = { ...toggle, describe: "Print a JSON array" } as const;
 const all = { all: { ...toggle, alias: "a", describe: "All that are running" } } as const;
 
 const attaching = {
@@ -36,7 +37,12 @@ export const liveCommands = {
   top: {
     words: "NAME [FIELD…]",
     usage: "Shows the processes of a sandbox, as ps(1) sees them from outside, with ps's fields.",
-    options: {},
+    options: { json },
+  },
+  port: {
+    words: "NAME [PORT[/PROTOCOL]]",
+    usage: "Shows at which ports of this machine those of a running sandbox are reached.",
+    options: { json },
   },
   pause: {
     words: "NAME…",

@@ -39,6 +39,12 @@ test.needs(needed, "top shows what ps knows of the processes inside, and no othe
     assert.is(lines.length, 1 + pids.length);
     for (const pid of pids) assert.ok(lines.some((line) => line.trim().startsWith(`${pid} `)));
     assert.match(stdout, /^ *\d+ sbx-init$/m);
+    const listed = JSON.parse((await sbx(["top", "shown", "--json", "comm,pid", "args"])).stdout);
+    assert.equal(
+      listed.map(({ pid }: { pid: string }) => Number(pid)),
+      pids,
+    );
+    assert.equal(listed[0], { comm: "sbx-init", pid: `${pids[0]}`, args: "sbx-init" });
     const wrong = await sbx(["top", "shown", "no-such-field"]);
     assert.is(wrong.code, 125);
     assert.match(wrong.stderr, /^sbx: top shown: ps: .*no-such-field.*\. Fields are those of ps/);

@@ -81,9 +81,14 @@ test.needs([...needs, "pasta"], "sbx port tells the ports of a running sandbox",
   const options = ["--network=pasta", "--name=ports-told", "-p", "127.0.0.1::80", "-p", "81/udp"];
   const running = await sibling(options, "true");
   const { stdout } = await sbx(["port", "ports-told"]);
+  const listed = JSON.parse((await sbx(["port", "--json", "ports-told"])).stdout);
   const [, tcp, udp] =
     /^80\/tcp -> 127\.0\.0\.1:(\d+)\n81\/udp -> 0\.0\.0\.0:(\d+)\n$/.exec(stdout) ?? [];
   assert.ok(Number(tcp) > 0, stdout);
+  assert.equal(listed, [
+    { hostIp: "127.0.0.1", hostPort: Number(tcp), containerPort: 80, protocol: "tcp" },
+    { hostIp: "0.0.0.0", hostPort: Number(udp), containerPort: 81, protocol: "udp" },
+  ]);
   assert.is((await sbx(["port", "ports-told", "81/udp"])).stdout, `0.0.0.0:${udp}\n`);
   const { code, stderr } = await sbx(["port", "ports-told", "82"]);
   assert.is(code, 125);
