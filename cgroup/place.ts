@@ -25,6 +25,9 @@ export interface NoPlace {
   readonly hint: string;
 }
 
+/** Where the user's systemd has what was started from outside of its own services. */
+export const defaultSlice = "user.slice";
+
 type Wishes = Pick<CgroupKeys, "manager" | "parent">;
 
 /** `needed` are the controllers that limits need. */
@@ -66,7 +69,7 @@ function usesSystemd({ manager, parent }: Wishes, facts: CgroupFacts): boolean {
 
 const isSlice = (parent: string) => parent.endsWith(".slice") && !parent.includes("/");
 
-function askSystemd({ parent = "user.slice" }: Wishes, host: Host): Place | NoPlace {
+function askSystemd({ parent = defaultSlice }: Wishes, host: Host): Place | NoPlace {
   const { manager } = host.cgroup;
   if (!isSlice(parent) || !/^[\w:.-]+$/.test(parent)) {
     return {

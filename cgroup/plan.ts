@@ -1,11 +1,11 @@
 /** The steps that give a sandbox a control group of its own, with its limits. */
 import { fail } from "../spec/error.js";
-import { type Host, kernelAtLeast } from "../spec/host.js";
+import { type Host, kernelAtLeast, type ManagerSocket } from "../spec/host.js";
 import type { Mount, NamespaceType, Spec } from "../spec/spec.js";
 import type { Action, LimitWrite, Step } from "../spec/step.js";
 import { limitWrites, neededControllers } from "./limits.js";
 import { type Controller, managerRestart } from "./mode.js";
-import { findPlace, type Place } from "./place.js";
+import { defaultSlice, findPlace, type Place } from "./place.js";
 import { refuseLimits } from "./refuse.js";
 import { scopeRequest } from "./scope.js";
 
@@ -135,15 +135,34 @@ function placeSteps(
       ...enable,
     ];
   }
-  const { socket, slice } = place;
   const description = name === undefined ? "A sandbox" : `The sandbox ${name}`;
-  const stem = stemOf(name);
-  const request = scopeRequest(stem, { slice, description }, host.user.uid, socket.kind);
   return [
-    step({ kind: "startScope", socket: socket.path, slice, stem, request }, scopeHints(host)),
+    scopeStep(place, { stem: stemOf(name), description }, host),
     step({ kind: "openCgroup", path: null, mountPoint, leave: true }, moveHints),
     ...enable,
   ];
+}
+
+function scopeStep(
+  { socket, slice }: { socket: ManagerSocket; slice: string },
+  { stem, description }: { stem: string; description: string },
+  host: Host,
+): Step {
+  const request = scopeRequest(stem, { slice, description }, host.user.uid, socket.kind);
+  return step({ kind: "startScope", socket: socket.path, slice, stem, request }, scopeHints(host));
+}
+
+/**
+ * Of a monitor whose init is to be born in the group of another sandbox, which takes the right to write to the
+ * group that both are in. Who is outside of what is delegated to the caller's systemd, as in a session of a
+ * login, has that once it is in a scope of its own; empty where that is not needed, or no help.
+ */
+export function approachSteps(cgroup: string, host: Host): Step[] {
+  const { manager, own } = host.cgroup;
+  const isDelegated = (path = "") => manager !== null && path.startsWith(`${manager.path}/`);
+  if (manager === null || !isDelegated(cgroup) || isDelegated(own[0]?.path)) return [];
+  const place = { socket: manager.socket, slice: defaultSlice };
+  return [scopeStep(place, { stem: "sbx-exec-", description: "Enters a sandbox" }, host)];
 }
 
 /** What the names of the scope and of the group begin with; digits of the program's follow. */

@@ -1,4 +1,5 @@
 /** `sbx exec`: one more command in a sandbox that is running. */
+import { approachSteps } from "../cgroup/plan.js";
 import { planFilter } from "../seccomp/filter.js";
 import { fail } from "../spec/error.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";
@@ -8,6 +9,7 @@ import type { Plan, Step } from "../spec/step.js";
 import { capabilitySets } from "../userns/capabilities.js";
 import { requireMapped } from "../userns/mapped.js";
 import { compile } from "./link.js";
+import { initGroup } from "./lower/cgroup.js";
 import { lower } from "./lower/lower.js";
 import { payloadSteps } from "./payload.js";
 import { onlyIds } from "./plan-parts.js";
@@ -57,10 +59,12 @@ export function planExec(
   };
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
   const filter = planFilter(spec, host, sets.bounding, onlyIds(maps));
+  const cgroup = groupOf(sandbox);
   const steps: Step[] = [
     step("monitor", "prepare", { kind: "moveToMemory" }, memoryHints),
     step("monitor", "prepare", { kind: "tidyFds", preserved, statusFd }),
-    ...openSteps(sandbox, host, sandbox.cgroup ?? null),
+    ...(cgroup === null ? [] : approachSteps(cgroup, host)),
+    ...openSteps(sandbox, host, cgroup),
     // By the host's /proc, and while its files there are its own.
     ...oomSteps(spec),
     ...(isDetached ? [step("init", "prepare", { kind: "leaveCaller" })] : []),
@@ -79,6 +83,12 @@ export function planExec(
   ];
   return { steps, notes, warnings: [], init: true, statusFd, endsWithReader };
 }
+
+/** Nobody may be in a group that can be divided from inside, but in one below it. */
+const groupOf = ({ cgroup, spec }: Sandbox): string | null =>
+  cgroup !== undefined && spec.sbx.cgroup?.writable === true
+    ? `${cgroup}/${initGroup}`
+    : (cgroup ?? null);
 
 /** The process that the steps after these belong to is born in the control group. */
 function openSteps(sandbox: Sandbox, host: Host, cgroup: string | null): Step[] {
@@ -218,7 +228,7 @@ const cloneHints = {
   EAGAIN:
     "A limit of processes is reached: that of the sandbox (--pids-limit), or yours (`ulimit -u`)",
   EACCES:
-    "Nobody gets into its control group but who may write to the group that both are in: start sbx inside of what is delegated to you, as `systemd-run --user --scope` does",
+    "Nobody gets into its control group but who may write to it, and to the group that both are in: start sbx inside of what is delegated to you, as `systemd-run --user --scope` does; with --cgroup-writable, the sandbox's root must be you",
   EBUSY: "Its control group was divided from inside: nobody may be in it itself",
 };
 export const enterHints = {

@@ -30,7 +30,7 @@ const file = slot("fd");
 /** The leaf that the monitor goes to. */
 const monitorGroup = "sbx.monitor";
 /** As systemd calls the group that it goes to itself, so that it takes the one above for its root. */
-const initGroup = "init.scope";
+export const initGroup = "init.scope";
 
 type ActionOf<K extends Action["kind"]> = Extract<Action, { kind: K }>;
 

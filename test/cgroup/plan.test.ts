@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { type CgroupOwner, planCgroup } from "../../cgroup/plan.js";
+import { approachSteps, type CgroupOwner, planCgroup } from "../../cgroup/plan.js";
 import { defaultSpec } from "../../spec/default.js";
 import { describe } from "../../spec/describe.js";
 import type { CgroupDirectory, CgroupFacts, Host } from "../../spec/host.js";
@@ -238,6 +238,20 @@ test("without nsdelegate a root inside could raise its limits", () => {
 test("a cgroup namespace of the host's shows no groups", () => {
   const { enter, mounts } = plan(sandbox(memory, undefined, "cgroup"));
   assert.equal([enter, mounts], [[], []]);
+});
+
+test("into a group of systemd's only who is outside of its groups asks for a scope first", () => {
+  const manager = laptop.manager?.path ?? "";
+  const group = `${manager}/user.slice/sbx-web.scope/sbx-web`;
+  const asked = (cgroup: string, facts: Partial<CgroupFacts>) =>
+    approachSteps(cgroup, machine(facts)).map(({ action }) => describe(action));
+  const session = own({ path: "/sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope" });
+  const scope = ["have systemd start a scope below user.slice"];
+  assert.equal(asked(group, { own: [session] }), scope);
+  assert.equal(asked(group, { own: [] }), scope);
+  assert.equal(asked(group, { own: [own({ path: `${manager}/app.slice/term.scope` })] }), []);
+  assert.equal(asked("/sys/fs/cgroup/elsewhere/sbx-web", { own: [session] }), []);
+  assert.equal(asked(group, { own: [session], manager: null }), []);
 });
 
 test.run();
