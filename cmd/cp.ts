@@ -43,7 +43,11 @@ export async function cp(argv: readonly string[]): Promise<number> {
     follow: flags["follow-link"] === true,
   };
   const reading = readingOf(from, to, flags);
-  return through(from, (source) => through(to, (target) => copy(source, writing, target, reading)));
+  return through(from, (source) => {
+    const isSame = from.kind === "sandbox" && to.kind === "sandbox" && from.name === to.name;
+    if (isSame) return copy(source, writing, source, reading);
+    return through(to, (target) => copy(source, writing, target, reading));
+  });
 }
 
 /** docker's: a NAME has no slash, and a path of this machine with a colon begins with one or a dot. */

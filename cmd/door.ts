@@ -1,7 +1,12 @@
 /** The way to the files of a sandbox, for `sbx cp` and `sbx export`. */
 import { type Door, doorOf } from "../launch/doorway.js";
+import { whileHeld } from "../launch/held.js";
+import { wholeSpec } from "../launch/kept.js";
 import { probe } from "../launch/probe.js";
 import { callersPlaces, findView, requireRunning } from "../launch/sandboxes.js";
+import type { SbxKeys } from "../spec/spec.js";
+import { validate } from "../spec/validate.js";
+import { createVolumes, requestOf } from "./run.js";
 
 /** `isAlone`: without what is mounted in it. */
 export async function withDoor<T>(
@@ -11,6 +16,20 @@ export async function withDoor<T>(
 ): Promise<T> {
   const environment = process.env;
   const view = await findView(callersPlaces(environment), word);
-  const host = probe("/", environment);
-  return use(doorOf(requireRunning(view), host, environment, isAlone));
+  const { kept, status } = view;
+  if (kept === null || (status !== "created" && status !== "exited")) {
+    const host = probe("/", environment);
+    return use(doorOf(requireRunning(view), host, environment, isAlone));
+  }
+  const spec = validate(await wholeSpec(kept));
+  const { host } = await requestOf({ ...spec, sbx: withoutNetwork(spec.sbx) });
+  createVolumes(spec);
+  return whileHeld(kept, { spec, host }, environment, (sandbox, own) =>
+    use(doorOf(sandbox, own, environment, isAlone)),
+  );
+}
+
+/** Nothing is asked of the sandboxes whose network it shares. */
+function withoutNetwork({ network: _, ...rest }: SbxKeys): SbxKeys {
+  return rest;
 }

@@ -397,7 +397,7 @@ export type Action =
    * that is mounted below it.
    */
   | { readonly kind: "openRoot"; readonly isAlone: boolean }
-  /** In the payload, which says `ready` on standard output, and ends with its input. */
+  /** In the payload, which executes nothing, and ends with its input. */
   | { readonly kind: "awaitEnd" }
   /** Writes these files of the sandbox's to standard output: launch/lower/read-files.ts. */
   | { readonly kind: "readFiles"; readonly paths: readonly string[] }

@@ -48,23 +48,33 @@ export async function unpack(
   const archive = tar.extract();
   const read = pipeline(input, archive as unknown as Writable);
   read.catch(() => {});
+  const begin = (first: tar.Header | null): Target => ({
+    ...targetOf(tree, job, first),
+    job,
+    made: new Map(),
+    failures: 0,
+    say,
+  });
   let target: Target | null = null;
+  let what = `copy to ${job.path}`;
   try {
     for await (const entry of archive) {
       const { header } = entry;
-      target ??= { ...targetOf(tree, job, header), job, made: new Map(), failures: 0, say };
+      target ??= begin(header);
+      if (header.name !== ".") what = visible(`copy ${header.name} to ${job.path}`);
       await take(target, header, entry as AsyncIterable<Buffer>);
       entry.resume();
     }
     await read;
-    target ??= { ...targetOf(tree, job, null), job, made: new Map(), failures: 0, say };
+    target ??= begin(null);
     for (const [path, header] of [...target.made].reverse()) finish(target, path, header);
   } catch (error) {
     archive.destroy();
-    if (error instanceof Error && !isSystemError(error) && /tar|data|header/i.test(error.message)) {
+    // That is how tar-stream throws.
+    if (error instanceof Error && error.name === "Error" && !("code" in error)) {
       fail("read the archive", error.message, "Give an uncompressed tar archive");
     }
-    explain(error, `copy to ${job.path}`);
+    explain(error, what);
   }
   return target.failures;
 }
@@ -124,6 +134,9 @@ async function take(
     );
   }
   const path = pathOf(target, header.name);
+  if (path === target.path && type !== "directory" && target.job.as === null) {
+    fail("read the archive", "it has a file in the place of the directory", "Make it anew");
+  }
   if (type.endsWith("-device")) return leaveOut("devices cannot be made");
   const entry = openAbove(target, path);
   try {
@@ -239,11 +252,16 @@ function writeAll(fd: number, chunk: Buffer): void {
 
 function finish(target: Target, path: string, header: tar.Header): void {
   const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
-  const fd = openIn(target.tree, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
-    give(target, fd, header);
-  } finally {
-    fs.closeSync(fd);
+    const fd = openIn(target.tree, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      give(target, fd, header);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch (error) {
+    // Another entry, or the sandbox, has put something else there.
+    if (!isSystemError(error) || !["ENOENT", "ENOTDIR", "ELOOP"].includes(error.code)) throw error;
   }
 }
 

@@ -77,9 +77,9 @@ export function lowerInit(c: Context): void {
   b.exit(125);
   maskSubroutines(c);
   if (actionOf(c, "attach") !== undefined) attachSubroutine(c);
-  if (actionOf(c, "execve") === undefined) return;
-  resolveSubroutine(c);
-  executeSubroutines(c);
+  const executes = actionOf(c, "execve") !== undefined;
+  if (executes || actionOf(c, "attach") !== undefined) resolveSubroutine(c);
+  if (executes) executeSubroutines(c);
 }
 
 function startInitLoop(c: Context): void {

@@ -7,6 +7,7 @@ import { constant, slot } from "../builder.js";
 import { k, signo } from "../constants.js";
 import { type Context, s } from "./context.js";
 import { fdOf } from "./enter.js";
+import { closeFrom } from "./fds.js";
 import { namespaceFiles } from "./namespaces.js";
 
 /** As which the root is open: above all that the program itself opens. */
@@ -53,10 +54,11 @@ export function openRoot(c: Context, { isAlone }: Extract<Action, { kind: "openR
   b.label(done);
 }
 
-/** In the payload, the step. */
-export function awaitEnd({ b, memory }: Context): void {
+/** In the payload, the step. Whoever waits until it has executed something sees that by what it closes. */
+export function awaitEnd(c: Context): void {
+  const { b, memory } = c;
   const more = b.fresh("await");
-  b.must("write", [1, b.text("ready"), "ready".length]);
+  closeFrom(c, 3, 0xffffffff);
   b.label(more);
   b.must("read", [0, memory.scratch, 1], s.result);
   b.branch(s.result, "gt", 0, more);
