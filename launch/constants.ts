@@ -96,7 +96,6 @@ const numbers = {
   S_IFLNK: 0o120000,
   STATX_BASIC_STATS: 0x7ff,
   // linux/mount.h
-  OPEN_TREE_CLONE: 1,
   OPEN_TREE_CLOEXEC: 0o2000000,
   MOVE_MOUNT_F_EMPTY_PATH: 4,
   // linux/openat2.h

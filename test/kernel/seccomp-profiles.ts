@@ -1,6 +1,6 @@
 /** Profiles in the kernel: calls under the default one, and the verdict on every number under each. */
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { auditArch, type SeccompArchitecture, x32Bit } from "../../seccomp/architecture.js";
 import { compileFilter } from "../../seccomp/compile.js";
 import { decide } from "../../seccomp/decide.js";
@@ -29,11 +29,11 @@ export function profileTrials(program: ProgramArchitecture): Record<string, read
 
 /** By the names of their files. */
 const profiles: Record<string, Profile> = {};
-for (const place of ["../../seccomp", "../seccomp/profiles"]) {
-  const folder = join(import.meta.dirname, place);
-  for (const name of readdirSync(folder).filter((each) => each.endsWith(".json"))) {
-    profiles[name] = await readProfile(readFileSync(join(folder, name), "utf8"), name);
-  }
+const folder = join(import.meta.dirname, "../seccomp/profiles");
+const own = readdirSync(folder).filter((name) => name.endsWith(".json"));
+for (const path of ["../../../seccomp/default.json", ...own]) {
+  const name = basename(path);
+  profiles[name] = await readProfile(readFileSync(join(folder, path), "utf8"), name);
 }
 
 /** On the program's machine. */
