@@ -16,6 +16,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char cmdline[4096];
@@ -62,7 +63,13 @@ static void try_all(int pid) {
     if (syscall(438 /* pidfd_getfd */, pidfd, 0, 0) >= 0) leak(pid, "pidfd_getfd");
     close(pidfd);
   }
-  if (ptrace(PTRACE_SEIZE, pid, 0, 0) == 0) leak(pid, "ptrace");
+  if (ptrace(PTRACE_SEIZE, pid, 0, 0) == 0) {
+    leak(pid, "ptrace");
+    /* Else it would wait for us at each signal, for ever. */
+    ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+    waitpid(pid, NULL, __WALL);
+    ptrace(PTRACE_DETACH, pid, 0, 0);
+  }
 }
 
 int main(int argc, char **argv) {
