@@ -4,9 +4,9 @@
  */
 import { EventEmitter } from "node:events";
 import { closeSync } from "node:fs";
-import { Socket } from "node:net";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
+import { readablePipe, writablePipe } from "./pipe-streams.js";
 import { type End, makePipe, reap, spawnProgram } from "./posix-spawn.js";
 import { parentOf } from "./processes.js";
 import { closeProcess, openProcess, send } from "./signal.js";
@@ -156,7 +156,7 @@ function watch(
     tellReady = resolve;
   });
   const exit = new Promise<Exit>((resolve) => {
-    const events = new Socket({ fd: status, readable: true, writable: false });
+    const events = readablePipe(status);
     let rest = "";
     events.setEncoding("utf8").on("data", (text: string) => {
       const lines = `${rest}${text}`.split("\n");
@@ -179,9 +179,9 @@ function watch(
       resolve(exitOf(end, said, stopped));
     });
   });
-  const stdin = input && new Socket({ fd: input.ours, readable: false, writable: true });
-  const stdout = output && new Socket({ fd: output.ours, readable: true, writable: false });
-  const stderr = errors && new Socket({ fd: errors.ours, readable: true, writable: false });
+  const stdin = input && writablePipe(input.ours);
+  const stdout = output && readablePipe(output.ours);
+  const stderr = errors && readablePipe(errors.ours);
   exit.then(({ code, signal: name }) => {
     emitter.emit("exit", code, name);
     // As with a ChildProcess: what nobody reads shall not stay open.
