@@ -11,6 +11,7 @@ interface Bun {
     writer(): {
       write(chunk: Uint8Array): unknown;
       flush(): unknown;
+      end(): unknown;
     };
   };
 }
@@ -32,7 +33,8 @@ export function writablePipe(fd: number): Writable {
     },
     destroy(error, done) {
       closeSync(fd);
-      done(error);
+      // It has a copy of the fd.
+      Promise.resolve(sink.end()).then(() => done(error), done);
     },
   });
 }
