@@ -90,8 +90,9 @@ function figures({ launches, memory, programBytes, parallel, crowd, library }: M
   return [
     pair(0.4, names.bare, bubblewrap),
     pair(1, names.bare, names.byHand),
-    pair(0.6, names.warm, bubblewrap),
-    pair(0.8, names.allIds, names.unshare),
+    pair(0.6, names.warm, names.bubblewrapMounts),
+    pair(0.6, names.warmDefaults, bubblewrap),
+    pair(0.8, names.bareAllIds, names.unshare),
     pair(0.3, names.allIds, names.runc),
     pair(0.3, names.allIds, names.crun),
     pair(1.4, names.cold, names.node),
@@ -195,6 +196,7 @@ async function main(): Promise<void> {
     const one = (name: string) => present.find((contender) => contender.name === name);
     const ours = one(names.bare);
     const peer = one(bubblewrap);
+    const alike = one(names.bubblewrapMounts);
     if (ours?.program == null) throw new Error("there is no program of our own");
     const run = readable(bare(rootfs), host);
     programs.push(run([])[0]);
@@ -212,8 +214,8 @@ async function main(): Promise<void> {
       parallel: peer === undefined ? [] : await inParallel([ours, peer], host),
       crowd: await crowdOf(ours, run, rounds, host),
       library: {
-        empty: peer === undefined ? [] : libraryTimes(rootfs, peer, 0),
-        full: peer === undefined ? [] : libraryTimes(rootfs, peer, 300),
+        empty: alike === undefined ? [] : libraryTimes(rootfs, alike, 0),
+        full: alike === undefined ? [] : libraryTimes(rootfs, alike, 300),
       },
     };
     const reached = figures(found);

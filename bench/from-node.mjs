@@ -12,7 +12,7 @@ const held = Array.from({ length: Number(megabytes) }, () => Buffer.alloc(1 << 2
 const sandbox = await Sandbox.create({
   rootfs,
   ...{ userns: "single", network: ["none"], capDrop: ["ALL"], seccomp: "unconfined" },
-  ...{ inPlace: true, hosts: false },
+  ...{ inPlace: true, hosts: false, securityOpt: ["unmask=ALL"] },
 });
 await sandbox.compile();
 const stdio = { stdin: "ignore", stdout: "ignore", stderr: "inherit" };

@@ -35,6 +35,8 @@ export type Present = Extract<Contender, { kind: "present" }>;
 
 /** The contender that the others are compared with. */
 export const bubblewrap = "bubblewrap";
+/** The same with what the command line of sbx always mounts: flags that follow `bubblewrapFlags`. */
+const alwaysMounted = "--ro-bind /sys /sys --tmpfs /dev/shm --mqueue /dev/mqueue".split(" ");
 
 /**
  * The same for all. What npm adds, and NODE_OPTIONS and NODE_EXTRA_CA_CERTS, which slow every Node
@@ -50,13 +52,16 @@ export const environment: NodeJS.ProcessEnv = Object.fromEntries(
 export const names = {
   bare: "compiled, isolated as bubblewrap",
   filtered: "the same, with the default filter",
+  bareAllIds: "the first, all ids",
   allIds: "compiled, defaults, all ids",
   byHand: "the first, written in C by hand",
   unshare: "unshare --map-auto",
   runc: "runc, rootless",
   crun: "crun, rootless",
   node: "node -e 0",
-  warm: "sbx run",
+  bubblewrapMounts: "bubblewrap, mounts of sbx run",
+  warm: "sbx run, isolated as bubblewrap",
+  warmDefaults: "sbx run, defaults",
   cold: "sbx run --no-cache",
 } as const;
 
@@ -147,8 +152,14 @@ function bubblewrapFlags(rootfs: string): string[] {
   const set = { PATH: defaultPath, HOME: "/root", HOSTNAME: "sbx" };
   const variables = Object.entries(set).flatMap(([name, value]) => ["--setenv", name, value]);
   const session = ["--die-with-parent", "--new-session", "--hostname", "sbx", "--clearenv"];
-  return [...isolation, ...root, ...session, ...variables, "--"];
+  return [...isolation, ...root, ...session, ...variables];
 }
+
+/** What makes `sbx run` isolate as `bare` does, but for its mounts: `alwaysMounted`. */
+const asBubblewrap =
+  "--in-place --cap-drop=ALL --seccomp=unconfined --security-opt=unmask=ALL --no-hosts --no-tty".split(
+    " ",
+  );
 
 /** The program of bench/sandbox.c, made in the directory. */
 function byHand(rootfs: string, directory: string, records: string | null): Contender {
@@ -191,6 +202,7 @@ export function contenders(rootfs: string, directory: string): Contender[] {
   const network = { from: { mode: "none" as const } };
   const spec: Spec = { ...connected, sbx: { ...connected.sbx, network } };
   const isolated = bare(rootfs);
+  const allIds: Spec = { ...isolated, sbx: { ...isolated.sbx, userns: { mode: "auto" } } };
   const filtered: Spec = { ...isolated, sbx: { ...isolated.sbx, seccomp: "default" } };
   const bwrap = findInPath("bwrap") ?? "bwrap";
   const unshare = findInPath("unshare") ?? "unshare";
@@ -198,8 +210,16 @@ export function contenders(rootfs: string, directory: string): Contender[] {
   return [
     compiled(names.bare, isolated, host),
     compiled(names.filtered, filtered, host),
+    fullyMapped(names.bareAllIds, allIds, host),
     fullyMapped(names.allIds, spec, host),
-    peer(bubblewrap, "bwrap", (payload) => [bwrap, ...bubblewrapFlags(rootfs), ...payload]),
+    ...[
+      { name: bubblewrap, more: [] },
+      { name: names.bubblewrapMounts, more: alwaysMounted },
+    ].map(({ name, more }) =>
+      peer(name, "bwrap", (payload) => {
+        return [bwrap, ...bubblewrapFlags(rootfs), ...more, "--", ...payload];
+      }),
+    ),
     byHand(rootfs, directory, host.run.path),
     // Without a rootfs, and only these namespaces: what a shell script would do.
     peer(names.unshare, "unshare", ([command = "", ...words]) => [
@@ -219,6 +239,9 @@ export function contenders(rootfs: string, directory: string): Contender[] {
     },
     // One id, as bubblewrap maps: newuidmap is another contender's.
     peer(names.warm, "node", (payload) => {
+      return [sbx, "run", "--network=none", "--userns=single", ...asBubblewrap, rootfs, ...payload];
+    }),
+    peer(names.warmDefaults, "node", (payload) => {
       return [sbx, "run", "--network=none", "--userns=single", rootfs, ...payload];
     }),
     peer(names.cold, "node", (payload) => {
