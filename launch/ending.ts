@@ -92,6 +92,8 @@ async function withMonitor<T>(
  */
 async function kill(sandbox: Sandbox, monitor: OpenProcess): Promise<void> {
   send(monitor, SIGURG, asked.kill);
+  // A monitor that somebody has stopped would not see the end.
+  if (statOf(monitor.pid)?.state === "T") send(monitor, SIGCONT, asked.kill);
   const isOwn = sandbox.spec.linux.namespaces.some(({ type }) => type === "pid");
   if (!isOwn && sandbox.cgroup !== undefined) killAll(sandbox);
   let { init } = sandbox;

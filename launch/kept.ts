@@ -152,8 +152,10 @@ export async function lockKept(directory: string): Promise<number | "busy" | "go
   try {
     fd = fs.openSync(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (error) {
-    if (isSystemError(error) && error.code === "ENOENT") return "gone";
-    throw error;
+    if (!isSystemError(error)) throw error;
+    if (error.code === "ENOENT") return "gone";
+    // It is a link, a directory or a socket.
+    return fail(`lock ${path}`, error.message, "It is no file of sbx's: remove it");
   }
   try {
     if (!tryLock(fd)) return release(fd, "busy");

@@ -223,7 +223,8 @@ function toldSubroutine(c: Context): void {
 
 function openSubroutine({ b }: Context): void {
   const failed = b.fresh("log");
-  const flags = noFollow("O_WRONLY", "O_CREAT", "O_APPEND", "O_CLOEXEC");
+  // O_NONBLOCK: a FIFO of that name must not keep the payload waiting.
+  const flags = noFollow("O_WRONLY", "O_CREAT", "O_APPEND", "O_NONBLOCK", "O_CLOEXEC");
   b.label("log.open");
   b.attempt("openat", [l.directory, b.text("log"), flags, octal(0o600)], log.fd);
   b.branch(log.fd, "lt", 0, failed);

@@ -140,13 +140,10 @@ export function stateSubroutine(c: Context): void {
   b.label(whole);
 
   const full = b.fresh("state");
-  const open = () =>
-    b.orElse(
-      "state.put.end",
-      "openat",
-      [l.directory, b.text(".state"), noFollow("O_WRONLY", "O_CREAT", "O_CLOEXEC"), octal(0o600)],
-      file,
-    );
+  // O_NONBLOCK: a FIFO of that name must not keep us waiting.
+  const flags = noFollow("O_WRONLY", "O_CREAT", "O_NONBLOCK", "O_CLOEXEC");
+  const next = [l.directory, b.text(".state"), flags, octal(0o600)] as const;
+  const open = () => b.orElse("state.put.end", "openat", next, file);
   open();
   b.attempt("write", [file, memory.text, textLength], s.result);
   b.branch(s.result, "ne", textLength, full);

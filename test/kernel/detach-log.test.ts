@@ -2,10 +2,13 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { lockKept } from "../../launch/kept.js";
 import { background } from "../support/background.js";
 import { temporaryDirectory } from "../support/inside.js";
-import { start } from "../support/sandbox.js";
+import { run } from "../support/once.js";
+import { patienceMs, start } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("logs");
@@ -98,6 +101,21 @@ test.needs(needs, "a limit of file sizes ends neither the payload nor its monito
   const text = fs.readFileSync(join(sandbox.directory, "log"), "utf8");
   assert.ok(text.length <= 100 * 1024);
   assert.ok(text.endsWith("\n"));
+});
+
+test.needs(needs, "a fifo in the place of the log or the state keeps nobody waiting", async () => {
+  for (const name of ["log", ".state"]) {
+    const sandbox = await background("seq 1 20000; echo end >&2");
+    await run("mkfifo", [join(sandbox.directory, name)]);
+    const locked = () => lockKept(sandbox.directory);
+    assert.is((await sandbox.start()).code, 0);
+    // Its monitor holds the lock for life.
+    const deadline = performance.now() + patienceMs;
+    for (let fd = await locked(); fd === "busy"; fd = await locked()) {
+      assert.ok(performance.now() < deadline, `${name}: it goes on`);
+      await sleep(20);
+    }
+  }
 });
 
 test.needs(

@@ -71,6 +71,17 @@ test.needs(
   },
 );
 
+test.needs(needs, "kill: a monitor that somebody has stopped ends as well", async () => {
+  const begun = performance.now();
+  const { code } = await started([...options, "--name=it"], patient, async (monitor) => {
+    process.kill(monitor, "SIGSTOP");
+    const { code, stderr } = await sbx(["kill", "it"]);
+    assert.equal([code, stderr], [0, ""]);
+  });
+  assert.is(code, 137);
+  assert.ok(performance.now() - begun < 10_000);
+});
+
 test.needs(needs, "kill: with the host's pids it is the command", async () => {
   assert.is((await whileRunning(patient, ["kill", "it"], ["--pid=host"])).code, 137);
 });

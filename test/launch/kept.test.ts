@@ -114,6 +114,17 @@ test("a lock is one's, and ends with its process", async () => {
   assert.is(await lockKept(directory), "gone");
 });
 
+test("what is no lock is told of", async () => {
+  const { directory } = await create(empty());
+  const lock = join(directory, "lock");
+  fs.rmSync(lock);
+  fs.symlinkSync("/etc/passwd", lock);
+  assert.match(await message(lockKept(directory)), /lock .*\/lock: ELOOP.* remove it/);
+  fs.rmSync(lock);
+  fs.mkdirSync(lock);
+  assert.match(await message(lockKept(directory)), /lock .*\/lock: EISDIR.* remove it/);
+});
+
 test("what a kill has left is repaired by who lists", async () => {
   const data = empty();
   const { kept: none } = await listViewsOf(data);
