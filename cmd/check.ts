@@ -1,11 +1,12 @@
 /** `sbx check`: what this host offers, what it lacks, and the line that mends it. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isatty } from "node:tty";
 import { readFacts } from "../launch/trial/facts.js";
 import type { Finding } from "../launch/trial/finding.js";
 import { findings, type Verdict, verdict } from "../launch/trial/findings.js";
 import { SbxError } from "../spec/error.js";
+import { print } from "./print.js";
 import { type Screen, screenOf } from "./screen.js";
 
 /** What is printed, as data. */
@@ -19,8 +20,7 @@ export async function check({ json }: { readonly json: boolean }): Promise<numbe
   const text = json
     ? `${renderJson(report, ownVersion())}\n`
     : renderText(report, screenOf(process.env, isatty(1)));
-  // Not through process.stdout, which would leave O_NONBLOCK on a pipe that others write to.
-  writeFileSync(1, text);
+  print(text);
   return report.works ? 0 : 1;
 }
 

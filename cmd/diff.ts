@@ -2,7 +2,7 @@
  * `sbx diff UPPER|NAME`: what a kept upper, or a sandbox, adds, changes and deletes, as a tree or as JSON.
  * A word with a slash is an upper.
  */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Change, DiffEntry } from "../launch/diff.js";
 import { isSystemError } from "../launch/in-root.js";
@@ -10,6 +10,7 @@ import { readUpperRecord } from "../launch/kept-upper.js";
 import { launcher, runMapped } from "../launch/mapped.js";
 import { callersPlaces, findView } from "../launch/sandboxes.js";
 import { fail, visible } from "../spec/error.js";
+import { print } from "./print.js";
 
 export interface DiffOptions {
   /** Instead of those that the upper was made with, topmost first. */
@@ -34,8 +35,7 @@ export async function diff(path: string, { lower, json }: DiffOptions): Promise<
     const text = json
       ? `${JSON.stringify({ upper, lowers, ...totals(entries), entries }, null, 2)}\n`
       : renderTree(entries);
-    // Not through process.stdout, which would leave O_NONBLOCK on a pipe that others write to.
-    writeFileSync(1, text);
+    print(text);
     return 0;
   } catch (error) {
     if (!isSystemError(error)) throw error;

@@ -2,10 +2,8 @@
  * Pieces of logs on standard output and standard error, as `sbx logs` shows them: in their order even where both
  * are one terminal, and no faster than they are taken.
  */
-import { writeSync } from "node:fs";
-import { isSystemError } from "../launch/in-root.js";
 import type { LogStream, Piece } from "../launch/log.js";
-import { fail } from "../spec/error.js";
+import { writeAll } from "./print.js";
 
 export interface LogPrinter {
   print(name: string, piece: Piece): void;
@@ -52,19 +50,4 @@ export function createLogPrinter({ nameWidth, timestamps }: Style): LogPrinter {
       open[stream] = piece.isEnd ? null : name;
     },
   };
-}
-
-function writeAll(fd: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) {
-    try {
-      at += writeSync(fd, bytes, at);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      // As other programs end by SIGPIPE, which Node ignores.
-      if (error.code === "EPIPE") process.exit(0);
-      if (error.code !== "EAGAIN") fail("write the log", error.message);
-      // Whoever has the pipe too made it non-blocking.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
-  }
 }

@@ -1,6 +1,6 @@
 /** `sbx volume`: the named volumes that `-v NAME:PATH` uses. */
 import { randomBytes } from "node:crypto";
-import { writeFileSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { join } from "node:path";
 import { listKept } from "../launch/kept.js";
 import { callersPlaces } from "../launch/sandboxes.js";
@@ -16,6 +16,7 @@ import { fail, renderProblem } from "../spec/error.js";
 import type { volumeCommands } from "./completion-words.js";
 import { confirm } from "./confirm.js";
 import { requireVolumeName } from "./mounts.js";
+import { print } from "./print.js";
 
 export interface VolumeFlags {
   readonly names: readonly string[];
@@ -44,10 +45,6 @@ export async function volume(
     case "prune":
       return prune(store, flags);
   }
-}
-
-function print(text: string): void {
-  writeFileSync(1, text);
 }
 
 function create(store: string, names: readonly string[]): number {
