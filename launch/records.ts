@@ -198,6 +198,10 @@ export function isRunning({ monitor, inode, spec }: Sandbox): boolean {
   return readLocks().some((lock) => lock.pid === monitor && own.includes(lock.inode));
 }
 
+/** The monitor of the sandbox that is kept in the directory; null where it does not run. */
+export const monitorOf = (directory: string): number | null =>
+  readLocks().find(({ inode }) => inode === lockInode(directory))?.pid ?? null;
+
 const lockOf = (pid: number, inode: number) => `${pid} ${inode}`;
 
 /**

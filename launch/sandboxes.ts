@@ -15,7 +15,7 @@ import { sweepNames } from "./kept-names.js";
 import { removeLeftovers, removeLocked } from "./kept-remove.js";
 import { type KeptState, killedState, readState, writeState } from "./kept-state.js";
 import { derivedName } from "./names.js";
-import { listSandboxes, type Sandbox } from "./records.js";
+import { listSandboxes, monitorOf, type Sandbox } from "./records.js";
 import { callersRunDirectory } from "./run-directory.js";
 
 /** Where sandboxes are told of. */
@@ -214,12 +214,12 @@ function few(names: readonly string[]): string {
 }
 
 /** The record of one that runs; fails where it does not. */
-export function requireRunning({ name, record, status }: SandboxView): Sandbox {
+export function requireRunning({ name, record, status, kept }: SandboxView): Sandbox {
   if (record !== null && status !== "restarting") return record;
   if (status === "restarting") {
     fail(`find the sandbox ${name}`, "it is waiting for its next start", "Try again then");
   }
-  requireTold({ name, record, status });
+  requireTold({ name, record, status, kept });
   return fail(`find the sandbox ${name}`, "it is not running", `Start it: sbx start ${name}`);
 }
 
@@ -228,10 +228,16 @@ export function requireTold({
   name,
   record,
   status,
-}: Pick<SandboxView, "name" | "record" | "status">): void {
+  kept,
+}: Pick<SandboxView, "name" | "record" | "status" | "kept">): void {
   if (record !== null || status === "created" || status === "exited") return;
-  const why = "it runs, but not by a record in the run directory";
-  fail(`find the sandbox ${name}`, why, "Set XDG_RUNTIME_DIR as it was where it was started");
+  const monitor = kept && monitorOf(kept.directory);
+  const end = monitor && `; where that is gone, as after a logout, end it: kill ${monitor}`;
+  fail(
+    `find the sandbox ${name}`,
+    "it runs, but not by a record in the run directory",
+    `Set XDG_RUNTIME_DIR as it was where it was started${end ?? ""}`,
+  );
 }
 
 /** The running one that `findView` finds. */

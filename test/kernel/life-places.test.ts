@@ -52,6 +52,7 @@ test.needs(needs, "who looks elsewhere for what runs is told so, and ends nothin
   const env = fresh("one");
   await said(env, ...begin);
   const elsewhere = { ...env, XDG_RUNTIME_DIR: fresh("other").XDG_RUNTIME_DIR };
+  let monitor = 0;
   for (const words of [
     ["stop", "it"],
     ["kill", "it"],
@@ -61,10 +62,12 @@ test.needs(needs, "who looks elsewhere for what runs is told so, and ends nothin
     const { code, stdout, stderr } = await sbx(words, { env: elsewhere });
     assert.equal([code, stdout], [1, ""], words.join(" "));
     assert.match(stderr, /it runs, but not by a record in the run directory\. Set XDG_RUNTIME_DIR/);
+    monitor = Number(/; where that is gone, .* end it: kill (\d+)$/m.exec(stderr)?.[1]);
   }
   const again = await sbx(["start", "it"], { env: elsewhere });
   assert.is(again.stdout, "it\n");
-  assert.is(await said(env, "stop", "-t0", "it"), "it\n");
+  process.kill(monitor, "SIGTERM");
+  assert.is(await said(env, "wait", "it"), "143\n");
   assert.is(await said(env, "rm", "it"), "it\n");
 });
 
