@@ -1,5 +1,4 @@
 /** More commands in a sandbox of the library's that runs: what `sbx exec` does. */
-import { closeSync } from "node:fs";
 import { listSandboxes } from "../launch/records.js";
 import { callersRunDirectory } from "../launch/run-directory.js";
 import type { SandboxCommand, Start } from "../launch/sandbox-process.js";
@@ -37,13 +36,14 @@ export function execIn(
     const options = { ...own, env: { ...environment, ...own.env } };
     const how = startOf(command, args, options);
     const { programInMemory } = await import("../launch/memfd.js");
+    const { closeFd } = await import("../launch/native.js");
     if (!(await ready) || hasEnded) fail("enter the sandbox", "it has ended");
     // It takes away the permission to execute it when it starts: each is started once.
     const fd = programInMemory(await programFor(options));
     try {
       return start({ ...how, path: `/proc/self/fd/${fd}`, enters: true });
     } finally {
-      closeSync(fd);
+      closeFd(fd);
     }
   };
 }

@@ -3,7 +3,7 @@
  * line, and started any number of times from this process without a fork.
  */
 import { execFile } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -149,8 +149,9 @@ async function makeProgram(flags: Flags, rootfs: string): Promise<Program> {
   const kept = keep(bytes, { env: process.env, home, uid, nowMs: Date.now() });
   if (kept.kind === "file") return { path: kept.path, close: () => {} };
   const { programInMemory } = await import("../launch/memfd.js");
+  const { closeFd } = await import("../launch/native.js");
   const fd = programInMemory(bytes);
-  return { path: `/proc/self/fd/${fd}`, close: () => closeSync(fd) };
+  return { path: `/proc/self/fd/${fd}`, close: () => closeFd(fd) };
 }
 
 /** `sbx diff` has the caller's ids where files of others are in the way. */

@@ -20,3 +20,10 @@ export function pointerVector(items: readonly (string | Uint8Array)[]) {
   }
   return { pointers, bytes };
 }
+
+const close = koffi.load(null).func("int close(int fd)");
+
+/** Closes what such a call has opened: in a worker, node:fs warns of fds that it did not open itself. */
+export function closeFd(fd: number): void {
+  close(fd);
+}

@@ -2,10 +2,9 @@
  * Starts programs from a running Node without a fork: posix_spawn(3) shares the memory with the child until
  * its execve, where libuv copies the page tables of all that this Node holds. Loads koffi: import it on demand.
  */
-import { closeSync } from "node:fs";
 import koffi from "koffi";
 import { fail } from "../spec/error.js";
-import { errnoName, pointerVector } from "./native.js";
+import { closeFd, errnoName, pointerVector } from "./native.js";
 
 const self = koffi.load(null);
 const libc = {
@@ -97,7 +96,7 @@ export function spawnProgram(
     return pid[0] as number;
   } finally {
     libc.freeActions(actions);
-    for (const fd of copies) closeSync(fd);
+    for (const fd of copies) closeFd(fd);
   }
 }
 

@@ -3,9 +3,9 @@
  * status fd, and the ways to end it. Loads koffi: import it on demand.
  */
 import { EventEmitter } from "node:events";
-import { closeSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
+import { closeFd } from "./native.js";
 import { readablePipe, writablePipe } from "./pipe-streams.js";
 import { type End, makePipe, reap, spawnProgram } from "./posix-spawn.js";
 import { parentOf } from "./processes.js";
@@ -107,10 +107,10 @@ export function startProcess(start: Start): Started {
     const pid = spawnProgram(path, ["sbx", ...command], environment, fds);
     started = { pid, pipes, status: status.ours };
   } catch (error) {
-    for (const fd of ours) closeSync(fd);
+    for (const fd of ours) closeFd(fd);
     throw error;
   } finally {
-    for (const fd of theirs) closeSync(fd);
+    for (const fd of theirs) closeFd(fd);
   }
   return watch(started.pid, start, started.pipes, started.status);
 }

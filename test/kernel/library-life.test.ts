@@ -56,6 +56,32 @@ test.needs(
   },
 );
 
+test.needs(needs, "a worker's end with the worker, and Node has nothing to warn of", async () => {
+  // tsx does not reach into workers.
+  const built = join(import.meta.dirname, "../../dist/library.js");
+  const words = `
+    import { parentPort } from "node:worker_threads";
+    import(${JSON.stringify(built)}).then(async ({ Sandbox }) => {
+      const box = await Sandbox.create({ rootfs: ${JSON.stringify(busyboxRootfs())}, network: ["none"] });
+      await (await box.spawn("true")).exit;
+      const { pid } = await box.spawn("sleep", ["60"]);
+      parentPort.postMessage(pid);
+    });`;
+  const other = node(`
+    import { Worker } from "node:worker_threads";
+    process.on("warning", ({ message }) => console.log(message));
+    const worker = new Worker(${JSON.stringify(words)}, { eval: true });
+    worker.once("message", async (pid) => {
+      await worker.terminate();
+      console.log(pid);
+      setTimeout(() => {}, 10_000);
+    });`);
+  const [line] = await once(other.stdout, "data");
+  assert.match(`${line}`, /^\d+\n$/);
+  assert.ok(await ended(Number(line)));
+  other.kill();
+});
+
 test.needs(needs, "what is stopped is ended, too", async () => {
   const box = await sandbox();
   const child = await box.spawn("sleep", ["60"]);
