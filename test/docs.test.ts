@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { dirname, join, relative } from "node:path";
 import * as assert from "uvu/assert";
 import { execOptions } from "../cmd/exec-options.js";
-import { liveCommands } from "../cmd/live-options.js";
+import { type LiveCommand, liveCommands } from "../cmd/live-options.js";
 import { type NetworkCommand, networkCommands } from "../cmd/network-commands.js";
 import {
   aliasesOf,
@@ -170,9 +170,14 @@ test("every command line in a document can be parsed", () => {
       } else if (command === "seccomp") {
         const { options } = seccompCommands[rest[0] as SeccompCommand];
         assert.not.throws(() => parseWords(rest.slice(1), options), undefined, line);
+      } else if (Object.hasOwn(liveCommands, command)) {
+        const { options } = liveCommands[command as LiveCommand];
+        // What follows NAME is the command's.
+        const parse = command === "exec" ? parseCommand : parseWords;
+        assert.not.throws(() => parse(rest, options), undefined, line);
       } else {
         assert.ok(
-          /^(run|diff|rm|volume|port|check|completion|help|--help|--version)$/.test(command),
+          /^(run|diff|volume|cache|check|completion|help|--help|--version)$/.test(command),
           line,
         );
       }
