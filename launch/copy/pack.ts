@@ -178,6 +178,7 @@ async function put({ archive }: Walk, header: Header, fd?: number): Promise<void
   done.catch(() => {});
   const sink = archive.entry(header, settle);
   if (fd === undefined) return done;
+  sink.on("error", () => {});
   let left = header.size ?? 0;
   while (left > 0) {
     const chunk = Buffer.alloc(Math.min(left, 1 << 18));
