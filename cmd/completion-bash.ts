@@ -29,6 +29,7 @@ const bashCompletes = {
   capability: "",
   profile:
     'mapfile -t COMPREPLY < <(compgen -f -W "default unconfined" -- "$cur"); compopt -o filenames',
+  sandbox: `COMPREPLY=($(compgen -W "private host $(_sbx_sandboxes | sed s/^/container:/)" -- "$cur"))`,
   network: `COMPREPLY=($(compgen -W "${networkWords.join(" ")} $(_sbx_networks)" -- "$cur"))`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 

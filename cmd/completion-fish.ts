@@ -25,6 +25,7 @@ const fishCompletes = {
   variable: "-xa '(set -nx)'",
   capability: "",
   profile: "-F -a 'default unconfined'",
+  sandbox: "-xa 'private host (__sbx_sandboxes | string replace -r ^ container:)'",
   network: `-xa '${networkWords.join(" ")} (__sbx_networks)'`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 

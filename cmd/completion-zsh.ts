@@ -32,6 +32,7 @@ const zshCompletes = {
   variable: "_parameters -g '*export*'",
   capability: "",
   profile: "{compadd default unconfined; _files}",
+  sandbox: "{compadd private host $(_sbx_sandboxes | sed s/^/container:/)}",
   network: `{compadd ${networkWords.join(" ")} $(_sbx_networks)}`,
 } as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
 

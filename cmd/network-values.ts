@@ -2,6 +2,7 @@
 
 import { fail } from "../spec/error.js";
 import { isIP, isIPv6 } from "../spec/ip.js";
+import { didYouMean } from "../spec/nearest.js";
 import type { NetworkAttachment, NetworkMode, PublishedPort } from "../spec/network.js";
 import {
   isAddress,
@@ -52,7 +53,8 @@ function readSandbox(text: string | null, at: string): string {
 /** The sandbox whose namespace is to be joined: `container:NAME`. */
 export const readJoin: Reader<string> = (text, at) => {
   const [, name] =
-    /^container(?::(.*))?$/.exec(text) ?? fail(at, "is none of private, host and container:NAME");
+    /^container(?::(.*))?$/.exec(text) ??
+    fail(at, "must be private, host or container:NAME", didYouMean(text, ["private", "host"]));
   return readSandbox(name ?? null, at);
 };
 

@@ -32,6 +32,7 @@ export interface RunOption {
     | "capability"
     | "variable"
     | "profile"
+    | "sandbox"
     | "network";
   /** What completions offer where the value is one of an open set. */
   readonly suggestions?: readonly string[];
@@ -54,8 +55,6 @@ const value = { type: "string", nargs: 1 } as const;
 const values = { type: "string", nargs: 1, array: true } as const;
 const toggle = { type: "boolean" } as const;
 const shareable = ["private", "host"] as const;
-/** The last is followed by the name of a sandbox. */
-const joinable = ["private", "host", "container:"] as const;
 
 export const runOptions = {
   rootless: {
@@ -96,21 +95,21 @@ export const runOptions = {
   pid: {
     ...value,
     group: isolation,
-    suggestions: joinable,
+    completes: "sandbox",
     defaultDescription: "private",
     describe: "PID namespace: private, host or container:NAME",
   },
   ipc: {
     ...value,
     group: isolation,
-    suggestions: joinable,
+    completes: "sandbox",
     defaultDescription: "private",
     describe: "IPC namespace and shared memory: private, host or container:NAME",
   },
   uts: {
     ...value,
     group: isolation,
-    suggestions: joinable,
+    completes: "sandbox",
     defaultDescription: "private",
     describe: "UTS namespace (hostname): private, host or container:NAME",
   },

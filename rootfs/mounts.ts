@@ -140,11 +140,13 @@ function bindStep(
   };
 }
 
+const unlike = "It is no directory any more: start that sandbox anew";
+
 /** Of the sandbox that is joined, without what is mounted below it there. */
 function copySteps(path: string, target: string): Step[] {
   return [
     step({ kind: "mkdir", path: target, mode: 0o755 }),
-    step({ kind: "moveMount", path, target }),
+    { ...step({ kind: "moveMount", path, target }), hints: { EINVAL: unlike, ENOTDIR: unlike } },
   ];
 }
 

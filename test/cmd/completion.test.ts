@@ -122,6 +122,9 @@ test("sandboxes are completed by their names, kept or running", () => {
     assert.equal(bash(`sbx ${command} we`), ["wear", "web", "wet"], command);
     assert.equal(fish(`sbx ${command} we`), ["wear", "web", "wet"], command);
   }
+  const names = ["container:db", "container:wear", "container:web", "container:wet"];
+  assert.equal(bash("sbx run --pid con"), names);
+  assert.equal(fish("sbx run --pid con"), names);
   rmSync(join(directory, ".local"), { recursive: true });
   assert.equal(bash("sbx stop "), []);
   assert.equal(fish("sbx stop "), []);

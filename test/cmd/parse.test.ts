@@ -111,7 +111,10 @@ const wrong: [string[], RegExp][] = [
   [["--init=maybe", "/"], /^sbx: --init=maybe: must be true or false/],
   [["--user"], /^sbx: --user: needs a value/],
   [["--user=", "/"], /^sbx: --user: must not be empty/],
-  [["--pid", "hots", "/"], /^sbx: --pid hots: must be private or host\. Did you mean host\?/],
+  [
+    ["--pid", "hots", "/"],
+    /^sbx: --pid hots: must be private, host or container:NAME\. Did you mean host\?/,
+  ],
   [["--network=bridge", "/"], /no network that is called bridge from the start/],
   [["--umask", "9", "/"], /^sbx: --umask 9: must be an octal number from 0 to 0777/],
   [["--umask", "1777", "/"], /octal/],

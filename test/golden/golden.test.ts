@@ -8,9 +8,9 @@ import { compileSandbox } from "../../launch/compile.js";
 import { explainPlan } from "../../launch/explain.js";
 import { listing } from "../../launch/listing.js";
 import { verify } from "../../launch/verify.js";
-import { defaultSpec } from "../../spec/default.js";
+import { defaultMounts, defaultSpec } from "../../spec/default.js";
 import type { DirectoryEntry, Host } from "../../spec/host.js";
-import type { Spec } from "../../spec/spec.js";
+import { joinableTypes, type NamespaceType, type Spec } from "../../spec/spec.js";
 import { answererProgram } from "../support/answerer.js";
 import { closedSpec, etcOf, hostOf, poorHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
@@ -52,6 +52,9 @@ const ownRoot: Host["rootfs"] = {
     "/usr": [entry("bin"), entry("local"), entry("lib", { type: "symlink", target: "lib64" })],
   },
 };
+
+const { hostname: _, ...nameless } = base;
+const isJoinable = (type: NamespaceType) => joinableTypes.some((each) => each === type);
 
 const layers = [
   { path: "/l/top", mode: 0o711 },
@@ -261,6 +264,50 @@ const cases: Record<string, { spec: Spec; host: Host; program: boolean }> = {
     },
     host: hostOf({ kernel: current }),
     program: true,
+  },
+  "in-namespaces-of-another": {
+    spec: {
+      ...nameless,
+      mounts: defaultMounts(["network"]),
+      linux: {
+        ...base.linux,
+        namespaces: base.linux.namespaces.filter(({ type }) => !isJoinable(type)),
+      },
+      sbx: {
+        ...base.sbx,
+        join: { sandbox: "web", namespaces: [...joinableTypes] },
+        network: { from: { mode: "sandbox", sandbox: "web" } },
+      },
+    },
+    host: hostOf({
+      kernel: current,
+      joined: {
+        name: "web",
+        spec: { ...base, hostname: "other" },
+        types: ["network", ...joinableTypes],
+        from: {
+          kind: "sandbox",
+          name: "web",
+          record: "/run/user/1000/sbx/sandboxes/web",
+          head: '{"version":1',
+          namespaces: [
+            { type: "network", path: "/proc/7/fd/7" },
+            { type: "pid", path: "/proc/7/fd/6" },
+            { type: "ipc", path: "/proc/7/fd/8" },
+            { type: "uts", path: "/proc/7/fd/9" },
+            { type: "user", path: "/proc/7/fd/4" },
+            { type: "mount", path: "/proc/7/fd/5" },
+          ],
+        },
+        copies: ["/proc", "/dev/shm", "/dev/mqueue"],
+        ids: {
+          uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+          gidMappings: [{ containerID: 0, hostID: 100, size: 1 }],
+          denySetgroups: true,
+        },
+      },
+    }),
+    program: false,
   },
   "no-init-shared-namespaces": {
     spec: {
