@@ -59,6 +59,7 @@ export const keptCommands = {
     usage:
       "Removes sandboxes that are kept, with all that they have written; or kept uppers, which are named with a slash, as ./upper.",
     options: {
+      all: { ...toggle, alias: "a", describe: "All that are kept" },
       force: { ...toggle, alias: "f", describe: "Kill what runs, and pass over what is absent" },
       volumes: {
         ...toggle,

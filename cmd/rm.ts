@@ -30,16 +30,20 @@ import { readFilters } from "./view-filters.js";
 /** `argv` is what follows `rm`. Gives 0, or 1 where some of several sandboxes could not be removed. */
 export async function rm(argv: readonly string[]): Promise<number> {
   const { flags, words } = parseWords(argv, liveCommands.rm.options);
-  if (words.length === 0) fail("rm", "nothing is named", "The form is sbx rm NAME|UPPER…");
+  const { all = false, force = false } = flags;
+  if (all && words.length > 0) fail("rm --all", "names are given too", "Leave one of them out");
+  if (!all && words.length === 0) fail("rm", "nothing is named", "The form is sbx rm NAME|UPPER…");
   const uppers = words.filter((word) => word.includes("/"));
   if (uppers.length > 0) await removeUppers(uppers);
   const names = words.filter((word) => !word.includes("/"));
-  return names.length === 0 ? 0 : removeSandboxes(names, flags.force === true);
+  return names.length === 0 && !all ? 0 : removeSandboxes(all ? null : names, force);
 }
 
-async function removeSandboxes(names: readonly string[], force: boolean): Promise<number> {
+/** All that are kept, where no names are given. */
+async function removeSandboxes(given: readonly string[] | null, force: boolean): Promise<number> {
   const { data, run } = callersPlaces(process.env);
   const { views, damaged } = await listViews({ data, run });
+  const names = given ?? views.flatMap(({ kept }) => kept?.id ?? []);
   const doomed: { id: string; name: string; directory: string }[] = [];
   const status = await tryAll(names, async (word) => {
     const broken = damaged.find(({ id }) => id === word);

@@ -156,7 +156,12 @@ test.needs(needs, "prune removes what does not run, and asks", async () => {
   assert.is(await ok("prune", "-f", "--filter=label=b"), "b\n");
   assert.is(await ok("prune", "--force"), "a\n");
   assert.is(await ok("ps", "-a", "--format={{.Names}}"), "live\n");
-  await ok("rm", "-f", "live");
+  await ok("create", "--name=c", ...script("true"));
+  assert.match(await refusal("rm", "-a", "c"), /rm --all: names are given too/);
+  assert.match(await refusal("rm", "--all"), /remove live: it is running\. Stop it first/);
+  assert.equal(directories().length, 1);
+  assert.is(await ok("rm", "-af"), "live\n");
+  assert.is(await ok("rm", "-a"), "");
 });
 
 test.needs(needs, "one that cannot be understood is told of, and can be removed", async () => {
