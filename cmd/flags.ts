@@ -138,9 +138,8 @@ const isShared = (text: string | undefined) => text !== undefined && text !== "p
 function joinKeys(flags: Flags): JoinKeys | undefined {
   const asked = joinableTypes.flatMap((type) => {
     const text = flags[type];
-    return text === undefined || ["private", "host"].includes(text)
-      ? []
-      : [{ type, text, sandbox: readJoin(text, `--${type} ${text}`) }];
+    const sandbox = text === undefined ? null : readJoin(text, `--${type} ${text}`);
+    return sandbox === null ? [] : [{ type, text, sandbox }];
   });
   const [first] = asked;
   if (first === undefined) return undefined;

@@ -50,8 +50,9 @@ function readSandbox(text: string | null, at: string): string {
   return text;
 }
 
-/** The sandbox whose namespace is to be joined: `container:NAME`. */
-export const readJoin: Reader<string> = (text, at) => {
+/** The sandbox whose namespace is to be joined, `container:NAME`; null for `private` and `host`. */
+export const readJoin: Reader<string | null> = (text, at) => {
+  if (["private", "host"].includes(text)) return null;
   const [, name] =
     /^container(?::(.*))?$/.exec(text) ??
     fail(at, "must be private, host or container:NAME", didYouMean(text, ["private", "host"]));

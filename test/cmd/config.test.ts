@@ -102,7 +102,10 @@ const wrong: [string, RegExp][] = [
   ["[run", /is no section/],
   ["hostname = x", /:1: hostname = x is in no section/],
   ["[run]\numask = 9z", /:2: umask = 9z: must be an octal/],
-  ["[run]\npid = hots", /:2: pid = hots: must be private or host\. Did you mean host\?/],
+  [
+    "[run]\npid = hots",
+    /:2: pid = hots: must be private, host or container:NAME\. Did you mean host\?/,
+  ],
   ["[run]\ninit = maybe", /:2: init = maybe: must be true or false/],
   ["[run]\nhostname", /:2: hostname: needs a value/],
   ["[run]\nhostname =", /:2: hostname =.*must not be empty/],
