@@ -186,8 +186,8 @@ function requireDelegable(
   const what = "make the control group writable";
   for (const type of ["cgroup", "pid"] as const) {
     if (own(type)) continue;
-    const flag = type === "pid" ? "--pid=host" : "--cgroupns=host";
-    fail(what, `the ${type} namespace is the host's`, `Leave out ${flag}`);
+    const flag = type === "pid" ? "--pid" : "--cgroupns";
+    fail(what, `the ${type} namespace is not the sandbox's own`, `Leave out ${flag}`);
   }
   if (!isCaller && !callerMapped) {
     fail(

@@ -5,7 +5,7 @@ import { firstChildOf, parentOf } from "../launch/processes.js";
 import type { RunningPort } from "../launch/records.js";
 import type { SandboxView } from "../launch/sandboxes.js";
 import { fail, SbxError } from "../spec/error.js";
-import type { Spec } from "../spec/spec.js";
+import type { JoinKeys, Spec } from "../spec/spec.js";
 import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
@@ -59,6 +59,9 @@ function inspected(view: SandboxView) {
     Config: configOf(spec),
     HostConfig: {
       NetworkMode: networksOf(view).join(","),
+      PidMode: whoseOf(spec, "pid"),
+      IpcMode: whoseOf(spec, "ipc"),
+      UTSMode: whoseOf(spec, "uts"),
       PortBindings: bindingsOf(sbx.network?.ports ?? []),
       RestartPolicy: {
         Name: sbx.life?.restart.name ?? "no",
@@ -87,6 +90,12 @@ function inspected(view: SandboxView) {
     GidMappings: record?.gidMappings ?? null,
     Spec: spec,
   };
+}
+
+/** As the options have it. */
+function whoseOf({ linux, sbx: { join } }: Spec, type: JoinKeys["namespaces"][number]): string {
+  if (join?.namespaces.includes(type)) return `container:${join.sandbox}`;
+  return linux.namespaces.some((own) => own.type === type) ? "private" : "host";
 }
 
 function stateOf(view: SandboxView) {

@@ -60,11 +60,11 @@ export function commandOf({ spec, record, kept }: SandboxView): string[] {
   return [...spec.sbx.entrypoint, ...(words.length > 0 ? words : spec.process.args)];
 }
 
-/** The names of `--network`, or the mode. */
+/** What `--network` names. */
 export function networksOf({ spec }: SandboxView): string[] {
   const from = spec.sbx.network?.from;
   if (from?.mode === "networks") return from.networks.map(({ name }) => name);
-  return [from?.mode ?? "none"];
+  return [from?.mode === "sandbox" ? `container:${from.sandbox}` : (from?.mode ?? "none")];
 }
 
 function statusText(view: SandboxView, nowMs: number): string {

@@ -50,7 +50,10 @@ export function planUplink(spec: Spec, host: Host, ids: UplinkIds): UplinkPlan {
   const ports = rangesOf(keys.ports ?? []);
   const needs = {
     rootMapped: ids.rootMapped,
-    ownPids: spec.linux.namespaces.some(({ type }) => type === "pid"),
+    // Those of another sandbox do not have it either.
+    ownPids:
+      spec.linux.namespaces.some(({ type }) => type === "pid") ||
+      spec.sbx.join?.namespaces.includes("pid") === true,
   };
   if (keys.from.mode === "networks") {
     if (ports.length === 0) {

@@ -151,6 +151,9 @@ test.needs(needs, "commands enter it, and end with it", async () => {
         readlinkSync(`/proc/${payloadOf(pid)}/ns/${n}`),
       );
       assert.is(stdout, `mine\nshared\nother\n${theirs.join("\n")}\n`, stderr);
+      const [{ HostConfig }] = JSON.parse((await sbx(["inspect", "own"])).stdout);
+      const modes = ["NetworkMode", "PidMode", "IpcMode", "UTSMode"].map((key) => HostConfig[key]);
+      assert.equal(modes, ["none", "container:web", "container:web", "container:web"]);
       const marker = `87${process.pid}`;
       const entered = sbx(["exec", "own", "/bin/busybox", "sleep", marker]);
       // The launcher and the program itself name it too: the command is what is in the pid namespace.
