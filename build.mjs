@@ -34,8 +34,12 @@ if (!(major > 20 || (major === 20 && minor >= 19))) {
 /** V8 rejects a cache of another version of itself, or with other flags, and compiles. */
 const loader = `const { readFileSync } = require("node:fs");
 const { join } = require("node:path");
+const { setFlagsFromString } = require("node:v8");
 const { Script } = require("node:vm");
 const filename = join(__dirname, "run.cjs");
+
+// What runs for a tenth of a second is over before optimized code of it would pay.
+setFlagsFromString("--no-opt");
 
 exports.load = (save) => {
   let cachedData;
