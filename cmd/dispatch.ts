@@ -1,5 +1,6 @@
 /** From the words of a command line to the command; the only place that sets the exit status. */
 import { writeSync } from "node:fs";
+import { isSystemError } from "../launch/in-root.js";
 import { renderProblem, SbxError } from "../spec/error.js";
 import { liveCommands } from "./live-options.js";
 import {
@@ -66,7 +67,11 @@ export async function dispatch(argv: readonly string[]): Promise<void> {
       const carryOut = await selfParsed[command]();
       process.exitCode = await carryOut(words);
     } else process.exitCode = await (await import("./cli.js")).cli(argv);
-  } catch (error) {
+  } catch (thrown) {
+    // A full disk, or a limit, may show anywhere.
+    const error = isSystemError(thrown)
+      ? new SbxError([{ what: argv[0] ?? "start", why: thrown.message }])
+      : thrown;
     if (!(error instanceof SbxError)) throw error;
     // Not through process.stderr, which would leave O_NONBLOCK on a pipe that others write to.
     for (const problem of error.problems) writeSync(2, `${renderProblem(problem)}\n`);

@@ -109,16 +109,21 @@ function whyUnfit({ version: found, ...said }: Record<string, unknown>, id: stri
   if (typeof name !== "string" || !isGivenName(name)) return `its name is not ${whatNamesAre}`;
   if (!Number.isSafeInteger(createdMs)) return "createdMs is no whole number";
   if (profile !== null && typeof profile !== "string") return "profile is no text";
+  return isWholeSpec(spec) && typeof spec.sbx.life === "object" ? null : "its spec is not whole";
+}
+
+/** Whether all is there that is told of a sandbox, or that finds it. */
+export function isWholeSpec(spec: unknown): spec is Spec {
   const { process, root, mounts, linux, sbx, annotations = {} } = Object(spec) as Partial<Spec>;
-  const isWhole =
+  return (
     Array.isArray(process?.args) &&
-    [...process.args, ...(sbx?.entrypoint ?? [])].every((word) => typeof word === "string") &&
+    Array.isArray(sbx?.entrypoint) &&
+    [...process.args, ...sbx.entrypoint].every((word) => typeof word === "string") &&
     typeof root?.path === "string" &&
     Array.isArray(mounts) &&
     Array.isArray(linux?.namespaces) &&
-    typeof sbx?.life === "object" &&
-    Object.values(annotations).every((value) => typeof value === "string");
-  return isWhole ? null : "its spec is not whole";
+    Object.values(annotations).every((value) => typeof value === "string")
+  );
 }
 
 function entriesOf(directory: string): string[] {

@@ -13,7 +13,7 @@ import type { Mapping, NamespaceType, Spec } from "../spec/spec.js";
 import type { JoinedNamespaces } from "../spec/step.js";
 import type { ResolvedUser } from "../userns/passwd.js";
 import { isSystemError } from "./in-root.js";
-import { lockInode } from "./kept.js";
+import { isWholeSpec, lockInode } from "./kept.js";
 import { objectIn, openPlain, readPlain } from "./plain-file.js";
 
 /** A port of the host's that leads to one of a sandbox, which has it by now. */
@@ -177,6 +177,7 @@ function parse(text: string, file: string): Said | null {
   const said = objectIn(text);
   const isSaid = isGivenName(`${said?.name}`) && Number.isSafeInteger(said?.version);
   if (!isSaid || !Number.isSafeInteger(said?.monitor)) return null;
+  if (said?.version === 1 && !isWholeSpec(said.spec)) return null;
   return { ...(said as unknown as Said), name: file, firstName: `${said?.name}` };
 }
 

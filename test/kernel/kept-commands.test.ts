@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { derivedName } from "../../launch/names.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
-import { sbx } from "../support/sandbox.js";
+import { command, sbx, start } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
@@ -56,6 +56,15 @@ test.needs(needs, "what is made is there until it is removed", async () => {
   assert.is(await ok("ps", "-aq", "-l"), `${other}\n`);
   assert.is(await ok("rm", "web", other.slice(0, 6)), `web\n${derivedName(other)}\n`);
   assert.equal([directories(), names()], [[], [".lock"]]);
+});
+
+test.needs(needs, "a file that cannot be written is told of in a line", async () => {
+  const id = (await ok("create", "--name=web", ...script("true"))).trim();
+  const limited = ["sh", "-c", 'ulimit -f 0; exec "$@"', "0", command, "rename", "web", "shop"];
+  const { code, stderr } = await start(limited);
+  assert.is(code, 125);
+  assert.match(stderr, /^sbx: rename: EFBIG: file too large, write\n$/);
+  assert.equal([directories(), names()], [[id], [".lock", "web"]]);
 });
 
 test.needs(needs, "what cannot be made leaves nothing", async () => {

@@ -6,8 +6,10 @@ import * as net from "node:net";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { freeze, killAll } from "../../launch/control-group.js";
+import { tryLock } from "../../launch/file-calls.js";
 import { listSandboxes, type Sandbox } from "../../launch/records.js";
 import { callersPlaces, findRunning } from "../../launch/sandboxes.js";
+import { defaultSpec } from "../../spec/default.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { sbx } from "../support/sandbox.js";
@@ -168,10 +170,16 @@ test("whatever lies among the records, those of sandboxes are found", async () =
   const server = net.createServer().listen(join(records, "socket"));
   const texts = ["", "hi", "null", '{"version":1', '{"version":1,"name":"other","monitor":1}'];
   for (const [index, text] of texts.entries()) fs.writeFileSync(join(records, `x${index}`), text);
+  const lie = JSON.stringify({ version: 1, name: "locked", monitor: process.pid, spec: {} });
+  fs.writeFileSync(join(records, "locked"), lie);
+  const locked = fs.openSync(join(records, "locked"), "r");
+  assert.ok(tryLock(locked));
   try {
     assert.equal(await listSandboxes(run), []);
-    assert.equal(fs.readdirSync(records).sort(), [".old", "directory", "fifo", "link", "socket"]);
+    const left = [".old", "directory", "fifo", "link", "locked", "socket"];
+    assert.equal(fs.readdirSync(records).sort(), left);
   } finally {
+    fs.closeSync(locked);
     server.close();
     fs.rmSync(records, { recursive: true });
   }
@@ -179,7 +187,7 @@ test("whatever lies among the records, those of sandboxes are found", async () =
 
 test("nothing that is no control group is written to or removed for a record that says so", async () => {
   const cgroup = temporaryDirectory("group");
-  const lie = { version: 1, name: "liar", monitor: 1, cgroup };
+  const lie = { version: 1, name: "liar", monitor: 1, cgroup, spec: defaultSpec("/") };
   fs.mkdirSync(records, { recursive: true, mode: 0o700 });
   fs.writeFileSync(join(records, "liar"), JSON.stringify(lie));
   assert.equal(await listSandboxes(run), []);
