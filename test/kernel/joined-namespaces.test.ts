@@ -77,9 +77,12 @@ test.needs(needs, "with full capabilities it has none over the other one", async
       "mkdir /tmp/p && mount -t proc none /tmp/p",
       "mkdir /tmp/q && mount -t mqueue none /tmp/q",
       "mount -o remount,rw /proc/sys && echo 5 >/proc/sys/kernel/msgmax",
-    ].join("; ");
+    ].map((each, index) => `${each} && echo done ${index}`);
     const all = join("pid", "ipc", "uts", "network");
-    const { stdout, stderr } = await attempt([...all, ...everything], `${script}; hostname`);
+    const { stdout, stderr } = await attempt(
+      [...all, ...everything],
+      `${script.join("; ")}; hostname`,
+    );
     assert.is(stdout, "other\n", stderr);
     assert.is(readlinkSync(`/proc/${payloadOf(pid)}/root`), "/");
   });
