@@ -76,8 +76,12 @@ function refuseKept({ sbx }: Spec, { networks }: Host): void {
     const why = "a program without sbx is not kept track of, and so is found by no name";
     refuse(`--name ${sbx.name}`, why, "Use sbx run, or set its host name by --hostname");
   }
+  const why = "other sandboxes and their networks are known to sbx on this machine alone";
+  const [joined] = sbx.join?.namespaces ?? [];
+  if (joined !== undefined) {
+    refuse(`--${joined}`, why, `Use sbx run, or --${joined}=private or host`);
+  }
   if (networks.length > 0 || sbx.network?.from.mode === "sandbox") {
-    const why = "other sandboxes and their networks are known to sbx on this machine alone";
     refuse("--network", why, "Use sbx run, or --network=pasta, ns:PATH, host or none");
   }
 }

@@ -77,6 +77,8 @@ test("what only sbx keeps track of is refused", () => {
   assert.match(failure({ name: "web" }), /^sbx: compile --name web: .*is found by no name/);
   const from = { mode: "sandbox", sandbox: "web" } as const;
   assert.match(failure({ network: { from } }), /^sbx: compile --network: /);
+  const join = { sandbox: "web", namespaces: ["ipc" as const] };
+  assert.match(failure({ join }), /^sbx: compile --ipc: .* --ipc=private or host/);
 });
 
 test.run();
