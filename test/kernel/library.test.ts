@@ -1,4 +1,5 @@
 /** Sandboxes that this very process starts. */
+import { getEventListeners } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -150,6 +151,7 @@ test.needs(needs, "launches leave no fd, no child and no listener", async () => 
   await sleep(100);
   assert.is(fds(), before);
   assert.equal(childrenOf(process.pid), children);
+  assert.equal(getEventListeners(signal, "abort"), []);
   await box.dispose();
 });
 
