@@ -49,7 +49,10 @@ export interface SandboxCommand extends EventEmitter {
   readonly stderr: Readable | null;
   /** Resolves when nothing of the sandbox is left. Never rejects. */
   readonly exit: Promise<Exit>;
-  /** Sends a signal to the command, to all of the sandbox with SIGKILL. False where it has ended. */
+  /**
+   * Sends a signal to the command, to all of the sandbox with SIGKILL unless it was entered. False where it has
+   * ended.
+   */
   kill(signal?: NodeJS.Signals | number): boolean;
 }
 
