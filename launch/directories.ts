@@ -61,11 +61,17 @@ export function dangerOf(
   return directory === "/" ? null : dangerOf(dirname(directory), uid);
 }
 
+/** Fails where somebody else may put sandboxes of their making into the directory. */
+export function requireSafe(directory: string, uid: number): void {
+  const danger = dangerOf(nearest(directory), uid);
+  if (danger === null) return;
+  fail(`keep sandboxes in ${directory}`, `${danger.directory}: ${danger.why}`, elsewhere);
+}
+
 /** Makes the directory where it is missing. Fails where anybody else may change or read what is in it. */
 export function requirePrivate(directory: string, uid: number): void {
   const what = `keep sandboxes in ${directory}`;
-  const before = dangerOf(nearest(directory), uid);
-  if (before !== null) fail(what, `${before.directory}: ${before.why}`, elsewhere);
+  requireSafe(directory, uid);
   makeDirectories(directory);
   const stats = fs.lstatSync(directory);
   if (!stats.isDirectory()) fail(what, "it is no directory", elsewhere);

@@ -10,6 +10,7 @@ import { fail, type Problem } from "../spec/error.js";
 import { specToJson } from "../spec/json.js";
 import { isGivenName, whatNamesAre } from "../spec/network-shape.js";
 import type { Spec } from "../spec/spec.js";
+import { requireSafe } from "./directories.js";
 import { isSystemError } from "./in-root.js";
 import { objectIn, readPlain } from "./plain-file.js";
 
@@ -72,7 +73,10 @@ export function listKept(data: string): KeptList {
   const kept: Kept[] = [];
   const damaged: Damaged[] = [];
   const leftovers: string[] = [];
-  for (const name of entriesOf(sandboxesIn(data))) {
+  const names = entriesOf(sandboxesIn(data));
+  // Who lists them may start one: with the rights of root, where HOME is a user's.
+  if (names.length > 0) requireSafe(sandboxesIn(data), process.getuid?.() ?? 0);
+  for (const name of names) {
     const directory = join(sandboxesIn(data), name);
     if (name.startsWith(".") && isDirectory(directory) && isOld(directory))
       leftovers.push(directory);

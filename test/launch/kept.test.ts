@@ -78,6 +78,15 @@ test("a place that others may get at is refused", async () => {
   assert.match(await message(create(data)), /others may write to it/);
 });
 
+test("where others may have put some, none is listed", async () => {
+  const data = empty();
+  await create(data, "web");
+  fs.chmodSync(data, 0o777);
+  assert.throws(() => listKept(data), /keep sandboxes in .*others may write to it/);
+  fs.chmodSync(data, 0o755);
+  assert.is(listKept(data).kept.length, 1);
+});
+
 test("renamed, it has the new name alone", async () => {
   const data = empty();
   const web = await create(data, "web");
