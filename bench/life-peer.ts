@@ -1,6 +1,8 @@
 /**
  * The life cycle beside podman's, on a machine that has both and where sudo(8) asks nothing: each command in
- * turns, and what stays beside a sandbox in the background. `bench/life-guest.sh` runs it.
+ * turns, and what stays beside a sandbox in the background. Where podman may have no control groups, it starts with
+ * a file CONTAINERS_CONF that has `cgroups = "no-conmon"` in [containers], and in [engine] `runtime = "runc"` and
+ * `cgroup_manager = "cgroupfs"`.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

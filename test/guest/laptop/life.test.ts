@@ -48,6 +48,10 @@ test.needs(needs, "each start has a group of its own; out of memory is told", as
   assert.equal([exitCode, oom, restarts], [137, true, 2]);
   const { stderr } = await sbx(["logs", "life-hog"]);
   assert.is(stderr.match(/^sbx: killed: out of memory, limit 16 MiB/gm)?.length, 3);
+  const shown = await sbx(["inspect", "--format", "{{.State.OOMKilled}}", "life-hog"]);
+  assert.is(shown.stdout, "true\n", shown.stderr);
+  const { stdout } = await sbx(["events", "--no-stream", "--filter=event=oom"]);
+  assert.is(stdout.match(/ oom .*life-hog/g)?.length, 3, stdout);
   await nothingIsLeft();
 });
 
