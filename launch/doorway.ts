@@ -59,7 +59,7 @@ export function planDoorway(sandbox: Sandbox, host: Host, isAlone: boolean): Pla
   return {
     steps: [
       step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
-      openSandboxStep(sandbox, host, ["user", "mount"], null),
+      openSandboxStep(sandbox, host, { types: ["user", "mount"], cgroup: null, watched: null }),
       step("monitor", "prepare", { kind: "openRoot", isAlone }, enterHints),
       step(
         "init",

@@ -92,24 +92,33 @@ const groupOf = ({ cgroup, spec }: Sandbox): string | null =>
 
 /** The process that the steps after these belong to is born in the control group. */
 function openSteps(sandbox: Sandbox, host: Host, cgroup: string | null): Step[] {
+  const { spec } = sandbox;
   const isBornIn = cgroup !== null && kernelAtLeast(host, 5, 7) && !host.seccomp.isFiltered;
   const clone = { kind: "clone", namespaces: [], intoCgroup: isBornIn } as const;
   return [
-    openSandboxStep(sandbox, host, namespacesOf(sandbox), cgroup),
+    openSandboxStep(sandbox, host, {
+      types: namespacesOf(sandbox),
+      cgroup,
+      watched: spec.linux.namespaces.some(({ type }) => type === "pid") ? null : sandbox.monitor,
+    }),
     step("monitor", "clone", clone, cloneHints),
     ...(cgroup === null || isBornIn ? [] : [step("monitor", "cgroup", { kind: "joinCgroup" })]),
   ];
 }
 
-/** Opens these namespaces of a running sandbox. */
+/** What is opened of a running sandbox besides its record. */
+interface Opened {
+  readonly types: readonly NamespaceType[];
+  readonly cgroup: string | null;
+  readonly watched: number | null;
+}
+
 export function openSandboxStep(
   sandbox: Sandbox,
   { run }: Host,
-  namespaces: readonly NamespaceType[],
-  cgroup: string | null,
+  { types, cgroup, watched }: Opened,
 ): Step {
   if (run.path === null) fail(`find the sandbox ${sandbox.name}`, run.why);
-  const ownsPids = sandbox.spec.linux.namespaces.some(({ type }) => type === "pid");
   return step(
     "monitor",
     "clone",
@@ -118,9 +127,9 @@ export function openSandboxStep(
       name: sandbox.name,
       record: `${run.path}/sandboxes/${sandbox.name}`,
       head: headOf(sandbox),
-      namespaces: namespaces.map((type) => ({ type, path: namespacePath(sandbox, type) })),
+      namespaces: types.map((type) => ({ type, path: namespacePath(sandbox, type) })),
       cgroup,
-      watched: ownsPids ? null : sandbox.monitor,
+      watched,
     },
     openHints,
   );

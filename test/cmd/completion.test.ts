@@ -66,7 +66,7 @@ function fish(line: string): string[] {
 }
 
 test.needs("bash", "bash completes commands and options", () => {
-  assert.equal(bash("sbx exp"), ["explain", "export"]);
+  assert.equal(bash("sbx ex"), ["explain", "export", "exec"]);
   assert.equal(bash("sbx run --user"), ["--userns", "--user"]);
   assert.equal(bash("sbx run --no-in"), ["--no-in-place", "--no-init"]);
   assert.equal(bash("sbx explain run --dom"), ["--domainname"]);
@@ -188,7 +188,7 @@ test.needs("bash", "bash completes the commands of seccomp", () => {
 });
 
 test.needs("fish", "fish completes the same", () => {
-  assert.equal(fish("sbx exp"), ["explain", "export"]);
+  assert.equal(fish("sbx ex"), ["exec", "explain", "export"]);
   assert.equal(fish("sbx run --pid "), ["host", "private"]);
   assert.equal(fish("sbx run --cap-add=NET_A"), ["--cap-add=NET_ADMIN"]);
   assert.equal(fish("sbx run -t -e A=b --user x roo"), ["rootfs dir/"]);
