@@ -26,8 +26,10 @@ export function execIn(
   });
   const programFor = (options: ExecOptions): Promise<Uint8Array> => {
     const key = JSON.stringify([options.cwd, options.user, Object.keys(options.env ?? {}).sort()]);
+    const known = programs.get(key);
+    if (known !== undefined) return known;
     if (programs.size === most) programs.clear();
-    const program = programs.get(key) ?? compileFor(pid, options);
+    const program = compileFor(pid, options);
     programs.set(key, program);
     program.catch(() => programs.delete(key));
     return program;
