@@ -142,7 +142,7 @@ export function lingerFinding({ lingers, host }: Facts): Finding {
     id,
     state: "limited",
     found:
-      "at your last logout systemd ends sandboxes in the background that have a scope of its, and removes XDG_RUNTIME_DIR, by which the others are found",
+      "after your last logout systemd ends sandboxes in the background that have a scope of its; one without holds the session open, and with it the others, unless logind has KillUserProcesses=yes",
     mend: `sudo loginctl enable-linger ${user}`,
   };
 }

@@ -169,6 +169,7 @@ test("what becomes of sandboxes in the background at logout is told", () => {
   assert.match(lingers(true).found, /outlive your logout: lingering is on/);
   assert.match(lingers(null).found, /outlive your logout: there is no systemd/);
   assert.is(lingers(false).state, "limited");
+  assert.match(lingers(false).found, /ends sandboxes .* one without holds the session open/);
   assert.is(lingers(false).mend, "sudo loginctl enable-linger alice");
 });
 
