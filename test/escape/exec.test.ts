@@ -7,7 +7,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { fields, temporaryDirectory } from "../support/inside.js";
 import { run } from "../support/once.js";
-import { sbx } from "../support/sandbox.js";
+import { processesNaming, sbx } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
@@ -37,10 +37,13 @@ const box = async (
 const exec = (options: readonly string[], ...words: string[]) =>
   sbx(["exec", ...options, "box", ...words], { env: { HOST_SECRET: "seen" } });
 
-test.needs(needs, "root inside sees nothing of a process before it is the command", async () => {
-  const watcher = join(directory, "watcher");
+const watcher = join(directory, "watcher");
+test.before(async () => {
   const source = join(import.meta.dirname, "../support/watcher.c");
   await run("gcc", ["-O1", "-Wall", "-Werror", "-static", "-o", watcher, source]);
+});
+
+test.needs(needs, "root inside sees nothing of a process before it is the command", async () => {
   const out = await box(["-v", `${watcher}:/watcher:ro`], "exec /watcher sbx", async () => {
     for (let round = 0; round < 15; round++) await exec(["-u", round % 2 ? "0" : "1000"], "true");
     await exec([], "touch", "/end");
@@ -48,6 +51,43 @@ test.needs(needs, "root inside sees nothing of a process before it is the comman
   assert.ok((out.match(/^seen /gm) ?? []).length > 3, `too few were caught:\n${out}`);
   assert.equal(out.match(/^leak .*$/gm) ?? [], []);
 });
+
+test.needs(
+  needs,
+  "signals from inside end a command that is on its way, and nothing else",
+  async () => {
+    for (const signal of [9, 15]) {
+      const ends: [code: number | null, stderr: string][] = [];
+      const script = `/watcher sbx ${signal}; exec sleep 60`;
+      const out = await box(["-v", `${watcher}:/watcher:ro`], script, async () => {
+        for (let round = 0; round < 5; round++) {
+          const { code, stderr } = await exec([], "true");
+          ends.push([code, stderr]);
+        }
+      });
+      const seen = (out.match(/^seen /gm) ?? []).length;
+      assert.ok(seen > 0, out);
+      const wanted = ends.map((_, index) => [index < seen ? 128 + signal : 0, ""]);
+      assert.equal(
+        ends.sort(([a], [b]) => Number(b) - Number(a)),
+        wanted,
+      );
+    }
+  },
+);
+
+test.needs(
+  needs,
+  "who kills what holds a command from inside kills the command alone",
+  async () => {
+    await box(["--pid=host"], idle, async () => {
+      const { code, stderr } = await exec([], "sh", "-c", "kill -9 $PPID; exec sleep 97531");
+      assert.equal([code, stderr], [137, ""]);
+      assert.equal(processesNaming("sleep 97531"), []);
+      assert.is((await exec([], "true")).code, 0);
+    });
+  },
+);
 
 test.needs(needs, "the program cannot be executed, kept or changed (CVE-2019-5736)", async () => {
   await box([], idle, async () => {
@@ -113,6 +153,8 @@ test.needs(needs, "what is mounted or linked in the place of terminals is not op
       "mount -t tmpfs none /dev/pts; ln -s /proc/self/fd/0 /dev/pts/ptmx",
       "mount -t tmpfs none /dev; ln -s /host/pts /dev/pts",
       "rmdir /dev/pts; rm -f /dev/pts; ln -s /proc/self/fd /dev/pts",
+      // It would do, but that it is not where terminals are.
+      "rm /dev/pts; mkdir /dev/pts /own; mount -t devpts none /own; mount -t tmpfs none /dev/pts; touch /dev/pts/ptmx; mount --bind /own/ptmx /dev/pts/ptmx",
     ]) {
       await exec([], "sh", "-c", trap);
       const { code, stderr } = await terminal();
