@@ -1,10 +1,9 @@
 /** The way to the files of a sandbox, for `sbx cp` and `sbx export`. */
 import { type Door, doorOf } from "../launch/doorway.js";
-import { whileHeld } from "../launch/held.js";
+import { heldSpec, whileHeld } from "../launch/held.js";
 import { wholeSpec } from "../launch/kept.js";
 import { probe } from "../launch/probe.js";
 import { callersPlaces, findView, requireRunning } from "../launch/sandboxes.js";
-import type { SbxKeys } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
 import { createVolumes, requestOf } from "./run.js";
 
@@ -21,15 +20,9 @@ export async function withDoor<T>(
     const host = probe("/", environment);
     return use(doorOf(requireRunning(view), host, environment, isAlone));
   }
-  const spec = validate(await wholeSpec(kept));
-  const { host } = await requestOf({ ...spec, sbx: withoutNetwork(spec.sbx) });
-  createVolumes(spec);
-  return whileHeld(kept, { spec, host }, environment, (sandbox, own) =>
+  const request = await requestOf(heldSpec(validate(await wholeSpec(kept))));
+  createVolumes(request.spec);
+  return whileHeld(kept, request, environment, (sandbox, own) =>
     use(doorOf(sandbox, own, environment, isAlone)),
   );
-}
-
-/** Nothing is asked of the sandboxes whose network it shares. */
-function withoutNetwork({ network: _, ...rest }: SbxKeys): SbxKeys {
-  return rest;
 }

@@ -23,7 +23,7 @@ import { keep } from "./store.js";
 /** The fd on which the program tells that it is ready. */
 const statusFd = 3;
 
-/** What `use` gives, which has the sandbox as one that runs, to be found where its host says. */
+/** What `use` gives, which has the sandbox of that `heldSpec` as one that runs, to be found where its host says. */
 export async function whileHeld<T>(
   kept: Kept,
   { spec, host }: { readonly spec: Spec; readonly host: Host },
@@ -66,18 +66,21 @@ export async function whileHeld<T>(
   }
 }
 
-/** Only what its files need: no network, no limits, no filter; and a payload that only waits. */
-export function planHeld(spec: Spec, host: Host): Plan {
-  const { life: _, network: _n, cgroup: _c, ...sbx } = spec.sbx;
+/** Only what its files need: no network, no limits, no filter, and nothing of other sandboxes'. */
+export function heldSpec(spec: Spec): Spec {
+  const { life: _, network: _n, join: _j, cgroup: _c, ...sbx } = spec.sbx;
   const { resources: _r, seccomp: _s, ...linux } = spec.linux;
-  const process = { ...spec.process, terminal: false };
-  const held: Spec = {
+  return {
     ...spec,
     linux,
-    process,
+    process: { ...spec.process, terminal: false },
     sbx: { ...sbx, seccomp: "unconfined", init: true, preserveFds: 0, statusFd },
   };
-  const { steps, ...rest } = plan(held, host);
+}
+
+/** Of such a spec: the payload only waits. */
+export function planHeld(spec: Spec, host: Host): Plan {
+  const { steps, ...rest } = plan(spec, host);
   return {
     ...rest,
     steps: [
