@@ -164,6 +164,20 @@ test.needs(needs, "what is mounted or linked in the place of terminals is not op
   });
 });
 
+test.needs(needs, "a shell that was replaced is executed inside as any other program", async () => {
+  await box([], idle, async () => {
+    const lines = ["#!/bin/busybox sh", "id -u", "echo replaced >&2; exit 9"].join("\\n");
+    const replace = `rm /bin/sh; printf '${lines}' >/bin/sh; chmod 755 /bin/sh`;
+    assert.is((await exec([], "sh", "-c", replace)).code, 0);
+    const { code, stdout, stderr } = await exec(["-u", "1000"], "sh", "-c", "true");
+    assert.equal([code, stdout, stderr], [9, "1000\n", "replaced\n"]);
+    await exec([], "ln", "-sf", "/proc/1/exe", "/bin/sh");
+    const linked = await exec([], "sh");
+    assert.is(linked.code, 126);
+    assert.match(linked.stderr, /^sbx: run sh: Permission denied \(EACCES\)/);
+  });
+});
+
 test.needs(needs, "a payload in namespaces of its own is not followed there", async () => {
   const hidden =
     "unshare -mn sh -c 'mount -t tmpfs none /mnt; touch /mnt/own; exec sleep 60' & sleep 0.5";
