@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { probe } from "../launch/probe.js";
+import { probe } from "../launch/facts/probe.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { copyBusyboxRootfs } from "../test/support/rootfs.js";

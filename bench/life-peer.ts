@@ -6,8 +6,8 @@
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { listSandboxes } from "../launch/records.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
+import { callersRunDirectory } from "../launch/facts/run-directory.js";
+import { listSandboxes } from "../launch/life/records.js";
 import { fail } from "../spec/error.js";
 import { busyboxRootfs } from "../test/support/rootfs.js";
 import { childrenOf } from "../test/support/started.js";

@@ -1,5 +1,5 @@
 /** What the life cycle costs: `npm run bench:life`. */
-import { probe } from "../launch/probe.js";
+import { probe } from "../launch/facts/probe.js";
 import { timeExec } from "./life-exec.js";
 import { timePs } from "./life-ps.js";
 import { table } from "./measure.js";

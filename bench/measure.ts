@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { compile } from "../launch/link.js";
+import { compile } from "../launch/machine/link.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { type Command, stopwatch, stopwatchExit } from "./stopwatch.js";

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { compileSandbox } from "../launch/compile.js";
-import { probe } from "../launch/probe.js";
+import { probe } from "../launch/facts/probe.js";
 import { defaultSpec } from "../spec/default.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { NetworkMode } from "../spec/network.js";

@@ -9,7 +9,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compileSandbox } from "../launch/compile.js";
-import { probe } from "../launch/probe.js";
+import { probe } from "../launch/facts/probe.js";
 import { defaultSpec } from "../spec/default.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { SbxKeys } from "../spec/spec.js";

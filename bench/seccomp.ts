@@ -10,7 +10,7 @@ import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
-import { probe } from "../launch/probe.js";
+import { probe } from "../launch/facts/probe.js";
 import { auditArch, x32Bit } from "../seccomp/architecture.js";
 import { compileFilter } from "../seccomp/compile.js";
 import { defaultProfile } from "../seccomp/default.js";

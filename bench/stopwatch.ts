@@ -3,9 +3,9 @@
  * time of each. A Node that forks and waits would measure itself: its page tables are copied on
  * every fork, and its threads run beside what is timed.
  */
-import { type Builder, builder, constant, slot } from "../launch/builder.js";
-import { k, signo } from "../launch/constants.js";
-import type { Address, Program, Value } from "../launch/ir.js";
+import { type Builder, builder, constant, slot } from "../launch/machine/builder.js";
+import { k, signo } from "../launch/machine/constants.js";
+import type { Address, Program, Value } from "../launch/machine/ir.js";
 
 /** A command's argv; the first word is the path that is executed, as it is. */
 export type Command = readonly [path: string, ...words: string[]];

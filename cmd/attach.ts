@@ -1,8 +1,13 @@
 /** `sbx attach`: the caller's terminal, or pipes, on a sandbox that runs in the background. */
 import { compileAttach } from "../launch/client.js";
+import { probe } from "../launch/facts/probe.js";
+import {
+  callersPlaces,
+  findView,
+  requireRunning,
+  type SandboxView,
+} from "../launch/life/sandboxes.js";
 import { type Client, mostDetachKeys } from "../launch/lower/client-input.js";
-import { probe } from "../launch/probe.js";
-import { callersPlaces, findView, requireRunning, type SandboxView } from "../launch/sandboxes.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
 import { liveCommands } from "./live-options.js";

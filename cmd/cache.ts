@@ -1,6 +1,6 @@
 /** `sbx cache`: the programs that `sbx run` uses again. */
-import { listCache, pruneCache } from "../launch/cache.js";
-import { programPlaces } from "../launch/store.js";
+import { listCache, pruneCache } from "../launch/cache/cache.js";
+import { programPlaces } from "../launch/cache/store.js";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import { type CacheCommand, cacheCommands } from "./cache-commands.js";

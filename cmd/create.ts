@@ -1,13 +1,13 @@
 /** `sbx create`, and `sbx run -d` up to its start: the directory of a sandbox that is kept. */
 import * as fs from "node:fs";
+import type { StoreHost } from "../launch/cache/store.js";
 import { compileSandbox } from "../launch/compile.js";
-import { isSystemError } from "../launch/in-root.js";
-import { type Kept, wholeSpec } from "../launch/kept.js";
-import { createKept } from "../launch/kept-create.js";
-import { placeProgram } from "../launch/kept-program.js";
-import { removeKept } from "../launch/kept-remove.js";
-import { callersPlaces, runningNames } from "../launch/sandboxes.js";
-import type { StoreHost } from "../launch/store.js";
+import { isSystemError } from "../launch/facts/in-root.js";
+import { type Kept, wholeSpec } from "../launch/life/kept.js";
+import { createKept } from "../launch/life/kept-create.js";
+import { placeProgram } from "../launch/life/kept-program.js";
+import { removeKept } from "../launch/life/kept-remove.js";
+import { callersPlaces, runningNames } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";

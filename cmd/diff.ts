@@ -5,10 +5,10 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Change, DiffEntry } from "../launch/diff.js";
-import { isSystemError } from "../launch/in-root.js";
+import { isSystemError } from "../launch/facts/in-root.js";
 import { readUpperRecord } from "../launch/kept-upper.js";
+import { callersPlaces, findView } from "../launch/life/sandboxes.js";
 import { launcher, runMapped } from "../launch/mapped.js";
-import { callersPlaces, findView } from "../launch/sandboxes.js";
 import { fail, visible } from "../spec/error.js";
 import { print } from "./print.js";
 

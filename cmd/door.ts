@@ -1,9 +1,9 @@
 /** The way to the files of a sandbox, for `sbx cp` and `sbx export`. */
 import { type Door, doorOf } from "../launch/doorway.js";
+import { probe } from "../launch/facts/probe.js";
 import { heldSpec, whileHeld } from "../launch/held.js";
-import { wholeSpec } from "../launch/kept.js";
-import { probe } from "../launch/probe.js";
-import { callersPlaces, findView, requireRunning } from "../launch/sandboxes.js";
+import { wholeSpec } from "../launch/life/kept.js";
+import { callersPlaces, findView, requireRunning } from "../launch/life/sandboxes.js";
 import { validate } from "../spec/validate.js";
 import { createVolumes, requestOf } from "./run.js";
 

@@ -1,7 +1,8 @@
 /** `sbx events`: what happens to sandboxes, as it happens. */
 
 import { writeSync } from "node:fs";
-import { makeDirectories } from "../launch/directories.js";
+import { makeDirectories } from "../launch/facts/directories.js";
+import { callersRunDirectory } from "../launch/facts/run-directory.js";
 import {
   actions,
   closeEvents,
@@ -9,8 +10,7 @@ import {
   openEvents,
   readEvents,
   type SandboxEvent,
-} from "../launch/events.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
+} from "../launch/life/events.js";
 import { fail, renderProblem, visible } from "../spec/error.js";
 import { watchDirectory } from "./changes.js";
 import { liveCommands } from "./live-options.js";

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { getSystemErrorMap } from "node:util";
-import * as readings from "../launch/readings.js";
+import * as readings from "../launch/facts/readings.js";
 import { fail } from "../spec/error.js";
 
 /** The most that is read: what ends by itself, and fits into memory many times over. */

@@ -1,7 +1,7 @@
 /** The finder for this command line's options. build.mjs writes it beside the rest. */
 import { lowerFinder } from "../launch/finder/finder.js";
 import type { OptionWords } from "../launch/finder/words.js";
-import { compile } from "../launch/link.js";
+import { compile } from "../launch/machine/link.js";
 import type { Architecture } from "../spec/host.js";
 import { aliasesOf, type OptionTable, runOptions } from "./options.js";
 

@@ -1,9 +1,9 @@
 /** `sbx inspect`: all that is known of sandboxes, in docker's words where it has some. */
 import { readUpperRecord, workOf } from "../launch/kept-upper.js";
-import { namespaceIds } from "../launch/namespace-ids.js";
-import { firstChildOf, parentOf } from "../launch/processes.js";
-import type { RunningPort } from "../launch/records.js";
-import type { SandboxView } from "../launch/sandboxes.js";
+import { namespaceIds } from "../launch/life/namespace-ids.js";
+import { firstChildOf, parentOf } from "../launch/life/processes.js";
+import type { RunningPort } from "../launch/life/records.js";
+import type { SandboxView } from "../launch/life/sandboxes.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { JoinKeys, Spec } from "../spec/spec.js";
 import { liveCommands } from "./live-options.js";
@@ -172,7 +172,7 @@ async function planOf({ spec, kept }: SandboxView) {
   const { requestOf } = await import("./run.js");
   const { compileSandbox } = await import("../launch/compile.js");
   const { explainPlan } = await import("../launch/explain.js");
-  const { wholeSpec } = await import("../launch/kept.js");
+  const { wholeSpec } = await import("../launch/life/kept.js");
   try {
     const whole = kept === null ? spec : await wholeSpec(kept);
     const { spec: asked, host } = await requestOf(whole);

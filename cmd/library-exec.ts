@@ -1,6 +1,7 @@
 /** More commands in a sandbox of the library's that runs: what `sbx exec` does. */
-import { listSandboxes } from "../launch/records.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
+
+import { callersRunDirectory } from "../launch/facts/run-directory.js";
+import { listSandboxes } from "../launch/life/records.js";
 import type { SandboxCommand, Start } from "../launch/sandbox-process.js";
 import { fail } from "../spec/error.js";
 import type { ExecOptions, SandboxProcess } from "./library.js";

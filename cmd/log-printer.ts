@@ -2,7 +2,7 @@
  * Pieces of logs on standard output and standard error, as `sbx logs` shows them: in their order even where both
  * are one terminal, and no faster than they are taken.
  */
-import type { LogStream, Piece } from "../launch/log.js";
+import type { LogStream, Piece } from "../launch/life/log.js";
 import { writeAll } from "./print.js";
 
 export interface LogPrinter {

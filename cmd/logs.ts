@@ -1,8 +1,8 @@
 /** `sbx logs`: what kept sandboxes have written, and what they write from now on. */
 import * as fs from "node:fs";
-import { lockInode } from "../launch/kept.js";
-import { closeLog, type Log, openLog, type Piece, readLog } from "../launch/log.js";
-import { lockedInodes } from "../launch/records.js";
+import { lockInode } from "../launch/life/kept.js";
+import { closeLog, type Log, openLog, type Piece, readLog } from "../launch/life/log.js";
+import { lockedInodes } from "../launch/life/records.js";
 import { fail, renderProblem } from "../spec/error.js";
 import { watchDirectory } from "./changes.js";
 import { liveCommands } from "./live-options.js";

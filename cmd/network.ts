@@ -7,6 +7,9 @@ import {
   linkOf,
   removeBridge,
 } from "../launch/connect-network.js";
+import { callersRunDirectory } from "../launch/facts/run-directory.js";
+import { listSandboxes, type Sandbox } from "../launch/life/records.js";
+import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import {
   findNetwork,
   listNetworks,
@@ -14,9 +17,6 @@ import {
   removeNetwork,
   requireNetwork,
 } from "../launch/networks.js";
-import { listSandboxes, type Sandbox } from "../launch/records.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
-import { callersPlaces, findRunning } from "../launch/sandboxes.js";
 import { addressNumber, addressText } from "../netns/subnet.js";
 import { fail, SbxError } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";

@@ -1,6 +1,6 @@
 /** `sbx pause` and `sbx unpause`: on sandboxes as a whole, by their control groups. */
-import { freeze } from "../launch/control-group.js";
-import { requireRunning } from "../launch/sandboxes.js";
+import { freeze } from "../launch/life/control-group.js";
+import { requireRunning } from "../launch/life/sandboxes.js";
 import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";
 import { onEach } from "./targets.js";

@@ -1,6 +1,6 @@
 /** `sbx port`: at which ports of this machine those of a running sandbox are reached. */
-import type { RunningPort } from "../launch/records.js";
-import { callersPlaces, findRunning } from "../launch/sandboxes.js";
+import type { RunningPort } from "../launch/life/records.js";
+import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { liveCommands } from "./live-options.js";
 import { readExpose } from "./network-values.js";

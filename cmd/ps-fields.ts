@@ -1,7 +1,7 @@
 /** What `sbx ps` tells of a sandbox, in docker's words. */
-import { readPlain } from "../launch/plain-file.js";
-import type { RunningPort } from "../launch/records.js";
-import type { SandboxView } from "../launch/sandboxes.js";
+import { readPlain } from "../launch/life/plain-file.js";
+import type { RunningPort } from "../launch/life/records.js";
+import type { SandboxView } from "../launch/life/sandboxes.js";
 import { visible } from "../spec/error.js";
 import { assertNever } from "../spec/step.js";
 

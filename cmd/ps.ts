@@ -1,6 +1,6 @@
 /** `sbx ps`: the sandboxes that run, and those that are kept. */
 import { writeSync } from "node:fs";
-import { callersPlaces, listViews, type SandboxView } from "../launch/sandboxes.js";
+import { callersPlaces, listViews, type SandboxView } from "../launch/life/sandboxes.js";
 import { fail, renderProblem } from "../spec/error.js";
 import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";

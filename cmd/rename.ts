@@ -1,9 +1,9 @@
 /** `sbx rename`: another name for a sandbox, kept or running. */
 
-import { renameKept } from "../launch/kept-create.js";
-import { holderOf } from "../launch/kept-names.js";
-import { renameRecord } from "../launch/records.js";
-import { callersPlaces, findView, runningNames } from "../launch/sandboxes.js";
+import { renameKept } from "../launch/life/kept-create.js";
+import { holderOf } from "../launch/life/kept-names.js";
+import { renameRecord } from "../launch/life/records.js";
+import { callersPlaces, findView, runningNames } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { isFreeName, networkWords, whatNamesAre } from "../spec/network-shape.js";
 import { parseWords } from "./parse.js";

@@ -1,6 +1,6 @@
 /** The values of the options that limit resources, read into what the spec holds. Pure. */
 import { totalmem } from "node:os";
-import { noteUnrepeatable } from "../launch/readings.js";
+import { noteUnrepeatable } from "../launch/facts/readings.js";
 import { fail } from "../spec/error.js";
 import { isCpuList } from "../spec/resources.js";
 import { type Reader, wholeNumber } from "./privileges.js";

@@ -4,11 +4,10 @@
  */
 import * as fs from "node:fs";
 import { resolve } from "node:path";
-import { stop } from "../launch/ending.js";
-import { isSystemError } from "../launch/in-root.js";
-import { removeKept } from "../launch/kept-remove.js";
+import { isSystemError } from "../launch/facts/in-root.js";
 import { readUpperRecord, recordOf, workOf } from "../launch/kept-upper.js";
-import { removeTrees } from "../launch/mapped.js";
+import { stop } from "../launch/life/ending.js";
+import { removeKept } from "../launch/life/kept-remove.js";
 import {
   callersPlaces,
   chooseView,
@@ -16,7 +15,8 @@ import {
   listViews,
   requireTold,
   type SandboxView,
-} from "../launch/sandboxes.js";
+} from "../launch/life/sandboxes.js";
+import { removeTrees } from "../launch/mapped.js";
 import { fail } from "../spec/error.js";
 import { signalNumbers } from "../spec/linux.js";
 import { confirm } from "./confirm.js";

@@ -4,14 +4,13 @@
  */
 import { writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { entriesFor } from "../launch/cache/entry.js";
+import { keep, keepEntries } from "../launch/cache/store.js";
 import { type Compiled, compileSandbox } from "../launch/compile.js";
-import { dataDirectory } from "../launch/directories.js";
-import { findDisk } from "../launch/disks.js";
-import { entriesFor } from "../launch/entry.js";
-import { isSystemError } from "../launch/in-root.js";
-import { joinedBy, readJoined } from "../launch/joined.js";
-import { networkStore, readNetworks } from "../launch/networks.js";
-import { probe } from "../launch/probe.js";
+import { dataDirectory } from "../launch/facts/directories.js";
+import { findDisk } from "../launch/facts/disks.js";
+import { isSystemError } from "../launch/facts/in-root.js";
+import { probe } from "../launch/facts/probe.js";
 import {
   absolutePath,
   existsSync,
@@ -19,8 +18,9 @@ import {
   recordedVariables,
   statSync,
   whileRecording,
-} from "../launch/readings.js";
-import { keep, keepEntries } from "../launch/store.js";
+} from "../launch/facts/readings.js";
+import { joinedBy, readJoined } from "../launch/joined.js";
+import { networkStore, readNetworks } from "../launch/networks.js";
 import { createVolume, volumeStore } from "../launch/volumes.js";
 import { fail, SbxError, visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
@@ -64,7 +64,7 @@ export async function readRequest(
 
 /** A name is one sandbox's; of those that run the program itself knows. */
 async function refuseKeptName(name: string): Promise<void> {
-  const { holderOf, nameFile } = await import("../launch/kept-names.js");
+  const { holderOf, nameFile } = await import("../launch/life/kept-names.js");
   const data = dataDirectory(environment, environment.HOME ?? "/");
   // Noted down: a program that is used again depends on it.
   if (existsSync(nameFile(data, name)) && holderOf(data, name) !== null) {
@@ -107,7 +107,7 @@ export async function requestOf(spec: Spec): Promise<Request> {
   const host = probe(spec.root.path, environment, undefined, spec.sbx, spec.linux.resources);
   const by = joinedBy(spec.sbx);
   if (by === null) return { spec, host };
-  const { callersPlaces, findRunning } = await import("../launch/sandboxes.js");
+  const { callersPlaces, findRunning } = await import("../launch/life/sandboxes.js");
   const sandbox = await findRunning(callersPlaces(environment), by.sandbox);
   const joined = readJoined(sandbox, by.types, host.run);
   if (!by.types.includes("network")) return { spec, host: { ...host, joined } };

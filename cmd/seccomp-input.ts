@@ -1,6 +1,6 @@
 /** What the commands of `sbx seccomp` work on: a profile, and what its conditions are about. */
 import { machine, release } from "node:os";
-import { parseRelease } from "../launch/probe.js";
+import { parseRelease } from "../launch/facts/probe.js";
 import { defaultProfile } from "../seccomp/default.js";
 import { type Profile, profileOf } from "../seccomp/profile.js";
 import { readProfile } from "../seccomp/read.js";

@@ -1,16 +1,16 @@
 /** `sbx start` and `sbx restart`, up to the programs that the launcher executes. */
 import { existsSync, writeSync } from "node:fs";
 import { compileSandbox } from "../launch/compile.js";
-import { type Kept, wholeSpec } from "../launch/kept.js";
-import { placeProgram } from "../launch/kept-program.js";
-import { probe } from "../launch/probe.js";
+import { probe } from "../launch/facts/probe.js";
+import { type Kept, wholeSpec } from "../launch/life/kept.js";
+import { placeProgram } from "../launch/life/kept-program.js";
 import {
   callersPlaces,
   chooseView,
   findView,
   listViews,
   type SandboxView,
-} from "../launch/sandboxes.js";
+} from "../launch/life/sandboxes.js";
 import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
 import { liveCommands } from "./live-options.js";

@@ -1,9 +1,9 @@
 /** `sbx stats`: what running sandboxes use. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { pressures } from "../cgroup/usage.js";
-import { requireGroup, type Sample, sampleOf } from "../launch/control-group.js";
-import { listSandboxes, type Sandbox } from "../launch/records.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
+import { callersRunDirectory } from "../launch/facts/run-directory.js";
+import { requireGroup, type Sample, sampleOf } from "../launch/life/control-group.js";
+import { listSandboxes, type Sandbox } from "../launch/life/records.js";
 import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";

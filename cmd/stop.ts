@@ -1,6 +1,11 @@
 /** `sbx stop` and `sbx kill`: how running sandboxes are ended, or told something by a signal. */
-import { stop as endSandbox, signal, stopSignalOf, stopTimeoutMsOf } from "../launch/ending.js";
-import { requireRunning, requireTold, type SandboxView } from "../launch/sandboxes.js";
+import {
+  stop as endSandbox,
+  signal,
+  stopSignalOf,
+  stopTimeoutMsOf,
+} from "../launch/life/ending.js";
+import { requireRunning, requireTold, type SandboxView } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { signalNumber } from "../spec/signal.js";
 import { liveCommands } from "./live-options.js";

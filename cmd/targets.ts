@@ -1,14 +1,14 @@
 /** What is done to several sandboxes in one call: all are tried, and the errors told. */
 import { writeSync } from "node:fs";
-import type { SandboxEvent } from "../launch/events.js";
-import type { Sandbox } from "../launch/records.js";
+import type { SandboxEvent } from "../launch/life/events.js";
+import type { Sandbox } from "../launch/life/records.js";
 import {
   callersPlaces,
   chooseView,
   listViews,
   requireRunning,
   type SandboxView,
-} from "../launch/sandboxes.js";
+} from "../launch/life/sandboxes.js";
 import { fail, SbxError } from "../spec/error.js";
 import { print } from "./print.js";
 import { tell } from "./tell.js";

@@ -1,9 +1,9 @@
 /** Tells `sbx events` what a command has done. */
 import { writeSync } from "node:fs";
-import { appendEvent, type EventAction } from "../launch/events.js";
-import { isSystemError } from "../launch/in-root.js";
-import { callersRunDirectory } from "../launch/run-directory.js";
-import type { SandboxView } from "../launch/sandboxes.js";
+import { isSystemError } from "../launch/facts/in-root.js";
+import { callersRunDirectory } from "../launch/facts/run-directory.js";
+import { appendEvent, type EventAction } from "../launch/life/events.js";
+import type { SandboxView } from "../launch/life/sandboxes.js";
 import { renderProblem } from "../spec/error.js";
 
 /** It is done, whether it can be told or not: that is a line on stderr. */

@@ -1,7 +1,7 @@
 /** `sbx top`: the processes of a sandbox. */
 import { spawnSync } from "node:child_process";
-import { processesOf } from "../launch/processes.js";
-import { callersPlaces, findRunning } from "../launch/sandboxes.js";
+import { processesOf } from "../launch/life/processes.js";
+import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";

@@ -2,12 +2,12 @@
 import { writeSync } from "node:fs";
 import { limitWrites, neededControllers } from "../cgroup/limits.js";
 import { refuseLimits } from "../cgroup/refuse.js";
-import { callersCgroups } from "../launch/cgroup-facts.js";
-import { requireGroup } from "../launch/control-group.js";
-import { findDisk } from "../launch/disks.js";
-import { readLimitFacts } from "../launch/limit-facts.js";
-import { callersPlaces, findRunning } from "../launch/sandboxes.js";
-import { updateLimits } from "../launch/update-limits.js";
+import { callersCgroups } from "../launch/facts/cgroup-facts.js";
+import { findDisk } from "../launch/facts/disks.js";
+import { readLimitFacts } from "../launch/facts/limit-facts.js";
+import { requireGroup } from "../launch/life/control-group.js";
+import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
+import { updateLimits } from "../launch/life/update-limits.js";
 import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
 import { refuseConflicts } from "./flags.js";

@@ -1,5 +1,5 @@
 /** The filters of `sbx ps` and `sbx prune`, `--filter KEY=VALUE`. */
-import { chooseView, type SandboxView } from "../launch/sandboxes.js";
+import { chooseView, type SandboxView } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import { networksOf } from "./ps-fields.js";

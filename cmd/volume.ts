@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { writeSync } from "node:fs";
 import { join } from "node:path";
-import { listKept } from "../launch/kept.js";
-import { callersPlaces } from "../launch/sandboxes.js";
+import { listKept } from "../launch/life/kept.js";
+import { callersPlaces } from "../launch/life/sandboxes.js";
 import {
   createVolume,
   findVolume,

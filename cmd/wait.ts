@@ -1,6 +1,6 @@
 /** `sbx wait`: until sandboxes have ended, or are in another state. */
-import { callersPlaces, chooseView, listViews } from "../launch/sandboxes.js";
-import { awaitCondition, type Condition, conditions } from "../launch/waiting.js";
+import { callersPlaces, chooseView, listViews } from "../launch/life/sandboxes.js";
+import { awaitCondition, type Condition, conditions } from "../launch/life/waiting.js";
 import { fail, SbxError } from "../spec/error.js";
 import { liveCommands } from "./live-options.js";
 import { parseWords } from "./parse.js";

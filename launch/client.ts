@@ -2,9 +2,9 @@
 import type { Host } from "../spec/host.js";
 import type { Plan, Step } from "../spec/step.js";
 import type { Compiled } from "./compile.js";
-import { compile } from "./link.js";
 import { lowerClient } from "./lower/client.js";
 import type { Client } from "./lower/client-input.js";
+import { compile } from "./machine/link.js";
 import { step } from "./steps.js";
 
 /** Attaches to a running sandbox by the socket in its directory. */

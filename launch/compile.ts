@@ -2,10 +2,10 @@
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import type { Plan } from "../spec/step.js";
-import type { Program } from "./ir.js";
-import { compile } from "./link.js";
 import type { Again } from "./lower/again.js";
 import { lower } from "./lower/lower.js";
+import type { Program } from "./machine/ir.js";
+import { compile } from "./machine/link.js";
 import { plan } from "./plan.js";
 
 export interface Compiled {

@@ -7,12 +7,12 @@ import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
 import type { Step } from "../spec/step.js";
 import { planIdMaps } from "../userns/idmap.js";
-import { isSystemError } from "./in-root.js";
-import { compile } from "./link.js";
+import { isSystemError } from "./facts/in-root.js";
+import { probe } from "./facts/probe.js";
+import { joinedOf, type Sandbox } from "./life/records.js";
 import { lowerConnect } from "./lower/connect-network.js";
+import { compile } from "./machine/link.js";
 import { allIds } from "./plan-parts.js";
-import { probe } from "./probe.js";
-import { joinedOf, type Sandbox } from "./records.js";
 import { runProgram } from "./run-program.js";
 import { step } from "./steps.js";
 

@@ -11,15 +11,15 @@ import type { Mapping } from "../spec/spec.js";
 import type { Plan } from "../spec/step.js";
 import { hostIdOf, planIdMaps } from "../userns/idmap.js";
 import { userNamespaceBlocker } from "./blocker.js";
+import { keep } from "./cache/store.js";
 import type { Job } from "./copy/job.js";
 import { enterHints, openSandboxStep } from "./exec.js";
 import { cloneHints, executeHints, mapHints } from "./hints.js";
-import { compile } from "./link.js";
+import type { Sandbox } from "./life/records.js";
 import { lowerUnshare } from "./lower/unshare.js";
+import { compile } from "./machine/link.js";
 import { launcher } from "./mapped.js";
-import type { Sandbox } from "./records.js";
 import { step } from "./steps.js";
-import { keep } from "./store.js";
 
 /** What the process gets as standard input and output; its errors go where ours do. */
 export type DoorStdio = readonly ["pipe" | "ignore" | "inherit", "pipe" | "inherit" | number];

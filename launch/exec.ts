@@ -8,13 +8,13 @@ import { namespaceTypes } from "../spec/spec.js";
 import type { Plan, Step } from "../spec/step.js";
 import { capabilitySets } from "../userns/capabilities.js";
 import { requireMapped } from "../userns/mapped.js";
-import { compile } from "./link.js";
+import { rlimitsOf } from "./life/processes.js";
+import { headOf, namespacePath, type Sandbox } from "./life/records.js";
 import { initGroup } from "./lower/cgroup.js";
 import { lower } from "./lower/lower.js";
+import { compile } from "./machine/link.js";
 import { payloadSteps } from "./payload.js";
 import { onlyIds } from "./plan-parts.js";
-import { rlimitsOf } from "./processes.js";
-import { headOf, namespacePath, type Sandbox } from "./records.js";
 import { runProgram } from "./run-program.js";
 import { oomSteps, step, umaskSteps } from "./steps.js";
 

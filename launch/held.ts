@@ -12,13 +12,13 @@ import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
 import type { Plan } from "../spec/step.js";
-import { type Kept, lockKept } from "./kept.js";
-import { compile } from "./link.js";
+import { keep } from "./cache/store.js";
+import { type Kept, lockKept } from "./life/kept.js";
+import { listSandboxes, type Sandbox } from "./life/records.js";
 import { lower } from "./lower/lower.js";
+import { compile } from "./machine/link.js";
 import { plan } from "./plan.js";
-import { listSandboxes, type Sandbox } from "./records.js";
 import { step } from "./steps.js";
-import { keep } from "./store.js";
 
 /** The fd on which the program tells that it is ready. */
 const statusFd = 3;

@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import { fail } from "../spec/error.js";
 import { list, nonEmptyText, object, oneOf } from "../spec/shape.js";
 import type { UpperRecord } from "../spec/step.js";
-import { isSystemError } from "./in-root.js";
+import { isSystemError } from "./facts/in-root.js";
 
 export const workOf = (upper: string) => `${upper}.work`;
 export const recordOf = (upper: string) => `${workOf(upper)}/sbx.json`;

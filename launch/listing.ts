@@ -3,7 +3,7 @@
  * tests hold. It shows ops, not machine code, so that it is the same for every architecture.
  */
 import { assertNever } from "../spec/step.js";
-import type { AluOperator, Condition, Data, Op, Program, Value, Width } from "./ir.js";
+import type { AluOperator, Condition, Data, Op, Program, Value, Width } from "./machine/ir.js";
 
 const operators = {
   add: "+",

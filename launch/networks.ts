@@ -9,9 +9,9 @@ import { fail, type Problem, SbxError } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import type { Network, NetworkKeys } from "../spec/network.js";
 import { network as networkShape } from "../spec/network-shape.js";
-import { dataDirectory, makeDirectories } from "./directories.js";
-import { isSystemError } from "./in-root.js";
-import { withLock } from "./lock-file.js";
+import { dataDirectory, makeDirectories } from "./facts/directories.js";
+import { isSystemError } from "./facts/in-root.js";
+import { withLock } from "./life/lock-file.js";
 
 /** Where the networks of the user are. */
 export const networkStore = (environment: NodeJS.ProcessEnv, home: string) =>

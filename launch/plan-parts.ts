@@ -10,7 +10,7 @@ import { nestMappings } from "../userns/nested.js";
 import type { ResolvedUser } from "../userns/passwd.js";
 import type { JoinedPlan } from "./joined.js";
 
-/** What other commands are told of a sandbox: launch/records.ts has the shape. */
+/** What other commands are told of a sandbox: launch/life/records.ts has the shape. */
 export function recordMembers(
   spec: Spec,
   maps: IdMaps,

@@ -1,7 +1,7 @@
 /** Programs that are started by this process, as a child, and not by the launcher in its place. */
 import { type SpawnSyncReturns, type StdioOptions, spawnSync } from "node:child_process";
 import type { Host } from "../spec/host.js";
-import { keep } from "./store.js";
+import { keep } from "./cache/store.js";
 
 /** Runs it to its end; `error` is set where it could not be started, or took longer. */
 export async function runProgram(

@@ -5,11 +5,11 @@
 import { EventEmitter } from "node:events";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
+import { parentOf } from "./life/processes.js";
+import { closeProcess, openProcess, send } from "./life/signal.js";
 import { closeFd } from "./native.js";
 import { readablePipe, writablePipe } from "./pipe-streams.js";
 import { type End, makePipe, reap, spawnProgram } from "./posix-spawn.js";
-import { parentOf } from "./processes.js";
-import { closeProcess, openProcess, send } from "./signal.js";
 
 /** What one of the standard streams is: a pipe to this Node, /dev/null, this Node's own, or one of its fds. */
 export type Stdio = "pipe" | "ignore" | "inherit" | number;

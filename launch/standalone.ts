@@ -6,8 +6,8 @@ import { specToJson } from "../spec/json.js";
 import type { Mapping, Spec } from "../spec/spec.js";
 import type { Action, Plan, Standalone } from "../spec/step.js";
 import type { Compiled } from "./compile.js";
-import { compile } from "./link.js";
 import { lower } from "./lower/lower.js";
+import { compile } from "./machine/link.js";
 import { plan } from "./plan.js";
 
 /** What is told of a program besides the spec: `version` of sbx, `options` as they were given. */

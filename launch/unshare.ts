@@ -6,8 +6,8 @@ import type { Plan } from "../spec/step.js";
 import { planIdMaps } from "../userns/idmap.js";
 import { userNamespaceBlocker } from "./blocker.js";
 import { cloneHints, executeHints, mapHints } from "./hints.js";
-import { compile } from "./link.js";
 import { lowerUnshare } from "./lower/unshare.js";
+import { compile } from "./machine/link.js";
 import { step } from "./steps.js";
 
 /**

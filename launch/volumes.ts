@@ -6,8 +6,8 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { fail } from "../spec/error.js";
-import { dataDirectory, makeDirectories } from "./directories.js";
-import { isSystemError } from "./in-root.js";
+import { dataDirectory, makeDirectories } from "./facts/directories.js";
+import { isSystemError } from "./facts/in-root.js";
 import { removeTrees } from "./mapped.js";
 
 export interface Volume {

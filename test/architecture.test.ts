@@ -177,16 +177,16 @@ function loadedWith({ outputs }: Metafile, entry: string): Set<string> {
 
 /** Modules of a start that read files by themselves, which the cache then does not know of: why that is right. */
 const ownReaders: Readonly<Record<string, string>> = {
-  "launch/readings.ts": "it is what notes readings down",
-  "launch/entry-checks.ts": "it looks again at what was noted down",
-  "launch/store.ts": "it keeps the program that was made",
-  "launch/directories.ts": "it makes directories",
-  "launch/in-root.ts": "of an open file",
-  "launch/layer-facts.ts": "of an open file",
-  "launch/plain-file.ts": "of sandboxes that run or are kept",
-  "launch/lock-file.ts": "of sandboxes that run or are kept",
-  "launch/records.ts": "of sandboxes that run or are kept",
-  "launch/kept.ts": "of sandboxes that run or are kept",
+  "launch/facts/readings.ts": "it is what notes readings down",
+  "launch/cache/entry-checks.ts": "it looks again at what was noted down",
+  "launch/cache/store.ts": "it keeps the program that was made",
+  "launch/facts/directories.ts": "it makes directories",
+  "launch/facts/in-root.ts": "of an open file",
+  "launch/facts/layer-facts.ts": "of an open file",
+  "launch/life/plain-file.ts": "of sandboxes that run or are kept",
+  "launch/life/lock-file.ts": "of sandboxes that run or are kept",
+  "launch/life/records.ts": "of sandboxes that run or are kept",
+  "launch/life/kept.ts": "of sandboxes that run or are kept",
   "launch/networks.ts": "what is on networks is not cached",
   "launch/volumes.ts": "what has volumes is not cached",
   "launch/kept-upper.ts": "what has a kept upper is not cached",
@@ -219,7 +219,7 @@ test("a start loads neither yargs nor koffi nor a parser of files, and notes dow
     assert.equal(
       readers.filter((path) => !Object.hasOwn(ownReaders, path)),
       [],
-      "these read past launch/readings.ts",
+      "these read past launch/facts/readings.ts",
     );
     const heavy = /^node_modules\/(yargs|koffi|ini|jsonc-parser)\/|^koffi$/;
     assert.equal(

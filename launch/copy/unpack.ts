@@ -7,7 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as tar from "tar-stream";
 import { fail, visible } from "../../spec/error.js";
-import { isSystemError } from "../in-root.js";
+import { isSystemError } from "../facts/in-root.js";
 import type { Unpack } from "./job.js";
 import {
   confine,

@@ -1,6 +1,5 @@
-/** Asks the machine again what the compile was told: launch/entry-format.ts has the form of the checks. */
-import { at, slot } from "../builder.js";
-import { k } from "../constants.js";
+/** Asks the machine again what the compile was told: launch/cache/entry-format.ts has the form of the checks. */
+
 import {
   anyByte,
   anyLine,
@@ -9,8 +8,10 @@ import {
   statxFields,
   statxSize,
   unameSize,
-} from "../entry-format.js";
-import type { Slot } from "../ir.js";
+} from "../cache/entry-format.js";
+import { at, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { contentSize, type Finder, s } from "./state.js";
 
 const check = slot("check");

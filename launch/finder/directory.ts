@@ -1,7 +1,8 @@
 /** The directory of programs: found as `programPlaces` finds it, and only where nobody else can change what is in it. */
-import { slot } from "../builder.js";
-import { k } from "../constants.js";
-import { statxFields } from "../entry-format.js";
+
+import { statxFields } from "../cache/entry-format.js";
+import { slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
 import { type Finder, pathSize, s } from "./state.js";
 
 const mode = slot("mode");
@@ -55,7 +56,7 @@ function isAbsolute({ b }: Finder, otherwise: string): void {
 
 export const append = ({ b }: Finder): void => b.call("append");
 
-/** Who may write to a directory on the way may put another one in the place of ours: `dangerOf` in launch/directories.ts. */
+/** Who may write to a directory on the way may put another one in the place of ours: `dangerOf` in launch/facts/directories.ts. */
 function checkWay({ b, path }: Finder): void {
   b.alu("add", cursor, path, 1);
   b.load(1, s.other, cursor);

@@ -7,8 +7,7 @@
  * test of its and the execution somebody could put another file there; here every directory on the way
  * is one that nobody else can change.
  */
-import { builder, constant, slot } from "../builder.js";
-import { k, noFollow } from "../constants.js";
+
 import {
   hashSeed,
   header,
@@ -16,9 +15,11 @@ import {
   magic,
   maxEntryBytes,
   statxFields,
-} from "../entry-format.js";
-import type { Program } from "../ir.js";
+} from "../cache/entry-format.js";
 import { coldWord } from "../lower/again.js";
+import { builder, constant, slot } from "../machine/builder.js";
+import { k, noFollow } from "../machine/constants.js";
+import type { Program } from "../machine/ir.js";
 import { checkSubroutines, runChecks, sameSubroutine } from "./checks.js";
 import { append, directorySubroutines, findDirectory } from "./directory.js";
 import { contentSize, type Finder, finderMemory, pathSize, s } from "./state.js";

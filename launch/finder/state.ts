@@ -1,7 +1,8 @@
 /** What the parts of the finder share: slots, and memory with its sizes in bytes. */
-import { type Builder, slot } from "../builder.js";
-import { maxEntryBytes, statxSize } from "../entry-format.js";
-import type { Address } from "../ir.js";
+
+import { maxEntryBytes, statxSize } from "../cache/entry-format.js";
+import { type Builder, slot } from "../machine/builder.js";
+import type { Address } from "../machine/ir.js";
 
 export interface Finder {
   readonly b: Builder;

@@ -1,5 +1,5 @@
 /** Where the words of a command line end that a program is compiled for, as cmd/parse.ts has it. */
-import { slot } from "../builder.js";
+import { slot } from "../machine/builder.js";
 import { type Finder, s } from "./state.js";
 
 /** The options of a command, as far as the number of their words depends on it. */

@@ -8,8 +8,8 @@ import { capabilityMask } from "../../spec/capabilities.js";
 import { describe } from "../../spec/describe.js";
 import { rlimitNames } from "../../spec/spec.js";
 import { type Action, assertNever, type Role } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k } from "../constants.js";
+import { constant, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
 import { attach, bindSource, lockVolume, openAnchors, openSource } from "./attach.js";
 import {
   delegateCgroup,

@@ -3,8 +3,8 @@
  * its options take. Where its set-up fails, the cause may be what changed since it was compiled: it has
  * a fresh one compiled, whose failure is the truth.
  */
-import { slot } from "../builder.js";
-import { k } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
 import { type Context, pathSize, s } from "./context.js";
 import { isReady } from "./control.js";
 import { failure } from "./shared.js";

@@ -3,9 +3,9 @@
  * their place inside by fd once they are as they should be.
  */
 import type { Action } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k, openLink } from "../constants.js";
-import type { Address, Slot, Value } from "../ir.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, openLink } from "../machine/constants.js";
+import type { Address, Slot, Value } from "../machine/ir.js";
 import { type Context, octal, pseudoErrno, regularFile, s } from "./context.js";
 import { requireProc } from "./filesystem.js";
 import { failUnresolved, fileType, resolve, resolved, statx, typeOf } from "./resolve.js";

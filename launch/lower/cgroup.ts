@@ -4,9 +4,9 @@
  * in it. The init is born in it, or moved there before it is released.
  */
 import type { Action, LimitWrite } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import { k, minus } from "../constants.js";
-import type { Slot, Value } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
+import type { Slot, Value } from "../machine/ir.js";
 import {
   actionOf,
   type Context,

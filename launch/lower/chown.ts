@@ -5,8 +5,8 @@
 
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, minus, openLink } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, minus, openLink } from "../machine/constants.js";
 import { type Context, s, scratchSize } from "./context.js";
 import { dirent, takeEntry } from "./dirents.js";
 import { fileType, typeOf } from "./resolve.js";

@@ -1,6 +1,6 @@
 /** What has been read of a payload's output, on its way to all who want it. */
-import { at, slot } from "../builder.js";
-import type { Address } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import type { Address } from "../machine/ir.js";
 
 const memory: Address = { kind: "address", of: "outputChunk", offset: 0 };
 

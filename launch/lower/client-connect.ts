@@ -1,7 +1,7 @@
 /** How a client gets its socket to the monitor of a sandbox in the background. */
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
 import { composeAddress } from "./clients.js";
 import { type Context, s } from "./context.js";
 import { unblockSignals } from "./handshake.js";

@@ -1,7 +1,7 @@
 /** What a client passes on of its standard input, and the keys that it keeps to itself. */
-import { at, slot } from "../builder.js";
-import { k, minus } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { socket } from "./client-connect.js";
 import { inputSize, tag } from "./clients.js";
 import { type Context, s } from "./context.js";

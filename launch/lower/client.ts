@@ -3,9 +3,9 @@
  * background, by the messages of launch/lower/clients.ts, until the sandbox ends or the keys to detach are typed.
  */
 import type { Plan } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import { k, minus, signo } from "../constants.js";
-import type { Address, Program } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus, signo } from "../machine/constants.js";
+import type { Address, Program } from "../machine/ir.js";
 import { lowerSteps } from "./action.js";
 import { chunkSize } from "./chunk.js";
 import { socket, started } from "./client-connect.js";

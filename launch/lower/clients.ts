@@ -5,9 +5,9 @@
  * A chunk of output goes to all clients before the next one is read: a client that does not take it holds the
  * payload, as a pipe would. It does not hold the log. What comes from clients is written before more is read.
  */
-import { at, slot } from "../builder.js";
-import { k, minus } from "../constants.js";
-import type { Address } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
+import type { Address } from "../machine/ir.js";
 import { chunk } from "./chunk.js";
 import { type Context, octal } from "./context.js";
 import { inWrite } from "./detach.js";

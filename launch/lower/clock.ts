@@ -1,7 +1,7 @@
 /** The time of day in words: RFC 3339 in UTC with nanoseconds, as logs have it. */
-import { at, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Address, Value } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Address, Value } from "../machine/ir.js";
 import type { Context } from "./context.js";
 import { compose } from "./text.js";
 

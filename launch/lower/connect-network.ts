@@ -3,8 +3,8 @@
  * networks' holder, and has rights over those of all sandboxes on them from there.
  */
 import type { Plan } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import type { Program } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import type { Program } from "../machine/ir.js";
 import { lowerSteps } from "./action.js";
 import { context, s } from "./context.js";
 import { failureTextSubroutines } from "./failure-texts.js";

@@ -1,8 +1,8 @@
 /** The sandbox's own way out, from the start of its helper to its end: launch/lower/uplink.ts starts it. */
 import type { Uplink, UplinkPiece } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { leaveGuard } from "./guard.js";
 import { releaseInit } from "./handshake.js";

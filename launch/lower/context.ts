@@ -3,9 +3,9 @@
  * A cloned process has its own copy of every slot and buffer.
  */
 import type { Action, Plan } from "../../spec/step.js";
-import { type Builder, builder, constant, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Address, Value } from "../ir.js";
+import { type Builder, builder, constant, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Address, Value } from "../machine/ir.js";
 import type { Again } from "./again.js";
 
 type Optional = "netlink.copy" | "netlink.ask" | "network.hex";

@@ -1,7 +1,7 @@
 /** What the inside tells the monitor, and what the monitor does about it. */
-import { at, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { limitLate } from "./cgroup.js";
 import { actionOf, type Context, message, recordSize, s } from "./context.js";
 import { releaseStarter } from "./detach.js";

@@ -4,8 +4,8 @@
  * seen there, before there is an init; this finds them among its fds and puts them in their places.
  */
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, openLink } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, openLink } from "../machine/constants.js";
 import { actionOf, type Context } from "./context.js";
 import { requireProc } from "./filesystem.js";
 import { joinedFd } from "./joined.js";

@@ -5,9 +5,9 @@
  */
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Action } from "../../spec/step.js";
-import { at, constant, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Address, Slot, Value } from "../ir.js";
+import { at, constant, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Address, Slot, Value } from "../machine/ir.js";
 import { actionOf, type Context, pseudoErrno, s } from "./context.js";
 import { idLength, idOf } from "./id.js";
 import { socketAddress } from "./listener.js";

@@ -6,9 +6,9 @@
  * What lives as long as the monitor, whatever is started again, has the lowest fds, always all of them.
  */
 import { errnoNumbers } from "../../spec/linux.js";
-import { at, slot } from "../builder.js";
-import { k, minus, noFollow, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus, noFollow, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { type Context, octal, pseudoErrno, s } from "./context.js";
 import { closeFrom } from "./fds.js";
 import { branchUnlessSame } from "./filesystem.js";

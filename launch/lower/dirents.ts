@@ -1,6 +1,6 @@
 /** Entries of directories as getdents64(2) gives them. */
-import { slot } from "../builder.js";
-import type { Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import type { Slot } from "../machine/ir.js";
 import type { Context } from "./context.js";
 
 /** struct linux_dirent64: d_ino, d_off, d_reclen (2 bytes), d_type (1), d_name. */

@@ -8,9 +8,9 @@
  */
 import type { NamespaceType } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, minus, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k, minus, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { actionOf, type Context, failWithResult, pseudoErrno, s } from "./context.js";
 import { endWithMonitor, unblockSignals } from "./handshake.js";
 import { closeRecord, joinedRecord, openRecord, requireLocked } from "./joined.js";

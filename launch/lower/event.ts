@@ -1,10 +1,10 @@
 /**
  * What `sbx events` tells of a sandbox in the background: a line in the file `events` of the run directory, whenever its
- * state changes. launch/events.ts reads it, and keeps it from growing.
+ * state changes. launch/life/events.ts reads it, and keeps it from growing.
  */
 import { dirname } from "node:path";
-import { slot } from "../builder.js";
-import { k, noFollow } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, noFollow } from "../machine/constants.js";
 import { actionOf, type Context, octal } from "./context.js";
 import { lifeOf } from "./life.js";
 import { sandboxName } from "./record.js";

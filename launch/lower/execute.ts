@@ -3,9 +3,9 @@
  * time, the search in PATH, and execve.
  */
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, minus } from "../constants.js";
-import type { Value } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
+import type { Value } from "../machine/ir.js";
 import { type Context, failWithResult, pseudoErrno, s, scratchSize } from "./context.js";
 import { leaveFailure, putShared } from "./shared.js";
 

@@ -1,14 +1,14 @@
 /**
  * The words for failures: of steps, hints and errnos. Only a program that has failed reads them, so
- * they are packed (launch/pack.ts), and unpacked into memory that is not touched before.
+ * they are packed (launch/machine/pack.ts), and unpacked into memory that is not touched before.
  */
 import { describe } from "../../spec/describe.js";
 import { visible } from "../../spec/error.js";
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Plan } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import type { Value } from "../ir.js";
-import { pack, shortestCopy } from "../pack.js";
+import { at, slot } from "../machine/builder.js";
+import type { Value } from "../machine/ir.js";
+import { pack, shortestCopy } from "../machine/pack.js";
 import { type Context, pseudoErrno } from "./context.js";
 import { errnoWords } from "./errnos.js";
 import { append } from "./text.js";

@@ -1,8 +1,8 @@
 /** Which file descriptors the program keeps. */
 import { rlimitNames } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k } from "../constants.js";
+import { constant, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
 import { type Context, preservedFds, s } from "./context.js";
 
 const index = slot("index");

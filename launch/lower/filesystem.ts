@@ -1,8 +1,8 @@
 /** Steps that change what the sandbox sees of files. */
 import type { Action, MountFlag } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k, minus } from "../constants.js";
-import type { Address, Value } from "../ir.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
+import type { Address, Value } from "../machine/ir.js";
 import { type Context, failWithResult, octal, pseudoErrno, s } from "./context.js";
 
 const fd = slot("fd");

@@ -3,9 +3,9 @@
  * the payload runs: given back, it does not stay resident. What turns out to be needed again comes back
  * from the file, or as zeros.
  */
-import { landmark, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { landmark, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { type Context, s, scratchSize, textSize, words64 } from "./context.js";
 import { sharedPage } from "./shared.js";
 

@@ -1,7 +1,7 @@
 /** Removal of groups that were made inside or left behind: one that has others below it cannot be removed. */
-import { constant, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { constant, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { type Context, s, scratchSize } from "./context.js";
 import { dirent, takeEntry } from "./dirents.js";
 

@@ -3,8 +3,8 @@
  * take back the request to die with the monitor. So a process outside, which nobody inside sees,
  * waits for the monitor's end and kills PID 1 then, and with it all that is inside.
  */
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
 import { type Context, s } from "./context.js";
 import { leaveCaller } from "./fds.js";
 import { closePorts } from "./ports.js";

@@ -4,9 +4,9 @@
  */
 import type { Mapping } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
-import { at, constant, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import { at, constant, slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Address, Slot } from "../machine/ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { closeInput, openInput } from "./detach.js";
 import { requireProc, writeProc } from "./filesystem.js";

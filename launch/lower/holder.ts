@@ -10,9 +10,9 @@
 import { dirname } from "node:path";
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Action, Uplink } from "../../spec/step.js";
-import { at, constant, slot } from "../builder.js";
-import { k, minus, noFollow, signo } from "../constants.js";
-import type { Address } from "../ir.js";
+import { at, constant, slot } from "../machine/builder.js";
+import { k, minus, noFollow, signo } from "../machine/constants.js";
+import type { Address } from "../machine/ir.js";
 import { answererChannel, lowerAnswerer } from "./answerer/answerer.js";
 import { type Context, failWithResult, octal, pseudoErrno, s, scratchSize } from "./context.js";
 import { leaveCaller } from "./fds.js";

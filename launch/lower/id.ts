@@ -1,6 +1,6 @@
 /** The sandbox's id: random hexadecimal digits, for all that needs a name which nobody else has. */
-import { at, slot } from "../builder.js";
-import type { Address } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import type { Address } from "../machine/ir.js";
 import type { Context } from "./context.js";
 
 export const idLength = 12;

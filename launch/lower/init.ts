@@ -1,6 +1,6 @@
 /** The init: PID 1 of the sandbox. Sets it up, starts the payload, then reaps and forwards. */
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
 import { lowerSteps } from "./action.js";
 import { attachSubroutine } from "./attach.js";
 import { leaveCgroup } from "./cgroup.js";

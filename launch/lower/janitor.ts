@@ -6,9 +6,9 @@
  */
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Action } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k, minus, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, minus, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { leaveUplink } from "./connect.js";
 import { actionOf, type Context, s, scratchSize } from "./context.js";
 import { takeEntry } from "./dirents.js";

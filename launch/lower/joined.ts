@@ -4,9 +4,9 @@
  */
 import type { NamespaceType } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import { k, minus, noFollow } from "../constants.js";
-import type { Address } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus, noFollow } from "../machine/constants.js";
+import type { Address } from "../machine/ir.js";
 import { actionOf, type Context, failWithResult, pseudoErrno, s } from "./context.js";
 
 type Open = Extract<Action, { kind: "openJoined" }>;

@@ -5,8 +5,8 @@
  */
 
 import { errnoNumbers } from "../../spec/linux.js";
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
 import { lowerSteps } from "./action.js";
 import { type Context, s } from "./context.js";
 import { leaveLife } from "./detach.js";

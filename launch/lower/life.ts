@@ -1,6 +1,6 @@
 /** What a sandbox in the background has for as long as its monitor lives, whatever is started again. */
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
+import { slot } from "../machine/builder.js";
 import { actionOf, type Context } from "./context.js";
 
 export type Detach = Extract<Action, { kind: "detach" }>;

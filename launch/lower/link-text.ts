@@ -1,7 +1,7 @@
 /** Addresses and names of links, as the bytes and the texts that the kernel and the DNS answerer take them for. */
 import type { Attachment } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import type { Address, Slot } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import type { Address, Slot } from "../machine/ir.js";
 import { type Context, call } from "./context.js";
 import type { Piece } from "./text.js";
 

@@ -7,9 +7,9 @@
  */
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Action } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { type Context, message, recordSize, s } from "./context.js";
 import { attachFds, messageHeader, sendFd } from "./rights.js";
 import { getShared, leaveFailure, putShared } from "./shared.js";

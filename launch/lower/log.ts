@@ -7,9 +7,9 @@
  * entry is torn, counted, and told of as soon as it can be.
  */
 import { errnoNumbers } from "../../spec/linux.js";
-import { at, constant, slot } from "../builder.js";
-import { k, noFollow } from "../constants.js";
-import type { Address, Value } from "../ir.js";
+import { at, constant, slot } from "../machine/builder.js";
+import { k, noFollow } from "../machine/constants.js";
+import type { Address, Value } from "../machine/ir.js";
 import { chunk } from "./chunk.js";
 import { clockState, clockSubroutine, stampSize } from "./clock.js";
 import { type Context, octal, s } from "./context.js";

@@ -2,7 +2,7 @@
  * Plan → Program. The order on this page is the order in which a sandbox comes to be.
  */
 import type { Plan } from "../../spec/step.js";
-import { landmarks, type Program } from "../ir.js";
+import { landmarks, type Program } from "../machine/ir.js";
 import { lowerSteps } from "./action.js";
 import { type Again, skipOptions } from "./again.js";
 import { cgroupState } from "./cgroup.js";

@@ -1,7 +1,7 @@
 /** Masked and read-only paths: a subroutine each, as there are a dozen paths. */
 import type { Action, Plan } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, minus } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
 import { bindFd, nameOf, nullFd } from "./attach.js";
 import { type Context, failWithResult, s } from "./context.js";
 import { remount } from "./filesystem.js";

@@ -3,8 +3,8 @@
  * a terminal, the two directions of the relay; then the end: the rest of the output, the terminal
  * as it was, the report and the exit status.
  */
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
 import { startAgain } from "./again.js";
 import { endCgroup } from "./cgroup.js";
 import { clientsState, listenToClients, serveClients } from "./clients.js";

@@ -8,9 +8,9 @@
  * which setns(2) takes for none of the others.
  */
 import type { NamespaceType } from "../../spec/spec.js";
-import { slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { actionOf, type Context, s } from "./context.js";
 import { joinedTypes } from "./joined.js";
 import { sendFd } from "./rights.js";

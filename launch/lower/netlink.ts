@@ -1,8 +1,8 @@
 /** Messages of netns/netlink.ts: their holes filled in, sent, and the kernel's answer looked at. */
 import type { Message } from "../../netns/netlink.js";
-import { at, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Address, Slot } from "../machine/ir.js";
 import { type Context, call, failWithResult, requestSize, s } from "./context.js";
 
 const socket = slot("netlinkSocket");

@@ -24,9 +24,9 @@ import {
   u32,
 } from "../../netns/netlink.js";
 import type { Attachment } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import { k, minus } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
+import type { Address, Slot } from "../machine/ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { h, opensHolder } from "./holder.js";
 import { joinedFd } from "./joined.js";

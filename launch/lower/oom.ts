@@ -2,9 +2,9 @@
  * Whether the kernel killed somebody inside for want of memory: files of the sandbox's control group, as
  * Documentation/admin-guide/cgroup-v2.rst of Linux has them in "Memory Interface Files".
  */
-import { constant, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { actionOf, type Context, s, scratchSize } from "./context.js";
 import { append, compose, type Piece, writeText } from "./text.js";
 

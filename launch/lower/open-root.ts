@@ -3,8 +3,8 @@
  * (launch/doorway.ts). A child that has the same file descriptors enters for as long as that takes.
  */
 import type { Action } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
 import { type Context, s } from "./context.js";
 import { fdOf } from "./enter.js";
 import { closeFrom } from "./fds.js";

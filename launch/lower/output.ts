@@ -2,9 +2,9 @@
  * What a payload in the background writes: read in chunks from its stdout and stderr, or its terminal, and
  * given to the log. Of two streams, what was written first is not known where both are ready.
  */
-import { constant, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { constant, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { chunk, chunkSize } from "./chunk.js";
 import { clientSubroutines, isHeld, watchClients } from "./clients.js";
 import type { Context } from "./context.js";

@@ -4,9 +4,9 @@
  */
 import { socketAddress } from "../../netns/dns.js";
 import type { Action } from "../../spec/step.js";
-import { at, type Builder, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import { at, type Builder, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Address, Slot } from "../machine/ir.js";
 import type { Context } from "./context.js";
 import { compose, writeText } from "./text.js";
 

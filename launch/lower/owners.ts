@@ -3,9 +3,9 @@
  * monitor lets it go on, as the kernel will refuse it, and tells once, at the end, what was missing.
  */
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import type { Context } from "./context.js";
 import { events, type PollTable } from "./poll.js";
 import { sendFd } from "./rights.js";

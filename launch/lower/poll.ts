@@ -1,6 +1,6 @@
 /** A process's array of struct pollfd, see poll(2): int fd, short events, short revents. */
-import { slot } from "../builder.js";
-import type { Constant, Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import type { Constant, Slot } from "../machine/ir.js";
 import { actionOf, type Context } from "./context.js";
 import { lifeOf } from "./life.js";
 

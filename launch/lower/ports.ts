@@ -6,9 +6,9 @@
 import { kindsOf } from "../../netns/ports.js";
 import { addressBytes } from "../../spec/address.js";
 import type { Action, PortRange } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import { k, minus } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
+import type { Address, Slot } from "../machine/ir.js";
 import { type Context, failWithResult, s } from "./context.js";
 
 type Reserve = Extract<Action, { kind: "reservePorts" }>;

@@ -1,8 +1,8 @@
 /** Capabilities, set by set, and keys. */
 import { capabilityMask, capabilityNames } from "../../spec/capabilities.js";
 import type { CapabilitySets } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k, minus } from "../constants.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
 import { type Context, failWithResult, s, words32 } from "./context.js";
 
 const index = slot("index");

@@ -2,8 +2,8 @@
  * Files of a sandbox, for who reads a pipe outside: each as eight bytes with its length, -1 for one that
  * is not there, and then itself. What has put it there is not trusted: it may be anything but a file.
  */
-import { slot } from "../builder.js";
-import { k, minus, noFollow } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, minus, noFollow } from "../machine/constants.js";
 import { type Context, failWithResult, s, words64 } from "./context.js";
 import { fileType, typeOf } from "./resolve.js";
 

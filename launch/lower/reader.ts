@@ -2,8 +2,8 @@
  * Programs of the library end with the Node that started them, however that ends: nobody else knows of them.
  * What tells is the status fd, a pipe that only this Node has the other end of.
  */
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
 import { actionOf, type Context, s } from "./context.js";
 import { events, type PollTable } from "./poll.js";
 import { exitStatus } from "./report.js";

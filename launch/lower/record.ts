@@ -1,6 +1,6 @@
 /**
  * The record of a running sandbox, by which other commands find it: one JSON object in a file that
- * has the sandbox's name. launch/records.ts reads it.
+ * has the sandbox's name. launch/life/records.ts reads it.
  *
  * The monitor holds a lock on the file (flock(2)) from before it has that name until it ends: the lock
  * says that the sandbox lives, which no pid can. Whoever removes a record has locked it before, and
@@ -9,9 +9,9 @@
  */
 import { dirname } from "node:path";
 import type { Action } from "../../spec/step.js";
-import { at, constant, slot } from "../builder.js";
-import { k, minus, noFollow } from "../constants.js";
-import type { Address, Slot, Value } from "../ir.js";
+import { at, constant, slot } from "../machine/builder.js";
+import { k, minus, noFollow } from "../machine/constants.js";
+import type { Address, Slot, Value } from "../machine/ir.js";
 import { cgroupFact } from "./cgroup.js";
 import { type Context, failWithResult, octal, pseudoErrno, s, textSize } from "./context.js";
 import { appendErrno } from "./failure-texts.js";

@@ -1,7 +1,7 @@
 /** The two directions of bytes between the caller's terminal and the sandbox's. */
-import { slot } from "../builder.js";
-import { k, minus, signo } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k, minus, signo } from "../machine/constants.js";
+import type { Address, Slot } from "../machine/ir.js";
 import { type Context, s } from "./context.js";
 import { events, type PollTable } from "./poll.js";
 import { t } from "./terminal.js";

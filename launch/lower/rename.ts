@@ -1,6 +1,6 @@
 /** What a process is called by those who list processes. */
-import { slot } from "../builder.js";
-import { k } from "../constants.js";
+import { slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
 import { type Context, s } from "./context.js";
 
 /** This process, and all of its arguments, are called by that name from now on. */

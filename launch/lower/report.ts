@@ -4,8 +4,8 @@
  * only looked up by step and errno: launch/lower/failure-texts.ts.
  */
 import { errnoNumbers } from "../../spec/linux.js";
-import { slot } from "../builder.js";
-import type { Slot, Value } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import type { Slot, Value } from "../machine/ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { appendErrno, findText, found, stepShift, textOf } from "./failure-texts.js";
 import { appendSaid } from "./said.js";

@@ -4,9 +4,9 @@
  * does it by openat2(2) (Linux 5.6); where it cannot, and where something is to be made on the way, a
  * subroutine walks from fd to fd. What is found is an O_PATH fd, and used as that from then on.
  */
-import { at, slot } from "../builder.js";
-import { k, minus, openLink } from "../constants.js";
-import type { Slot, Value } from "../ir.js";
+import { at, slot } from "../machine/builder.js";
+import { k, minus, openLink } from "../machine/constants.js";
+import type { Slot, Value } from "../machine/ir.js";
 import { type Context, octal, s, textSize, words64 } from "./context.js";
 import { procMagic } from "./filesystem.js";
 import { compose, textLength } from "./text.js";

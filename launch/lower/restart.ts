@@ -3,9 +3,9 @@
  * that waits; else what is left of the sandbox is put in order.
  */
 import { basename, dirname } from "node:path";
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { type Context, s } from "./context.js";
 import { leaveRun } from "./detach.js";
 import { treeTop } from "./janitor.js";

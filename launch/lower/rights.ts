@@ -1,7 +1,7 @@
 /** Fds that are passed over a socket: struct msghdr with one SCM_RIGHTS message, unix(7) and cmsg(3). */
-import { at } from "../builder.js";
-import { k } from "../constants.js";
-import type { Address, Slot, Value } from "../ir.js";
+import { at } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Address, Slot, Value } from "../machine/ir.js";
 import { type Context, message, recordSize, s } from "./context.js";
 
 /** Places in `scratch`, behind the header itself. */

@@ -1,7 +1,7 @@
 /** The words of fuse-overlayfs, pasta, slirp4netns and systemd, for the report of a failure of theirs. */
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import type { Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import type { Slot } from "../machine/ir.js";
 import { type Context, s } from "./context.js";
 import { append } from "./text.js";
 

@@ -1,8 +1,8 @@
 /** The payload's system-call filter. */
 import type { Action } from "../../spec/step.js";
-import { type Builder, slot } from "../builder.js";
-import { k } from "../constants.js";
-import type { Address } from "../ir.js";
+import { type Builder, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Address } from "../machine/ir.js";
 import type { Context } from "./context.js";
 import { awaitHandOver, startMessenger } from "./listener.js";
 

@@ -1,8 +1,8 @@
 /** What fuse-overlayfs is given: its layers, in a mount namespace of its own, and /dev/fuse. */
 import type { Action } from "../../spec/step.js";
-import { at } from "../builder.js";
-import { k } from "../constants.js";
-import type { Address } from "../ir.js";
+import { at } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
+import type { Address } from "../machine/ir.js";
 import { type Context, octal, preservedFds } from "./context.js";
 import { makeDirectories } from "./filesystem.js";
 import { openLayer } from "./layers.js";

@@ -10,9 +10,9 @@
  */
 import { errnoNumbers } from "../../spec/linux.js";
 import type { Action } from "../../spec/step.js";
-import { at, constant, slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { at, constant, slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { actionOf, type Context, pseudoErrno, s } from "./context.js";
 import { leaveCaller } from "./fds.js";
 import { makeDirectories } from "./filesystem.js";

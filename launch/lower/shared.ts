@@ -4,9 +4,9 @@
  * the command: execve(2) takes the mapping away.
  */
 import type { Action } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Slot, Value } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Slot, Value } from "../machine/ir.js";
 import { type Context, s } from "./context.js";
 
 /** The address of the shared memory: one page. */

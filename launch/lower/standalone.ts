@@ -4,8 +4,8 @@
  */
 import { renderProblem } from "../../spec/error.js";
 import type { Standalone } from "../../spec/step.js";
-import { at, slot } from "../builder.js";
-import { k } from "../constants.js";
+import { at, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
 import { type Context, s } from "./context.js";
 import { exitStatus, tellStatus } from "./report.js";
 import { compose, writeText } from "./text.js";

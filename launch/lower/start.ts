@@ -8,8 +8,8 @@
  * path that execve(2) was given is its own file and no link to it. A sealed memfd, which has no
  * path, cannot be changed.
  */
-import { at, slot } from "../builder.js";
-import { k } from "../constants.js";
+import { at, slot } from "../machine/builder.js";
+import { k } from "../machine/constants.js";
 import { type Context, s } from "./context.js";
 import { exitStatus } from "./report.js";
 

@@ -1,13 +1,13 @@
 /**
  * What becomes of a sandbox in the background: `state.json` in its directory, one JSON object, put in place
- * by rename. launch/kept.ts reads it.
+ * by rename. launch/life/kept.ts reads it.
  *
  * A full disk must not make it forget: the file that the next state is written to, `.state`, is there
  * before and has its block, which is all that a state takes.
  */
-import { slot } from "../builder.js";
-import { k, noFollow } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k, noFollow } from "../machine/constants.js";
+import type { Address, Slot } from "../machine/ir.js";
 import { type Context, octal, s, textSize } from "./context.js";
 import { l } from "./life.js";
 import { append, compose, textLength } from "./text.js";

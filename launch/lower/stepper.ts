@@ -5,8 +5,8 @@
  */
 import type { NamespaceType } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k, minus, signo } from "../constants.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, minus, signo } from "../machine/constants.js";
 import { lowerSteps } from "./action.js";
 import { actionOf, type Context, s } from "./context.js";
 import { closeCopies } from "./copies.js";

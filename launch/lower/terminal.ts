@@ -5,9 +5,9 @@
  * its window size.
  */
 import type { Action } from "../../spec/step.js";
-import { constant, slot } from "../builder.js";
-import { k, noFollow, openLink } from "../constants.js";
-import type { Slot } from "../ir.js";
+import { constant, slot } from "../machine/builder.js";
+import { k, noFollow, openLink } from "../machine/constants.js";
+import type { Slot } from "../machine/ir.js";
 import { type Context, pseudoErrno, regularFile, s } from "./context.js";
 import { sendFd } from "./rights.js";
 import { append, compose, type Piece, writeText } from "./text.js";

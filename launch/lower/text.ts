@@ -1,6 +1,6 @@
 /** Subroutines that put short texts together in a bounded buffer. */
-import { slot } from "../builder.js";
-import type { Address, Slot, Value } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import type { Address, Slot, Value } from "../machine/ir.js";
 import { type Context, textSize } from "./context.js";
 
 const to = slot("textTo");

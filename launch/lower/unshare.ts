@@ -4,9 +4,9 @@
  * command's own; a child that stays outside, the mapper, maps its ids meanwhile.
  */
 import type { Action, Plan } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Program } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Program } from "../machine/ir.js";
 import { lowerSteps } from "./action.js";
 import { context, s } from "./context.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";

@@ -7,9 +7,9 @@
  * namespaces and stays until the helper is ready. Nobody inside sees it: the payload starts after that.
  */
 import type { Action, Uplink, UplinkPiece } from "../../spec/step.js";
-import { slot } from "../builder.js";
-import { k, signo } from "../constants.js";
-import type { Address, Slot } from "../ir.js";
+import { slot } from "../machine/builder.js";
+import { k, signo } from "../machine/constants.js";
+import type { Address, Slot } from "../machine/ir.js";
 import { type Context, s } from "./context.js";
 import { leaveCaller } from "./fds.js";
 import { unblockSignals } from "./handshake.js";

@@ -4,9 +4,9 @@ import { accessSync, closeSync, constants, existsSync, openSync, statSync } from
 import { isAbsolute, join } from "node:path";
 import type { Host } from "../../spec/host.js";
 import { parseSubids } from "../../userns/subid.js";
-import { readOptional } from "../identity.js";
-import { isSystemError } from "../in-root.js";
-import { probe } from "../probe.js";
+import { readOptional } from "../facts/identity.js";
+import { isSystemError } from "../facts/in-root.js";
+import { probe } from "../facts/probe.js";
 import { type Tried, tryHost } from "./trial.js";
 
 /** A program in PATH and what it says of its version; null where it says nothing. */

@@ -2,8 +2,8 @@
 import type { Host } from "../../spec/host.js";
 import type { NamespaceType } from "../../spec/spec.js";
 import type { IdMaps } from "../../userns/idmap.js";
-import { constant, slot } from "../builder.js";
-import { type ConstantName, k } from "../constants.js";
+import { constant, slot } from "../machine/builder.js";
+import { type ConstantName, k } from "../machine/constants.js";
 import type { Trial, TrialPen } from "./program.js";
 import { askLandlock, filterCalls, readCapabilities } from "./questions.js";
 

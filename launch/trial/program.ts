@@ -3,12 +3,12 @@
  * a record on fd 3: no trial can spoil another one, or the process that asked.
  */
 import type { Action } from "../../spec/step.js";
-import { type Builder, constant, slot } from "../builder.js";
-import { type ConstantName, k, signo } from "../constants.js";
-import type { Program, Slot } from "../ir.js";
 import { type Context, context, s } from "../lower/context.js";
 import { mapIds } from "../lower/handshake.js";
 import { textSubroutines } from "../lower/text.js";
+import { type Builder, constant, slot } from "../machine/builder.js";
+import { type ConstantName, k, signo } from "../machine/constants.js";
+import type { Program, Slot } from "../machine/ir.js";
 
 /** One thing to try. */
 export interface Trial<Name extends string = string> {

@@ -3,10 +3,10 @@ import { encodeFilter, offsets, opcodes } from "../../seccomp/instruction.js";
 import { actions } from "../../seccomp/verdict.js";
 import type { Architecture } from "../../spec/host.js";
 import { errnoNumbers, syscallNumbers } from "../../spec/linux.js";
-import { constant } from "../builder.js";
-import { k, minus } from "../constants.js";
 import { s } from "../lower/context.js";
 import { filterProgram } from "../lower/seccomp.js";
+import { constant } from "../machine/builder.js";
+import { k, minus } from "../machine/constants.js";
 import type { TrialPen } from "./program.js";
 
 /** struct vfs_cap_data of linux/capability.h: after a word of magic, the low half of the permitted. */

@@ -6,10 +6,10 @@ import { defaultSpec } from "../../spec/default.js";
 import { SbxError } from "../../spec/error.js";
 import { type Host, kernelAtLeast } from "../../spec/host.js";
 import { type IdMaps, planIdMaps } from "../../userns/idmap.js";
-import { makeDirectories } from "../directories.js";
-import { isSystemError } from "../in-root.js";
-import { compile } from "../link.js";
-import { keep } from "../store.js";
+import { keep } from "../cache/store.js";
+import { makeDirectories } from "../facts/directories.js";
+import { isSystemError } from "../facts/in-root.js";
+import { compile } from "../machine/link.js";
 import { hostTrials, type TrialName } from "./list.js";
 import { type Outcome, type TrialProgram, trialProgram } from "./program.js";
 

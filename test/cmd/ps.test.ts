@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import { ageText, psFieldNames, psFields } from "../../cmd/ps-fields.js";
 import { asksForStopped, readFilters } from "../../cmd/view-filters.js";
-import type { SandboxView } from "../../launch/sandboxes.js";
+import type { SandboxView } from "../../launch/life/sandboxes.js";
 import { defaultSpec } from "../../spec/default.js";
 import { suite } from "../support/suite.js";
 

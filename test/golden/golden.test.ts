@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { compileSandbox } from "../../launch/compile.js";
 import { explainPlan } from "../../launch/explain.js";
 import { listing } from "../../launch/listing.js";
-import { verify } from "../../launch/verify.js";
+import { verify } from "../../launch/machine/verify.js";
 import { defaultMounts, defaultSpec } from "../../spec/default.js";
 import type { DirectoryEntry, Host } from "../../spec/host.js";
 import { joinableTypes, type NamespaceType, type Spec } from "../../spec/spec.js";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { compileAttached } from "../../cmd/attach.js";
-import { callersPlaces, findRunning } from "../../launch/sandboxes.js";
+import { callersPlaces, findRunning } from "../../launch/life/sandboxes.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { outerShell } from "../support/outer-shell.js";
 import { busyboxRootfs } from "../support/rootfs.js";

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { checkKinds, checkWords, header, headerSize } from "../../launch/entry-format.js";
+import { checkKinds, checkWords, header, headerSize } from "../../launch/cache/entry-format.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { copyBusyboxRootfs } from "../support/rootfs.js";
 import { command, type SbxResult, sbx, start } from "../support/sandbox.js";

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { lockKept } from "../../launch/kept.js";
+import { lockKept } from "../../launch/life/kept.js";
 import { background } from "../support/background.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { run } from "../support/once.js";

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { derivedName } from "../../launch/names.js";
+import { derivedName } from "../../launch/life/names.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { command, sbx, start } from "../support/sandbox.js";

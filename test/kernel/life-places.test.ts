@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { callersPlaces, listViews } from "../../launch/sandboxes.js";
+import { callersPlaces, listViews } from "../../launch/life/sandboxes.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { command, sbx, start } from "../support/sandbox.js";

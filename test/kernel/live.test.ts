@@ -2,10 +2,10 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { sampleOf } from "../../launch/control-group.js";
-import { processesOf } from "../../launch/processes.js";
-import { listSandboxes, type Sandbox } from "../../launch/records.js";
-import { callersRunDirectory } from "../../launch/run-directory.js";
+import { callersRunDirectory } from "../../launch/facts/run-directory.js";
+import { sampleOf } from "../../launch/life/control-group.js";
+import { processesOf } from "../../launch/life/processes.js";
+import { listSandboxes, type Sandbox } from "../../launch/life/records.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { sbx } from "../support/sandbox.js";
 import { started } from "../support/started.js";

@@ -4,8 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { slot } from "../../launch/builder.js";
-import { compile } from "../../launch/link.js";
 import { type Context, context, s } from "../../launch/lower/context.js";
 import {
   netlinkSubroutines,
@@ -13,6 +11,8 @@ import {
   type protocol,
   tellKernel,
 } from "../../launch/lower/netlink.js";
+import { slot } from "../../launch/machine/builder.js";
+import { compile } from "../../launch/machine/link.js";
 import { networkRules } from "../../netns/filter.js";
 import { addBridge, hole, linkUp, text, u8, u32 } from "../../netns/netlink.js";
 import { suite } from "../support/suite.js";

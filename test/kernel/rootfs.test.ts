@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { probe } from "../../launch/probe.js";
+import { probe } from "../../launch/facts/probe.js";
 import { attempt, inside, refusal, temporaryDirectory } from "../support/inside.js";
 import { copyBusyboxRootfs } from "../support/rootfs.js";
 import { mountPoints, sbx, start } from "../support/sandbox.js";

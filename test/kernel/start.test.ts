@@ -1,7 +1,7 @@
 /** `sbx start` and `sbx restart`: kept sandboxes, several in one call, and what cannot be started. */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { callersPlaces, listViews } from "../../launch/sandboxes.js";
+import { callersPlaces, listViews } from "../../launch/life/sandboxes.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { sbx } from "../support/sandbox.js";

@@ -3,10 +3,10 @@
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { signal, stop } from "../../launch/ending.js";
-import { firstChildOf, statOf } from "../../launch/processes.js";
-import { listSandboxes } from "../../launch/records.js";
-import { callersRunDirectory } from "../../launch/run-directory.js";
+import { callersRunDirectory } from "../../launch/facts/run-directory.js";
+import { signal, stop } from "../../launch/life/ending.js";
+import { firstChildOf, statOf } from "../../launch/life/processes.js";
+import { listSandboxes } from "../../launch/life/records.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { processesNaming, sbx } from "../support/sandbox.js";
 import { childrenOf, started } from "../support/started.js";

@@ -1,6 +1,6 @@
 /** The way out through pasta and slirp4netns, with real traffic, in a world of the test's own. */
 import * as assert from "uvu/assert";
-import { probe } from "../../launch/probe.js";
+import { probe } from "../../launch/facts/probe.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { makeNewerPasta } from "../support/newer-pasta.js";
 import { busyboxRootfs } from "../support/rootfs.js";

@@ -2,8 +2,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as assert from "uvu/assert";
-import { removeKept } from "../../launch/kept-remove.js";
-import { callersPlaces, listViews } from "../../launch/sandboxes.js";
+import { removeKept } from "../../launch/life/kept-remove.js";
+import { callersPlaces, listViews } from "../../launch/life/sandboxes.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { command, type SbxResult, sbx } from "../support/sandbox.js";

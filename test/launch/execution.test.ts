@@ -1,7 +1,7 @@
 /** What compiled ops do, seen by running them as child processes. */
 import * as assert from "uvu/assert";
-import { type Builder, constant, slot } from "../../launch/builder.js";
-import type { AluOperator, Condition, Value, Width } from "../../launch/ir.js";
+import { type Builder, constant, slot } from "../../launch/machine/builder.js";
+import type { AluOperator, Condition, Value, Width } from "../../launch/machine/ir.js";
 import { suite } from "../support/suite.js";
 import { numbers as numbersOn, runOn } from "./programs.js";
 

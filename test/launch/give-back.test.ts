@@ -1,8 +1,8 @@
 /** What the init still needs must not be among what it gives back. */
 import * as assert from "uvu/assert";
 import { compileSandbox } from "../../launch/compile.js";
-import { operandsOf, targetOf } from "../../launch/flow.js";
-import { landmarks } from "../../launch/ir.js";
+import { operandsOf, targetOf } from "../../launch/machine/flow.js";
+import { landmarks } from "../../launch/machine/ir.js";
 import { closedSpec, hostOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 

@@ -1,7 +1,7 @@
 /** What `explain --stage=program` prints. */
 import * as assert from "uvu/assert";
-import { builder, constant, slot } from "../../launch/builder.js";
 import { listing } from "../../launch/listing.js";
+import { builder, constant, slot } from "../../launch/machine/builder.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("listing");

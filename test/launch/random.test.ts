@@ -1,8 +1,8 @@
 /** Programs at random do on each architecture what their operations mean. */
 import * as fc from "fast-check";
 import * as assert from "uvu/assert";
-import { type Builder, constant, slot } from "../../launch/builder.js";
-import type { AluOperator, Condition, Slot, Value, Width } from "../../launch/ir.js";
+import { type Builder, constant, slot } from "../../launch/machine/builder.js";
+import type { AluOperator, Condition, Slot, Value, Width } from "../../launch/machine/ir.js";
 import { assertNever } from "../../spec/step.js";
 import { suite } from "../support/suite.js";
 import { interpret } from "./interpreter.js";
@@ -115,7 +115,7 @@ const { body } = fc.letrec<{ body: Statement[]; statement: Statement }>((tie) =>
   ),
 }));
 
-/** There is no division by zero, and no shift by more than 63: launch/verify.ts. */
+/** There is no division by zero, and no shift by more than 63: launch/machine/verify.ts. */
 function rightOperand(b: Builder, operator: AluOperator, given: Value): Value {
   const base = slot("right");
   if (operator === "div" || operator === "rem") b.alu("or", base, given, 1);

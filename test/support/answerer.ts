@@ -4,10 +4,10 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import type { Program } from "../../launch/ir.js";
-import { compile } from "../../launch/link.js";
 import { answererChannel, lowerAnswerer } from "../../launch/lower/answerer/answerer.js";
 import { context } from "../../launch/lower/context.js";
+import type { Program } from "../../launch/machine/ir.js";
+import { compile } from "../../launch/machine/link.js";
 import { temporaryDirectory } from "./inside.js";
 import type { Lab } from "./lab.js";
 

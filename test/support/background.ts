@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseRun } from "../../cmd/parse.js";
 import { readRequest } from "../../cmd/run.js";
 import { compileSandbox } from "../../launch/compile.js";
-import { type KeptState, readState } from "../../launch/kept-state.js";
+import { type KeptState, readState } from "../../launch/life/kept-state.js";
 import type { LifeKeys } from "../../spec/life.js";
 import { temporaryDirectory } from "./inside.js";
 import { busyboxRootfs } from "./rootfs.js";

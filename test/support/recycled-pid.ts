@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ended, openProcess, send } from "../../launch/signal.js";
+import { ended, openProcess, send } from "../../launch/life/signal.js";
 
 const first = spawn("sleep", ["100"]);
 const pid = first.pid ?? 0;

@@ -1,7 +1,7 @@
 /** Addresses as text, and as sixteen bytes: an IPv4 address a.b.c.d is ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
 import { reverse4, reverse6 } from "../../../netns/dns.js";
-import { at, slot } from "../../builder.js";
-import type { Value } from "../../ir.js";
+import { at, slot } from "../../machine/builder.js";
+import type { Value } from "../../machine/ir.js";
 import type { Answerer } from "./memory.js";
 import { requireSuffix } from "./question.js";
 

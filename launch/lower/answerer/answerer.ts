@@ -4,9 +4,9 @@
  * no loop but over that, and no file but its sockets.
  */
 import { socketAddress } from "../../../netns/dns.js";
-import { slot } from "../../builder.js";
-import { k } from "../../constants.js";
-import type { Slot } from "../../ir.js";
+import { slot } from "../../machine/builder.js";
+import { k } from "../../machine/constants.js";
+import type { Slot } from "../../machine/ir.js";
 import { type Context, s, words32 } from "../context.js";
 import { closeFrom } from "../fds.js";
 import { addressSubroutines } from "./address.js";

@@ -4,7 +4,7 @@ import { encodeFilter } from "../../../seccomp/instruction.js";
 import type { Condition, Rule } from "../../../seccomp/rules.js";
 import { allow, killProcess } from "../../../seccomp/verdict.js";
 import type { Architecture } from "../../../spec/host.js";
-import { k } from "../../constants.js";
+import { k } from "../../machine/constants.js";
 import { dropBounding, setCapabilities } from "../privileges.js";
 import { filterProgram } from "../seccomp.js";
 import type { Answerer } from "./memory.js";

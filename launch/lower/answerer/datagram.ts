@@ -1,8 +1,8 @@
 /** Queries and answers over UDP, each with a control message that says on which bridge, and at which address. */
 import { datagramSize } from "../../../netns/dns.js";
-import { at, slot } from "../../builder.js";
-import { k } from "../../constants.js";
-import type { Address, Slot } from "../../ir.js";
+import { at, slot } from "../../machine/builder.js";
+import { k } from "../../machine/constants.js";
+import type { Address, Slot } from "../../machine/ir.js";
 import { mapped } from "./address.js";
 import { type Answerer, copyWords, d, entry, limits, verdicts } from "./memory.js";
 

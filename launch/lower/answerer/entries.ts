@@ -2,9 +2,9 @@
  * The table of what takes time: queries at an upstream, and clients on TCP. It has room for all, or the
  * one that was not used for longest makes room; but a client that has its share makes room for itself.
  */
-import { at, slot } from "../../builder.js";
-import { k } from "../../constants.js";
-import type { Slot } from "../../ir.js";
+import { at, slot } from "../../machine/builder.js";
+import { k } from "../../machine/constants.js";
+import type { Slot } from "../../machine/ir.js";
 import { requireSameAddress } from "./address.js";
 import { type Answerer, copyWords, d, entry, limits, polls, states } from "./memory.js";
 

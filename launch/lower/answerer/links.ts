@@ -4,8 +4,8 @@
  * done; so an answer is never older than the query.
  */
 import { bridgePrefixes } from "../../../netns/dns.js";
-import { at, slot } from "../../builder.js";
-import { k, minus } from "../../constants.js";
+import { at, slot } from "../../machine/builder.js";
+import { k, minus } from "../../machine/constants.js";
 import { words32 } from "../context.js";
 import { addressText, addressTo } from "./address.js";
 import { type Answerer, d, kinds, limits, link } from "./memory.js";

@@ -2,8 +2,8 @@
 
 import { datagramSize } from "../../../netns/dns.js";
 import type { Architecture } from "../../../spec/host.js";
-import { type Builder, slot } from "../../builder.js";
-import type { Address, Slot, Value } from "../../ir.js";
+import { type Builder, slot } from "../../machine/builder.js";
+import type { Address, Slot, Value } from "../../machine/ir.js";
 import type { Context } from "../context.js";
 
 export interface AnswererOptions {

@@ -3,7 +3,7 @@
  * them, or a way to the upstreams, which only networks have that are not internal (CVE-2024-29018).
  */
 import { flags, ownDomain, rcodes, types } from "../../../netns/dns.js";
-import { at, slot } from "../../builder.js";
+import { at, slot } from "../../machine/builder.js";
 import { isReverse, requireSameAddress } from "./address.js";
 import { type Answerer, d, kinds, link, verdicts } from "./memory.js";
 import { requireSuffix } from "./question.js";

@@ -11,7 +11,7 @@ import {
   rcodes,
   types,
 } from "../../../netns/dns.js";
-import { at, slot } from "../../builder.js";
+import { at, slot } from "../../machine/builder.js";
 import { type Answerer, d, limits, load16, verdicts } from "./memory.js";
 
 const cursor = slot("questionAt");

@@ -3,7 +3,7 @@
  * of one recvmsg(2) a query, which is more than it can send. Clients are counted by bridge and by the
  * end of their address, so that who invents addresses of its network does not drown all the others.
  */
-import { slot } from "../../builder.js";
+import { slot } from "../../machine/builder.js";
 import { type Answerer, d, limits, verdicts } from "./memory.js";
 
 /** Counters for each value of the low bits of the bridge's number, and of the address. */

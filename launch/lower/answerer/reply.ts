@@ -7,7 +7,7 @@ import {
   ttlSeconds,
   types,
 } from "../../../netns/dns.js";
-import { at, slot } from "../../builder.js";
+import { at, slot } from "../../machine/builder.js";
 import { type Answerer, d, link, load16, store16 } from "./memory.js";
 
 const from = slot("replyFrom");

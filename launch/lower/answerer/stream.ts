@@ -3,8 +3,8 @@
  * passed on in pieces as large as the client takes, and stays in the kernel's buffers until then.
  */
 import { headerSize } from "../../../netns/dns.js";
-import { slot } from "../../builder.js";
-import { k, minus } from "../../constants.js";
+import { slot } from "../../machine/builder.js";
+import { k, minus } from "../../machine/constants.js";
 import { bridgeOfControl, clientOfFrom, controlSize } from "./datagram.js";
 import { closeEnd, get, getFd, setFd, setState } from "./entries.js";
 import { type Answerer, copyWords, d, entry, limits, load16, store16, verdicts } from "./memory.js";

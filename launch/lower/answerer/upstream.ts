@@ -3,8 +3,8 @@
  * its port is random, and the kernel lets nobody else answer. The id is random too, on UDP.
  */
 import { flags, headerSize, questionTail, rcodes, socketAddress } from "../../../netns/dns.js";
-import { at, slot } from "../../builder.js";
-import { k, minus } from "../../constants.js";
+import { at, slot } from "../../machine/builder.js";
+import { k, minus } from "../../machine/constants.js";
 import { words32 } from "../context.js";
 import { answerTo } from "./datagram.js";
 import { closeEnd, get, getFd, setFd, setState } from "./entries.js";

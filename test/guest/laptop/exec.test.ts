@@ -1,8 +1,8 @@
 /** Commands that enter a sandbox with a control group, from a session of a login: not what systemd delegates. */
 import { readFileSync, writeFileSync } from "node:fs";
 import * as assert from "uvu/assert";
-import { listSandboxes } from "../../../launch/records.js";
-import { callersRunDirectory } from "../../../launch/run-directory.js";
+import { callersRunDirectory } from "../../../launch/facts/run-directory.js";
+import { listSandboxes } from "../../../launch/life/records.js";
 import { busyboxRootfs } from "../../support/rootfs.js";
 import { sbx } from "../../support/sandbox.js";
 import { suite } from "../../support/suite.js";

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { callersPlaces, listViews } from "../../../launch/sandboxes.js";
+import { callersPlaces, listViews } from "../../../launch/life/sandboxes.js";
 import { busyboxRootfs } from "../../support/rootfs.js";
 import { command, type SbxResult, sbx, start } from "../../support/sandbox.js";
 import { suite } from "../../support/suite.js";

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { limitWrites, neededControllers } from "../../../cgroup/limits.js";
-import { callersCgroups } from "../../../launch/cgroup-facts.js";
-import { findDisk, wholeDisk } from "../../../launch/disks.js";
-import { readLimitFacts } from "../../../launch/limit-facts.js";
-import { updateLimits } from "../../../launch/update-limits.js";
+import { callersCgroups } from "../../../launch/facts/cgroup-facts.js";
+import { findDisk, wholeDisk } from "../../../launch/facts/disks.js";
+import { readLimitFacts } from "../../../launch/facts/limit-facts.js";
+import { updateLimits } from "../../../launch/life/update-limits.js";
 import type { Resources } from "../../../spec/resources.js";
 import { suite } from "../../support/suite.js";
 

@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { callersPlaces, findRunning } from "../../../launch/sandboxes.js";
+import { callersPlaces, findRunning } from "../../../launch/life/sandboxes.js";
 import { sbx } from "../../support/sandbox.js";
 import { started } from "../../support/started.js";
 import { suite } from "../../support/suite.js";

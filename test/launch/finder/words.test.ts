@@ -7,11 +7,11 @@ import * as assert from "uvu/assert";
 import { optionWords } from "../../../cmd/finder.js";
 import { aliasesOf, type RunOption, runOptions } from "../../../cmd/options.js";
 import { parseRun } from "../../../cmd/parse.js";
-import { builder } from "../../../launch/builder.js";
 import { sameSubroutine } from "../../../launch/finder/checks.js";
 import { finderMemory, s } from "../../../launch/finder/state.js";
 import { findWords, words, wordsEnd } from "../../../launch/finder/words.js";
-import { compile } from "../../../launch/link.js";
+import { builder } from "../../../launch/machine/builder.js";
+import { compile } from "../../../launch/machine/link.js";
 import { temporaryDirectory } from "../../support/inside.js";
 import { suite } from "../../support/suite.js";
 

@@ -1,0 +1,68 @@
+/** What is in the cache of programs, for those who look into it. */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { isSystemError } from "../facts/in-root.js";
+import { decodeEntry } from "./entry.js";
+import { isKept } from "./store.js";
+
+/** A command line whose program is kept. */
+export interface Cached {
+  /** From `run` to ROOTFS. */
+  readonly words: readonly string[];
+  /** That the words are relative to; null where they are not. */
+  readonly directory: string | null;
+  /** Absolute. */
+  readonly program: string;
+  /** Of the program. */
+  readonly bytes: number;
+  /** In milliseconds since 1970; of a file system without times of access, when it was compiled. */
+  readonly usedMs: number;
+}
+
+/** Newest first; what is removed meanwhile is passed over, and so is what is no entry. */
+export function listCache(places: readonly string[]): Cached[] {
+  return filesIn(places)
+    .flatMap((path) => {
+      if (!path.endsWith(".run")) return [];
+      const entry = attempt(() => decodeEntry(fs.readFileSync(path)));
+      if (entry?.program == null) return [];
+      const { words, directory, program } = entry;
+      const stat = attempt(() => fs.statSync(program));
+      const usedMs = attempt(() => usedAt(path)) ?? 0;
+      return stat === null ? [] : [{ words, directory, program, bytes: stat.size, usedMs }];
+    })
+    .sort((a, b) => b.usedMs - a.usedMs);
+}
+
+/** Programs that run go on: their files are only without a name. */
+export function pruneCache(places: readonly string[]): { files: number; bytes: number } {
+  let [files, bytes] = [0, 0];
+  for (const path of filesIn(places)) {
+    const { size } = fs.lstatSync(path);
+    fs.rmSync(path, { force: true });
+    files += 1;
+    bytes += size;
+  }
+  return { files, bytes };
+}
+
+/** Programs, entries, and what writers that were killed left behind; nothing else that may be there. */
+function filesIn(places: readonly string[]): string[] {
+  return places.flatMap((place) =>
+    (attempt(() => fs.readdirSync(place)) ?? []).filter(isKept).map((name) => join(place, name)),
+  );
+}
+
+const usedAt = (path: string) => {
+  const { atimeMs, mtimeMs } = fs.statSync(path);
+  return Math.floor(Math.max(atimeMs, mtimeMs));
+};
+
+function attempt<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}

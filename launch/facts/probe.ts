@@ -1,0 +1,145 @@
+/** The probe: the one place where sbx reads the machine. It is on the way to every compiled program. */
+import { hostname, machine, release } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { parseActions } from "../../seccomp/support.js";
+import { fail } from "../../spec/error.js";
+import type { Architecture, Host } from "../../spec/host.js";
+import type { Resources } from "../../spec/resources.js";
+import type { SbxKeys } from "../../spec/spec.js";
+import { networkStore, readNetworks } from "../networks.js";
+import { noCgroups, readCgroups } from "./cgroup-facts.js";
+import {
+  findHelper,
+  findInPath,
+  type MachineFiles,
+  mapsAnyId,
+  parseNamespaceIds,
+  readFreeSubid,
+  readOptional,
+  readSubids,
+  readUser,
+  realPath,
+} from "./identity.js";
+import { canOpen, type LayerPaths, readLayers } from "./layer-facts.js";
+import { readLimitFacts } from "./limit-facts.js";
+import { parseMountinfo } from "./mountinfo.js";
+import { noteUnrepeatable } from "./readings.js";
+import { runDirectory } from "./run-directory.js";
+import { noUplinks, readUplinks } from "./uplink-facts.js";
+
+export { type Blocker, userNamespaceBlocker } from "../blocker.js";
+
+const machineFiles: MachineFiles = {
+  etc: "/etc",
+  proc: "/proc",
+  resolved: "/run/systemd/resolve/resolv.conf",
+  bin: ["/usr/bin", "/bin", "/usr/local/bin"],
+};
+
+/**
+ * Reads what a plan for the rootfs at `rootfs`, with the layers above it and the networks and the group that `keys` name, limited by `resources`, depends on.
+ * Without `keys` all is read; with them, what a sandbox without limits or without a way out does not need is left out.
+ * `environment` is the caller's: HOME, PATH and XDG's variables of it count. Gives up where the rootfs is no directory that can be used, and on
+ * an architecture that sbx does not compile for; anything else that is missing is null or empty.
+ */
+export function probe(
+  rootfs: string,
+  environment: NodeJS.ProcessEnv,
+  files: MachineFiles = machineFiles,
+  keys?: LayerPaths & Pick<SbxKeys, "network" | "cgroup">,
+  resources?: Resources,
+): Host {
+  const { PATH } = environment;
+  const user = readUser(environment);
+  const mountinfo = readOptional(join(files.proc, "self/mountinfo")) ?? "";
+  const mounts = parseMountinfo(mountinfo);
+  const isGrouped = keys === undefined || resources !== undefined || keys.cgroup !== undefined;
+  // Who else is in a group is another each time.
+  if (isGrouped) noteUnrepeatable("who is in the control group");
+  const cgroup = isGrouped
+    ? readCgroups(files.proc, mountinfo, user.uid, environment, keys?.cgroup?.parent)
+    : noCgroups;
+  const isApart = ["none", "host"].includes(keys?.network?.from.mode ?? "");
+  const ids = (kind: "uid" | "gid") =>
+    // A kernel without user namespaces has no such file, and all ids.
+    parseNamespaceIds(readOptional(join(files.proc, `self/${kind}_map`)) ?? "0 0 4294967295");
+  const status = readOptional(join(files.proc, "self/status")) ?? "";
+  const actions = readOptional(join(files.proc, "sys/kernel/seccomp/actions_avail"));
+  return {
+    architecture: readArchitecture(machine()),
+    kernel: parseRelease(release()),
+    user,
+    mapsAnyId: mapsAnyId(user.uid, status),
+    subuids: readSubids("uid", user, files, PATH),
+    subgids: readSubids("gid", user, files, PATH),
+    freeSubids: { uid: readFreeSubid("uid", files), gid: readFreeSubid("gid", files) },
+    namespaceIds: { uids: ids("uid"), gids: ids("gid") },
+    setgroupsDenied: readOptional(join(files.proc, "self/setgroups"))?.trim() === "deny",
+    noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(status),
+    seccomp: {
+      actions: actions === null ? null : parseActions(actions),
+      isFiltered: /^Seccomp:\s*2$/m.test(status),
+    },
+    newuidmap: findHelper("newuidmap", files, PATH),
+    newgidmap: findHelper("newgidmap", files, PATH),
+    userNamespaces: {
+      max: readSetting(files, "user/max_user_namespaces"),
+      unprivilegedClone: readSwitch(files, "kernel/unprivileged_userns_clone"),
+      apparmorRestricted: readSwitch(files, "kernel/apparmor_restrict_unprivileged_userns"),
+    },
+    mounts,
+    etc: {
+      hostname: hostname(),
+      hosts: readOptional(join(files.etc, "hosts")) ?? "",
+      resolvConf: readOptional(join(files.etc, "resolv.conf")) ?? "",
+      resolvConfBehindStub: readOptional(files.resolved) ?? "",
+      machineId: readOptional(join(files.etc, "machine-id")) ?? "",
+      localtime: realPath(join(files.etc, "localtime")),
+    },
+    ...readLayers(rootfs, keys ?? {}, mounts),
+    fuse: {
+      device: canOpen("/dev/fuse"),
+      overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
+    },
+    networks: readNetworks(keys?.network, networkStore(environment, user.home)),
+    uplinks: isApart ? noUplinks : readUplinks(environment, files),
+    cgroup,
+    limits: resources === undefined ? null : readLimitFacts(resources, cgroup),
+    upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
+    // Looked up where the spec names one: launch/joined.ts.
+    joined: null,
+    run: runDirectory(
+      environment,
+      user,
+      readOptional(join(files.proc, "sys/kernel/random/boot_id")),
+    ),
+  };
+}
+
+function readArchitecture(name: string): Architecture {
+  if (name === "x86_64" || name === "aarch64") return name;
+  return fail("compile for this machine", `sbx knows x86_64 and aarch64, and this is ${name}`);
+}
+
+/** `6.1.0-18-amd64` and the like: uname(2). */
+export function parseRelease(text: string): Host["kernel"] {
+  const match = /^(\d+)\.(\d+)/.exec(text);
+  if (match === null) return fail("read the kernel's version", `${text} does not begin with one`);
+  return { release: text, major: Number(match[1]), minor: Number(match[2]) };
+}
+
+/** A relative path is to be ignored: XDG Base Directory Specification, "Environment variables". */
+export function cacheHome({ XDG_CACHE_HOME: path }: NodeJS.ProcessEnv, home: string): string {
+  return path !== undefined && isAbsolute(path) ? path : join(home, ".cache");
+}
+
+/** A number below /proc/sys; null where the kernel has no such setting. */
+function readSetting(files: MachineFiles, name: string): number | null {
+  const text = readOptional(join(files.proc, "sys", name));
+  return text === null || !/^\d+\s*$/.test(text) ? null : Number(text);
+}
+
+function readSwitch(files: MachineFiles, name: string): boolean | null {
+  const value = readSetting(files, name);
+  return value === null ? null : value !== 0;
+}
