@@ -107,6 +107,18 @@ test.needs(needs, "what SRC and DST are decides where it goes, as with docker", 
   });
 });
 
+test.needs(
+  needs,
+  "a sandbox that sees the processes of this machine is copied from too",
+  async () => {
+    await box(["--pid=host"], async () => {
+      await shell("box", "echo seen >/seen");
+      await cp("box:/seen", "seen");
+      assert.is(text("seen"), "seen\n");
+    });
+  },
+);
+
 test.needs([...needs, "subids"], "owners are root's inside, or those of the archive", async () => {
   await box(["--cap-add=ALL"], async () => {
     await shell("box", "cd /; mkdir d; echo >d/f; chown 1000:1001 d/f; chmod 4751 d/f; mkdir e");

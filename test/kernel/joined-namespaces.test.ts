@@ -154,6 +154,8 @@ test.needs(needs, "commands enter it, and end with it", async () => {
         readlinkSync(`/proc/${payloadOf(pid)}/ns/${n}`),
       );
       assert.is(stdout, `mine\nshared\nother\n${theirs.join("\n")}\n`, stderr);
+      const { stdout: archive } = await sbx(["cp", "own:/own", "-"]);
+      assert.ok(archive.includes("mine\n"));
       const [{ HostConfig }] = JSON.parse((await sbx(["inspect", "own"])).stdout);
       const modes = ["NetworkMode", "PidMode", "IpcMode", "UTSMode"].map((key) => HostConfig[key]);
       assert.equal(modes, ["none", "container:web", "container:web", "container:web"]);
