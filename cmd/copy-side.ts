@@ -1,5 +1,5 @@
 /** The sandbox's side of `sbx cp` and `sbx export`: its root is open (launch/doorway.ts). */
-import { createReadStream, createWriteStream, writeSync } from "node:fs";
+import { createReadStream, createWriteStream, write, writeSync } from "node:fs";
 import type { Job } from "../launch/copy/job.js";
 import { pack } from "../launch/copy/pack.js";
 import { rootTree } from "../launch/copy/tree.js";
@@ -10,6 +10,9 @@ import { rootFd } from "../launch/lower/open-root.js";
 /** The exit status where nobody reads what is written, as of who is killed by SIGPIPE. */
 export const brokenPipe = 141;
 
+/** koffi flushes standard output at the end, and tells where it is closed. */
+const unclosed = { write, close: (_: number, done: (error: null) => void) => done(null) };
+
 /** `argv` is the job as JSON. Gives 1 where something was left out. */
 export async function copySide([words = ""]: readonly string[]): Promise<number> {
   const job: Job = JSON.parse(words);
@@ -18,7 +21,7 @@ export async function copySide([words = ""]: readonly string[]): Promise<number>
     // Not process.stdin and process.stdout, which would leave O_NONBLOCK on pipes that are the caller's.
     const failures =
       job.kind === "pack"
-        ? await pack(tree, job, createWriteStream("", { fd: 1, autoClose: false }), say)
+        ? await pack(tree, job, createWriteStream("", { fd: 1, fs: unclosed }), say)
         : await unpack(tree, job, createReadStream("", { fd: 0, autoClose: false }), say);
     return Math.min(failures, 1);
   } catch (error) {
