@@ -1,7 +1,7 @@
 /**
- * A process on the sandbox's side of `sbx cp` and `sbx export`: Node, in a user namespace of its own with the ids of
- * the sandbox, and otherwise outside: nothing of the sandbox's is executed or loaded (CVE-2019-14271), and nobody
- * inside has rights over it. It reaches the files by one open directory, the root: launch/copy/tree.ts.
+ * A process on the sandbox's side of `sbx cp` and `sbx export`: Node, in the user namespace of the sandbox, or one of its
+ * own with the same ids where processes of the host's are seen inside, and otherwise outside: nothing of the sandbox's is
+ * executed or loaded (CVE-2019-14271), and nobody inside reaches it. It reaches the files by one open directory, the root: launch/copy/tree.ts.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
@@ -55,19 +55,29 @@ export function planDoorway(sandbox: Sandbox, host: Host, isAlone: boolean): Pla
   const gidMappings = withOwn(sandbox.gidMappings, host.user.gid);
   const maps = planIdMaps({ ...spec, linux: { ...spec.linux, uidMappings, gidMappings } }, host);
   const { uid, gid } = maps.rootMapped ? { uid: 0, gid: 0 } : sandbox.user;
+  // FUSE serves only who is in the user namespace of the mount. There nobody inside must see the process; and the
+  // caller needs an id, to read Node.
+  const isInside =
+    spec.linux.namespaces.some(({ type }) => type === "pid") &&
+    uidMappings.length === sandbox.uidMappings.length &&
+    gidMappings.length === sandbox.gidMappings.length;
   const script = join(launcher, "../../dist/sbx.cjs");
   return {
     steps: [
       step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),
       openSandboxStep(sandbox, host, { types: ["user", "mount"], cgroup: null, watched: null }),
       step("monitor", "prepare", { kind: "openRoot", isAlone }, enterHints),
-      step(
-        "init",
-        "clone",
-        { kind: "clone", namespaces: ["CLONE_NEWUSER"], intoCgroup: false },
-        cloneHints(blocker, host),
-      ),
-      step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+      ...(isInside
+        ? [step("payload", "clone", { kind: "enterSandbox", namespaces: ["user"], joined: [] })]
+        : [
+            step(
+              "init",
+              "clone",
+              { kind: "clone", namespaces: ["CLONE_NEWUSER"], intoCgroup: false },
+              cloneHints(blocker, host),
+            ),
+            step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+          ]),
       step("payload", "identity", { kind: "setIds", uid, gid }),
       step(
         "payload",

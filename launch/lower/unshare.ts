@@ -8,7 +8,7 @@ import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import type { Program } from "../machine/ir.js";
 import { lowerSteps } from "./action.js";
-import { context, s } from "./context.js";
+import { type Context, context, s } from "./context.js";
 import { executeSubroutines, prepareExecute } from "./execute.js";
 import { failureTextSubroutines } from "./failure-texts.js";
 import { blockSignals, mapIds, unblockSignals } from "./handshake.js";
@@ -24,7 +24,7 @@ const code = slot("exitCode");
 /** The plan of launch/unshare.ts as a program, whose arguments are the command's. */
 export function lowerUnshare(plan: Plan): Program {
   const c = context(plan);
-  const { b, memory } = c;
+  const { b } = c;
   b.failTo("unshare.fail");
   readArguments(c);
   refuseForeignStart(c);
@@ -34,6 +34,29 @@ export function lowerUnshare(plan: Plan): Program {
   // Where a failing execve leaves its errno.
   shareMemory(c);
 
+  // Else a step of the payload's enters one that is there.
+  const isNew = stepOf(plan, "clone") >= 0;
+  if (isNew) unshareMapped(c);
+  unblockSignals(c);
+  prepareExecute(c);
+  lowerSteps(c, "payload");
+
+  if (isNew) lowerMapper(c);
+
+  b.label("unshare.fail");
+  b.set(failure.step, s.step);
+  b.set(failure.errno, s.errno);
+  reportFailure(c, code);
+  b.exit(code);
+  executeSubroutines(c);
+  textSubroutines(c);
+  failureTextSubroutines(c);
+  return b.finish();
+}
+
+/** The process goes on in a user namespace of its own, when the mapper has mapped its ids. */
+function unshareMapped(c: Context): void {
+  const { b, memory, plan } = c;
   b.must("getpid", [], s.initPid);
   b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
   b.load(4, s.releaseRead, memory.pair);
@@ -49,10 +72,10 @@ export function lowerUnshare(plan: Plan): Program {
   b.comment("the mapper has said why");
   b.exit(exitStatus.setUpFailed);
   b.label("unshare.mapped");
-  unblockSignals(c);
-  prepareExecute(c);
-  lowerSteps(c, "payload");
+}
 
+function lowerMapper(c: Context): void {
+  const { b, memory, plan } = c;
   b.label("mapper");
   b.must("close", [s.releaseWrite]);
   b.ignore("the result tells", "read", [s.releaseRead, memory.scratch, 1], bytes);
@@ -63,16 +86,6 @@ export function lowerUnshare(plan: Plan): Program {
   b.set(s.step, stepOf(plan, "mapIds"));
   if (step?.action.kind === "mapIds") mapIds(c, step.action, s.initPid);
   b.exit(0);
-
-  b.label("unshare.fail");
-  b.set(failure.step, s.step);
-  b.set(failure.errno, s.errno);
-  reportFailure(c, code);
-  b.exit(code);
-  executeSubroutines(c);
-  textSubroutines(c);
-  failureTextSubroutines(c);
-  return b.finish();
 }
 
 function stepOf({ steps }: Plan, kind: Action["kind"]): number {
