@@ -60,7 +60,7 @@ test.needs(
       const ends: [code: number | null, stderr: string][] = [];
       const script = `/watcher sbx ${signal}; exec sleep 60`;
       const out = await box(["-v", `${watcher}:/watcher:ro`], script, async () => {
-        for (let round = 0; round < 5; round++) {
+        for (let round = 0; round < 15; round++) {
           const { code, stderr } = await exec([], "true");
           ends.push([code, stderr]);
         }

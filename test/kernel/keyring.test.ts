@@ -40,8 +40,7 @@ test.needs(
   ["user namespaces", "python3", "overlay"],
   "where the quota of keys is used up, only who has the filter instead is started",
   async () => {
-    // In a session keyring, which is gone with the last of its processes. Those of others that have just
-    // ended make room meanwhile.
+    // In a session keyring, which is gone with the last of its processes.
     const full = `${calls}
 import time
 assert call(250, 1, None) > 0
@@ -55,7 +54,12 @@ os.execv(sys.argv[1], sys.argv[1:])
     const run = (...options: string[]) =>
       start(["python3", "-c", full, command, "run", ...options, "/", "python3", "-c", inside]);
     assert.is((await run()).stdout, "1\n");
-    assert.match((await run("--seccomp=unconfined")).stderr, /EDQUOT.*quota of keys is used up/);
+    // Sandboxes of other tests that end meanwhile make room.
+    for (let left = 5; left > 0; left--) {
+      const { stderr } = await run("--seccomp=unconfined");
+      if (/EDQUOT.*quota of keys is used up/.test(stderr)) return;
+    }
+    assert.unreachable("the quota was never used up");
   },
 );
 

@@ -16,7 +16,7 @@ import { makeHome } from "./home.js";
 import type { ReportLine } from "./suite.js";
 
 /** As many tests as a whole run must pass: raise it with the tests, so that none gets lost. */
-const passedFloor = 1600;
+const passedFloor = 1900;
 /** Nothing can take its place: what it says counts in the tests as well. */
 const siteConfig = "/etc/sbx/sbx.ini";
 const filesAtATime = 2;
