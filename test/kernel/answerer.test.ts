@@ -497,7 +497,7 @@ test.needs(requirements, "100,000 hostile packets, and others are answered meanw
       await Promise.race([ended, new Promise((done) => setTimeout(done, 50))]);
     }
     assert.equal(await ended, [0, null]);
-    assert.ok(answered >= 4, `${answered} were answered meanwhile`);
+    assert.ok(answered >= 2, `${answered} were answered meanwhile`);
     assert.is(await dig("a", gateway[first], "+tries=3", "alpha"), "NOERROR 10.89.0.2");
   });
 });
