@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { makeDirectories } from "../facts/directories.js";
 import { withLock } from "./lock-file.js";
-import { objectIn, openPlain } from "./plain-file.js";
+import { type LineFile, objectIn, openLines } from "./plain-file.js";
 
 /** `start`, `die` and `oom` come from monitors. */
 export const actions = [
@@ -65,18 +65,11 @@ function rotate(path: string): Promise<void> {
   });
 }
 
-interface EventFile {
-  readonly fd: number;
-  readonly inode: number;
-  /** Bytes: of the first line that is not read yet. */
-  position: number;
-}
-
 /** Events that are being read; the files are open, so that no other gets the inode of one. For `closeEvents`. */
 export interface EventLog {
   readonly run: string;
   /** The oldest first. */
-  files: EventFile[];
+  files: LineFile[];
   /** Set where some were removed before they could be read. */
   isTorn: boolean;
 }
@@ -90,7 +83,7 @@ export function closeEvents({ files }: EventLog): void {
 /** Those that have come since, in the order in which they were told. */
 export function readEvents(log: EventLog): SandboxEvent[] {
   // From the newest on, against the direction in which they are renamed.
-  const there = ["events", "events.1"].flatMap((name) => openEventFile(join(log.run, name)) ?? []);
+  const there = ["events", "events.1"].flatMap((name) => openLines(join(log.run, name)) ?? []);
   const files = there.reverse().map((file) => {
     const known = log.files.find(({ inode }) => inode === file.inode);
     if (known !== undefined) fs.closeSync(file.fd);
@@ -104,16 +97,7 @@ export function readEvents(log: EventLog): SandboxEvent[] {
   return events;
 }
 
-function openEventFile(path: string): EventFile | null {
-  const fd = openPlain(path);
-  if (fd === null) return null;
-  const stats = fs.fstatSync(fd);
-  if (stats.isFile()) return { fd, inode: stats.ino, position: 0 };
-  fs.closeSync(fd);
-  return null;
-}
-
-function readFile(file: EventFile): SandboxEvent[] {
+function readFile(file: LineFile): SandboxEvent[] {
   const size = fs.fstatSync(file.fd).size - file.position;
   const block = Buffer.alloc(Math.max(0, Math.min(size, 4 * limitBytes)));
   const text = block.subarray(0, fs.readSync(file.fd, block, 0, block.length, file.position));

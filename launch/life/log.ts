@@ -6,7 +6,7 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { openPlain } from "./plain-file.js";
+import { type LineFile, openLines } from "./plain-file.js";
 
 export type LogStream = "stdout" | "stderr";
 
@@ -21,18 +21,11 @@ export interface Piece {
   readonly bytes: Buffer;
 }
 
-interface LogFile {
-  readonly fd: number;
-  readonly inode: number;
-  /** Bytes: of the first line that is not read yet. */
-  position: number;
-}
-
 /** A log that is being read; what it has open is the caller's to close, by `closeLog`. */
 export interface Log {
   readonly directory: string;
   /** From the oldest that is not read yet to the one that is being written. */
-  files: LogFile[];
+  files: LineFile[];
   /** Set where a file was removed before it could be read. */
   isTorn: boolean;
 }
@@ -75,10 +68,10 @@ export function closeLog({ files }: Log): void {
 function openFiles(
   directory: string,
   known: number | null,
-): { readonly files: LogFile[]; readonly isWhole: boolean } {
-  const files: LogFile[] = [];
+): { readonly files: LineFile[]; readonly isWhole: boolean } {
+  const files: LineFile[] = [];
   for (let number = 0, missing = 0; missing < 2; number++) {
-    const file = openFile(join(directory, number === 0 ? "log" : `log.${number}`));
+    const file = openLines(join(directory, number === 0 ? "log" : `log.${number}`));
     if (file === null) {
       missing += 1;
       continue;
@@ -94,17 +87,7 @@ function openFiles(
   return { files, isWhole: false };
 }
 
-/** Null where there is none. */
-function openFile(path: string): LogFile | null {
-  const fd = openPlain(path);
-  if (fd === null) return null;
-  const stats = fs.fstatSync(fd);
-  if (stats.isFile()) return { fd, inode: stats.ino, position: 0 };
-  fs.closeSync(fd);
-  return null;
-}
-
-function* readFile(file: LogFile): Generator<Piece> {
+function* readFile(file: LineFile): Generator<Piece> {
   for (;;) {
     const block = readBlock(file.fd, file.position, blockSize);
     const end = block.lastIndexOf(newline) + 1;
@@ -135,12 +118,12 @@ function* piecesOf(block: Buffer): Generator<{ readonly piece: Piece; readonly e
 }
 
 /** From the end on, as little is read as has to be. */
-function cutToTail(files: LogFile[], lines: number): void {
+function cutToTail(files: LineFile[], lines: number): void {
   // An unfinished line at the end is one, too.
   let isOpen = true;
   let left = lines;
   for (let at = files.length - 1; at >= 0; at--) {
-    const file = files[at] as LogFile;
+    const file = files[at] as LineFile;
     for (let end = fs.fstatSync(file.fd).size; end > 0; ) {
       const start = Math.max(0, end - blockSize);
       const block = readBlock(file.fd, start, end - start);

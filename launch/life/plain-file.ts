@@ -26,7 +26,25 @@ export function openPlain(path: string): number | null {
   }
 }
 
-/** The same, read. The text is empty where it is too long for what sbx writes. */
+/** A file of lines that is read as it grows, open, so that no other gets its inode. */
+export interface LineFile {
+  readonly fd: number;
+  readonly inode: number;
+  /** Bytes: of the first line that is not read yet. */
+  position: number;
+}
+
+/** From its beginning; null as with `openPlain`. */
+export function openLines(path: string): LineFile | null {
+  const fd = openPlain(path);
+  if (fd === null) return null;
+  const stats = fs.fstatSync(fd);
+  if (stats.isFile()) return { fd, inode: stats.ino, position: 0 };
+  fs.closeSync(fd);
+  return null;
+}
+
+/** Such a file, read whole. The text is empty where it is too long for what sbx writes. */
 export function readPlain(path: string): PlainFile | null {
   const fd = openPlain(path);
   if (fd === null) return null;
