@@ -19,15 +19,19 @@ import { suite } from "../support/suite.js";
 
 const test = suite("life under fire");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
-process.env.XDG_RUNTIME_DIR = temporaryDirectory("life-crash");
-process.env.XDG_DATA_HOME = temporaryDirectory("life-crash-data");
-const places = callersPlaces(process.env);
+let places = callersPlaces(process.env);
+test.before.each(() => {
+  process.env.XDG_RUNTIME_DIR = temporaryDirectory("life-crash");
+  process.env.XDG_DATA_HOME = temporaryDirectory("life-crash-data");
+  places = callersPlaces(process.env);
+});
 const seconds = Number(process.env.SBX_CRASH_SECONDS ?? 20);
 const many = Number(process.env.SBX_CRASH_SANDBOXES ?? 40);
 /** In the arguments of every payload, and of no other process. */
 const marker = `88${process.pid}.5`;
 const options = ["--userns=single", "--network=none"];
-const names = ["a", "b", "c"];
+/** No beginnings of IDs, which are hexadecimal. */
+const names = ["x", "y", "z"];
 
 const one = <T>(all: readonly T[]): T => all[Math.floor(Math.random() * all.length)] as T;
 const payload = () =>
@@ -70,6 +74,7 @@ const excuses = new RegExp(
     "it is being started, or changed|another command",
     "its monitor was killed",
     "it has been removed meanwhile",
+    "Somebody has removed it",
     // The shell's, where it was removed between its look at the program and execve(2).
     "/program: not found",
     "nothing of it is kept when it ends",
