@@ -77,7 +77,7 @@ export async function renameKept(
   const what = `rename ${kept.name}`;
   await withNames(data, () => {
     const now = readKept(data, kept.id);
-    if (now === null || "problem" in now) fail(what, "it is gone");
+    if (now === null || "problem" in now) fail(what, "it has been removed meanwhile");
     if (isTaken(to) || holderOf(data, to) !== null) {
       fail(what, `a sandbox of the name ${to} is there already`, "Choose another");
     }

@@ -59,15 +59,10 @@ export function refuseForeignStart(c: Context): void {
   b.jump(refused);
   b.label(found);
 
-  b.orElse(
-    refused,
-    "openat",
-    [k("AT_FDCWD"), b.text("/proc/self/exe"), k("O_RDONLY", "O_CLOEXEC"), 0],
-    fd,
-  );
   // struct stat begins with st_dev and st_ino on both architectures.
   const other = at(memory.scratch, 512);
-  b.orElse(refused, "fstat", [fd, memory.scratch]);
+  const executable = b.text("/proc/self/exe");
+  b.orElse(refused, "newfstatat", [k("AT_FDCWD"), executable, memory.scratch, 0]);
   const foreign = b.fresh("foreign");
   b.orElse(foreign, "newfstatat", [k("AT_FDCWD"), path, other, k("AT_SYMLINK_NOFOLLOW")]);
   for (const offset of [0, 8]) {
@@ -77,14 +72,15 @@ export function refuseForeignStart(c: Context): void {
   }
   b.jump(started);
   b.label(foreign);
+  b.orElse(refused, "openat", [k("AT_FDCWD"), executable, k("O_RDONLY", "O_CLOEXEC"), 0], fd);
   b.orElse(refused, "fcntl", [fd, k("F_GET_SEALS")], seals);
+  b.ignore("it is ours", "close", [fd]);
   b.alu("and", seals, seals, F_SEAL_WRITE);
   b.branch(seals, "ne", 0, started);
   b.label(refused);
   const text =
-    "sbx: start: this program was executed through a link or as an interpreter, and ends: run it by its own path\n";
+    "sbx: start: this program was removed meanwhile, or executed through a link or as an interpreter, and ends: run it by its own path\n";
   b.ignore("there is nobody else to tell", "write", [2, b.text(text), text.length]);
   b.exit(exitStatus.cannotExecute);
   b.label(started);
-  b.ignore("it is ours", "close", [fd]);
 }

@@ -25,6 +25,10 @@ test.before.each(() => {
   process.env.XDG_DATA_HOME = temporaryDirectory("life-crash-data");
   places = callersPlaces(process.env);
 });
+// A test that failed has left some that run.
+test.after.each(async () => {
+  await sbx(["stop", "-t", "0", "--all"]);
+});
 const seconds = Number(process.env.SBX_CRASH_SECONDS ?? 20);
 const many = Number(process.env.SBX_CRASH_SANDBOXES ?? 40);
 /** In the arguments of every payload, and of no other process. */
@@ -75,6 +79,7 @@ const excuses = new RegExp(
     "its monitor was killed",
     "it has been removed meanwhile",
     "Somebody has removed it",
+    "this program was removed meanwhile",
     // The shell's, where it was removed between its look at the program and execve(2).
     "/program: not found",
     "nothing of it is kept when it ends",
