@@ -5,7 +5,7 @@ import { pack } from "../launch/copy/pack.js";
 import { rootTree } from "../launch/copy/tree.js";
 import { unpack } from "../launch/copy/unpack.js";
 import { isSystemError } from "../launch/facts/in-root.js";
-import { rootFd } from "../launch/lower/open-root.js";
+import { rootFd } from "../launch/lower/rootfs/open-root.js";
 
 /** The exit status where nobody reads what is written, as of who is killed by SIGPIPE. */
 export const brokenPipe = 141;

@@ -2,8 +2,8 @@
 import type { Host } from "../spec/host.js";
 import type { Plan, Step } from "../spec/step.js";
 import type { Compiled } from "./compile.js";
-import { lowerClient } from "./lower/client.js";
-import type { Client } from "./lower/client-input.js";
+import { lowerClient } from "./lower/life/client.js";
+import type { Client } from "./lower/life/client-input.js";
 import { compile } from "./machine/link.js";
 import { step } from "./steps.js";
 

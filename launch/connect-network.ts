@@ -10,7 +10,7 @@ import { planIdMaps } from "../userns/idmap.js";
 import { isSystemError } from "./facts/in-root.js";
 import { probe } from "./facts/probe.js";
 import { joinedOf, type Sandbox } from "./life/records.js";
-import { lowerConnect } from "./lower/connect-network.js";
+import { lowerConnect } from "./lower/netns/connect-network.js";
 import { compile } from "./machine/link.js";
 import { allIds } from "./plan-parts.js";
 import { runProgram } from "./run-program.js";

@@ -399,7 +399,7 @@ export type Action =
   | { readonly kind: "openRoot"; readonly isAlone: boolean }
   /** In the payload, which executes nothing, and ends with its input. */
   | { readonly kind: "awaitEnd" }
-  /** Writes these files of the sandbox's to standard output: launch/lower/read-files.ts. */
+  /** Writes these files of the sandbox's to standard output: launch/lower/rootfs/read-files.ts. */
   | { readonly kind: "readFiles"; readonly paths: readonly string[] }
   /** In the init: nothing of the caller's input and output is left; the monitor ends when the payload runs. */
   | { readonly kind: "leaveCaller" }

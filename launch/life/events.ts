@@ -1,6 +1,6 @@
 /**
  * What happens to sandboxes, a JSON object in a line each, in the file `events` of the run directory: monitors of those in
- * the background append to it when their state changes (launch/lower/event.ts), commands when they have done something.
+ * the background append to it when their state changes (launch/lower/life/event.ts), commands when they have done something.
  * There are two files at most: who finds the one that is written too large makes it `events.1`.
  */
 import * as fs from "node:fs";

@@ -1,5 +1,5 @@
 /**
- * The log of a kept sandbox, which its monitor writes (launch/lower/log.ts): lines of the CRI format,
+ * The log of a kept sandbox, which its monitor writes (launch/lower/life/log.ts): lines of the CRI format,
  * `2026-11-21T19:47:00.123456789Z stdout F text`, in `log` and, older and older, `log.1`, `log.2`, …
  * Whatever else is in the files is passed over. The format is that of kubelet's
  * design-proposals/node/kubelet-cri-logging.md.

@@ -10,7 +10,6 @@ import { rlimitNames } from "../../spec/spec.js";
 import { type Action, assertNever, type Role } from "../../spec/step.js";
 import { constant, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
-import { attach, bindSource, lockVolume, openAnchors, openSource } from "./attach.js";
 import {
   delegateCgroup,
   enableControllers,
@@ -18,17 +17,35 @@ import {
   limitCgroup,
   makeCgroup,
   openCgroup,
-} from "./cgroup.js";
-import { chownTree } from "./chown.js";
-import { connectSandbox, startSandbox } from "./client-connect.js";
-import { connect } from "./connect.js";
+} from "./cgroup/cgroup.js";
+import { startScope } from "./cgroup/dbus.js";
 import { type Context, octal, regularFile, s, tell, words32, words64 } from "./context.js";
-import { copyMounts, moveMount } from "./copies.js";
-import { startScope } from "./dbus.js";
-import { detach, writePidFile } from "./detach.js";
-import { enterSandbox, leaveCaller, moveToMemory, openSandbox, outliveMonitor } from "./enter.js";
-import { execute } from "./execute.js";
 import { tidyFds } from "./fds.js";
+import { awaitMonitor, cloneInit, endWithMonitor, mapIds, mapNested } from "./handshake.js";
+import { openJoined } from "./joined.js";
+import { connectSandbox, startSandbox } from "./life/client-connect.js";
+import { detach, writePidFile } from "./life/detach.js";
+import {
+  enterSandbox,
+  leaveCaller,
+  moveToMemory,
+  openSandbox,
+  outliveMonitor,
+} from "./life/enter.js";
+import { sendNamespaces } from "./namespaces.js";
+import { connect } from "./netns/connect.js";
+import { answerNames, holdNetworks, openHolder, startSharedUplink } from "./netns/holder.js";
+import { openNetlink, tellKernel } from "./netns/netlink.js";
+import { enterHolder, joinNetwork, leaveNetwork, removeBridge } from "./netns/network.js";
+import { nameOwnAddress } from "./netns/own-address.js";
+import { reservePorts } from "./netns/ports.js";
+import { execute } from "./payload/execute.js";
+import { dropBounding, joinKeyring, setCapabilities } from "./payload/privileges.js";
+import { loadFilter } from "./payload/seccomp.js";
+import { openTerminal } from "./payload/terminal.js";
+import { attach, bindSource, lockVolume, openAnchors, openSource } from "./rootfs/attach.js";
+import { chownTree } from "./rootfs/chown.js";
+import { copyMounts, moveMount } from "./rootfs/copies.js";
 import {
   makeDirectories,
   makeFile,
@@ -36,27 +53,16 @@ import {
   remount,
   unlessThere,
   writeProc,
-} from "./filesystem.js";
-import { awaitMonitor, cloneInit, endWithMonitor, mapIds, mapNested } from "./handshake.js";
-import { answerNames, holdNetworks, openHolder, startSharedUplink } from "./holder.js";
-import { bindUpperStore, nameUpperStore } from "./janitor.js";
-import { openJoined } from "./joined.js";
-import { closeLayers, openLayer, openUpper, overlay } from "./layers.js";
-import { mask, readonlyPath } from "./masks.js";
-import { sendNamespaces } from "./namespaces.js";
-import { openNetlink, tellKernel } from "./netlink.js";
-import { enterHolder, joinNetwork, leaveNetwork, removeBridge } from "./network.js";
-import { awaitEnd, openRoot } from "./open-root.js";
-import { nameOwnAddress } from "./own-address.js";
-import { watchOwners } from "./owners.js";
-import { reservePorts } from "./ports.js";
-import { dropBounding, joinKeyring, setCapabilities } from "./privileges.js";
-import { readFiles } from "./read-files.js";
-import { enterWorkdir } from "./resolve.js";
-import { loadFilter } from "./seccomp.js";
-import { mountServed, serveOverlay } from "./server.js";
+} from "./rootfs/filesystem.js";
+import { bindUpperStore, nameUpperStore } from "./rootfs/janitor.js";
+import { closeLayers, openLayer, openUpper, overlay } from "./rootfs/layers.js";
+import { mask, readonlyPath } from "./rootfs/masks.js";
+import { awaitEnd, openRoot } from "./rootfs/open-root.js";
+import { watchOwners } from "./rootfs/owners.js";
+import { readFiles } from "./rootfs/read-files.js";
+import { enterWorkdir } from "./rootfs/resolve.js";
+import { mountServed, serveOverlay } from "./rootfs/server.js";
 import { enterJoined, startStepper, stepInit } from "./stepper.js";
-import { openTerminal } from "./terminal.js";
 
 const fd = slot("fd");
 
@@ -74,7 +80,7 @@ export function lowerSteps(c: Context, role: Role): void {
 type DoneElsewhere = Extract<Action, { kind: "handListener" | "keepRecord" }>;
 
 /**
- * The monitor hands a listener on whenever it comes (launch/lower/listener.ts), and keeps the record
+ * The monitor hands a listener on whenever it comes (launch/lower/payload/listener.ts), and keeps the record
  * after what has no step of its own (launch/lower/lower.ts).
  */
 function isDoneElsewhere(action: Action): action is DoneElsewhere {

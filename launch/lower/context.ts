@@ -56,7 +56,7 @@ export interface Memory {
   readonly entries: Address;
   /** The path of the control group that the sandbox's is in. */
   readonly cgroupPath: Address;
-  /** A dot, and the sandbox's id: launch/lower/id.ts. */
+  /** A dot, and the sandbox's id: launch/lower/text/id.ts. */
   readonly dottedId: Address;
 }
 

@@ -2,19 +2,19 @@
 import { at, slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import type { Slot } from "../machine/ir.js";
-import { limitLate } from "./cgroup.js";
+import { limitLate } from "./cgroup/cgroup.js";
 import { actionOf, type Context, message, recordSize, s } from "./context.js";
-import { releaseStarter } from "./detach.js";
 import { giveBackSoon } from "./give-back.js";
-import { lifeOf } from "./life.js";
-import { handListener, listenerStep } from "./listener.js";
+import { releaseStarter } from "./life/detach.js";
+import { lifeOf } from "./life/life.js";
+import { tellRunning } from "./life/state.js";
 import { showMounts, takeNamespace } from "./namespaces.js";
-import { takeOwners, watchesOwners } from "./owners.js";
-import { tellStatus } from "./report.js";
+import { handListener, listenerStep } from "./payload/listener.js";
+import { t, takeTerminal } from "./payload/terminal.js";
 import { messageHeader, receivedFd } from "./rights.js";
+import { takeOwners, watchesOwners } from "./rootfs/owners.js";
 import { failure, readFailure } from "./shared.js";
-import { tellRunning } from "./state.js";
-import { t, takeTerminal } from "./terminal.js";
+import { tellStatus } from "./text/report.js";
 
 const kind = slot("kind");
 /** Whether the command was executed. */

@@ -7,7 +7,7 @@ import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import { type Context, s } from "./context.js";
 import { leaveCaller } from "./fds.js";
-import { closePorts } from "./ports.js";
+import { closePorts } from "./netns/ports.js";
 
 const guardPid = slot("guardPid");
 const guardRead = slot("guardRead");

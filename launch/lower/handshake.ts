@@ -8,11 +8,11 @@ import { at, constant, slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import type { Address, Slot } from "../machine/ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
-import { closeInput, openInput } from "./detach.js";
-import { requireProc, writeProc } from "./filesystem.js";
 import { startGuard, tellGuard } from "./guard.js";
-import { openServerSocket } from "./server.js";
-import { compose, textLength } from "./text.js";
+import { closeInput, openInput } from "./life/detach.js";
+import { requireProc, writeProc } from "./rootfs/filesystem.js";
+import { openServerSocket } from "./rootfs/server.js";
+import { compose, textLength } from "./text/text.js";
 
 const pid = slot("helperPid");
 const otherPid = slot("otherHelperPid");

@@ -6,8 +6,21 @@
 import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import { startAgain } from "./again.js";
-import { endCgroup } from "./cgroup.js";
-import { clientsState, listenToClients, serveClients } from "./clients.js";
+import { endCgroup } from "./cgroup/cgroup.js";
+import { readOom, tellOfOom } from "./cgroup/oom.js";
+import { type Context, s } from "./context.js";
+import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
+import { giveBackInMonitor, giveBackState, waitToGiveBack } from "./give-back.js";
+import { dismissGuard } from "./guard.js";
+import { clientsState, listenToClients, serveClients } from "./life/clients.js";
+import { blameEnd, enterState, takeEntered, watchEntered } from "./life/enter.js";
+import { eventSubroutine } from "./life/event.js";
+import { lifeOf } from "./life/life.js";
+import { outputState, outputSubroutines, takeOutput, watchOutput } from "./life/output.js";
+import { readerState, takeReader, watchReader } from "./life/reader.js";
+import { endFailed, endRun, noteStop } from "./life/restart.js";
+import { stateSubroutine } from "./life/state.js";
+import { leaveMounts, namespacesState } from "./namespaces.js";
 import {
   checkUplink,
   connectState,
@@ -15,31 +28,25 @@ import {
   takeUplink,
   tellOfUplink,
   watchUplink,
-} from "./connect.js";
-import { type Context, s } from "./context.js";
-import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
-import { blameEnd, enterState, takeEntered, watchEntered } from "./enter.js";
-import { eventSubroutine } from "./event.js";
-import { giveBackInMonitor, giveBackState, waitToGiveBack } from "./give-back.js";
-import { dismissGuard } from "./guard.js";
-import { takeHolder, watchHolder } from "./holder.js";
-import { awaitJanitor } from "./janitor.js";
-import { lifeOf } from "./life.js";
-import { leaveMounts, namespacesState } from "./namespaces.js";
-import { readOom, tellOfOom } from "./oom.js";
-import { outputState, outputSubroutines, takeOutput, watchOutput } from "./output.js";
-import { answerOwners, ownersState, tellOfOwners, watchListener } from "./owners.js";
+} from "./netns/connect.js";
+import { takeHolder, watchHolder } from "./netns/holder.js";
+import { portState } from "./netns/ports.js";
+import {
+  drain,
+  makeRelay,
+  moveBytes,
+  type Relay,
+  relaySubroutines,
+  watchRelay,
+} from "./payload/relay.js";
+import { t } from "./payload/terminal.js";
 import { events, monitorPollTable } from "./poll.js";
-import { portState } from "./ports.js";
-import { readerState, takeReader, watchReader } from "./reader.js";
 import { exitTold, removeRecord } from "./record.js";
-import { drain, makeRelay, moveBytes, type Relay, relaySubroutines, watchRelay } from "./relay.js";
-import { exitStatus, reportFailure, tellStatus } from "./report.js";
-import { endFailed, endRun, noteStop } from "./restart.js";
-import { awaitServer, checkServer, killServer } from "./server.js";
+import { awaitJanitor } from "./rootfs/janitor.js";
+import { answerOwners, ownersState, tellOfOwners, watchListener } from "./rootfs/owners.js";
+import { awaitServer, checkServer, killServer } from "./rootfs/server.js";
 import { failure, readFailure } from "./shared.js";
-import { stateSubroutine } from "./state.js";
-import { t } from "./terminal.js";
+import { exitStatus, reportFailure, tellStatus } from "./text/report.js";
 
 const initStatus = slot("initStatus");
 const signal = slot("signal");

@@ -14,7 +14,7 @@ import type { Slot } from "../machine/ir.js";
 import { actionOf, type Context, s } from "./context.js";
 import { joinedTypes } from "./joined.js";
 import { sendFd } from "./rights.js";
-import { compose, type JsonPiece } from "./text.js";
+import { compose, type JsonPiece } from "./text/text.js";
 
 /** What a type is called below /proc/PID/ns, and to clone(2) and setns(2). */
 export const namespaceFiles = {

@@ -2,7 +2,7 @@
 import { slot } from "../machine/builder.js";
 import type { Constant, Slot } from "../machine/ir.js";
 import { actionOf, type Context } from "./context.js";
-import { lifeOf } from "./life.js";
+import { lifeOf } from "./life/life.js";
 
 const always = ["signal", "control", "owners", "uplink", "holder"] as const;
 /** What there is besides where bytes are relayed to the caller's terminal, and in the background. */

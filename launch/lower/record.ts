@@ -12,17 +12,24 @@ import type { Action } from "../../spec/step.js";
 import { at, constant, slot } from "../machine/builder.js";
 import { k, minus, noFollow } from "../machine/constants.js";
 import type { Address, Slot, Value } from "../machine/ir.js";
-import { cgroupFact } from "./cgroup.js";
+import { cgroupFact } from "./cgroup/cgroup.js";
 import { type Context, failWithResult, octal, pseudoErrno, s, textSize } from "./context.js";
-import { appendErrno } from "./failure-texts.js";
-import { branchUnlessSame } from "./filesystem.js";
 import { releaseInit } from "./handshake.js";
-import { idOf } from "./id.js";
-import { l, lifeOf } from "./life.js";
+import { l, lifeOf } from "./life/life.js";
 import { openNamespaces } from "./namespaces.js";
-import { networksFact } from "./network.js";
-import { portFact } from "./ports.js";
-import { append, compose, type JsonPiece, type RecordFact, textLength, writeText } from "./text.js";
+import { networksFact } from "./netns/network.js";
+import { portFact } from "./netns/ports.js";
+import { branchUnlessSame } from "./rootfs/filesystem.js";
+import { appendErrno } from "./text/failure-texts.js";
+import { idOf } from "./text/id.js";
+import {
+  append,
+  compose,
+  type JsonPiece,
+  type RecordFact,
+  textLength,
+  writeText,
+} from "./text/text.js";
 
 /**
  * Members of the JSON object that are known only when the sandbox runs: a key, and the text of its

@@ -7,8 +7,8 @@ import type { Standalone } from "../../spec/step.js";
 import { at, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import { type Context, s } from "./context.js";
-import { exitStatus, tellStatus } from "./report.js";
-import { compose, writeText } from "./text.js";
+import { exitStatus, tellStatus } from "./text/report.js";
+import { compose, writeText } from "./text/text.js";
 
 /** Its only argument where it is asked to tell of itself. */
 export const infoOption = "--sbx-info";

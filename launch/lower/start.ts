@@ -11,7 +11,7 @@
 import { at, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import { type Context, s } from "./context.js";
-import { exitStatus } from "./report.js";
+import { exitStatus } from "./text/report.js";
 
 const stack = slot("stack");
 const cursor = slot("cursor");

@@ -9,11 +9,11 @@ import { constant, slot } from "../machine/builder.js";
 import { k, minus, signo } from "../machine/constants.js";
 import { lowerSteps } from "./action.js";
 import { actionOf, type Context, s } from "./context.js";
-import { closeCopies } from "./copies.js";
 import { bearInit, closeInitEnds, openInitEnds } from "./handshake.js";
 import { joinedFd, joinedTypes } from "./joined.js";
 import { namespaceFiles } from "./namespaces.js";
-import { closeNetworks } from "./network.js";
+import { closeNetworks } from "./netns/network.js";
+import { closeCopies } from "./rootfs/copies.js";
 import { getShared } from "./shared.js";
 
 const stepper = slot("stepperPid");

@@ -9,13 +9,13 @@ import { k, signo } from "../machine/constants.js";
 import type { Program } from "../machine/ir.js";
 import { lowerSteps } from "./action.js";
 import { type Context, context, s } from "./context.js";
-import { executeSubroutines, prepareExecute } from "./execute.js";
-import { failureTextSubroutines } from "./failure-texts.js";
 import { blockSignals, mapIds, unblockSignals } from "./handshake.js";
-import { exitStatus, reportFailure } from "./report.js";
+import { executeSubroutines, prepareExecute } from "./payload/execute.js";
 import { failure, shareMemory } from "./shared.js";
 import { readArguments, refuseForeignStart } from "./start.js";
-import { textSubroutines } from "./text.js";
+import { failureTextSubroutines } from "./text/failure-texts.js";
+import { exitStatus, reportFailure } from "./text/report.js";
+import { textSubroutines } from "./text/text.js";
 
 const mapper = slot("mapperPid");
 const bytes = slot("bytes");

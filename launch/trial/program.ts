@@ -5,7 +5,7 @@
 import type { Action } from "../../spec/step.js";
 import { type Context, context, s } from "../lower/context.js";
 import { mapIds } from "../lower/handshake.js";
-import { textSubroutines } from "../lower/text.js";
+import { textSubroutines } from "../lower/text/text.js";
 import { type Builder, constant, slot } from "../machine/builder.js";
 import { type ConstantName, k, signo } from "../machine/constants.js";
 import type { Program, Slot } from "../machine/ir.js";

@@ -4,7 +4,7 @@ import { actions } from "../../seccomp/verdict.js";
 import type { Architecture } from "../../spec/host.js";
 import { errnoNumbers, syscallNumbers } from "../../spec/linux.js";
 import { s } from "../lower/context.js";
-import { filterProgram } from "../lower/seccomp.js";
+import { filterProgram } from "../lower/payload/seccomp.js";
 import { constant } from "../machine/builder.js";
 import { k, minus } from "../machine/constants.js";
 import type { TrialPen } from "./program.js";

@@ -10,7 +10,7 @@ import {
   openNetlink,
   type protocol,
   tellKernel,
-} from "../../launch/lower/netlink.js";
+} from "../../launch/lower/netns/netlink.js";
 import { slot } from "../../launch/machine/builder.js";
 import { compile } from "../../launch/machine/link.js";
 import { networkRules } from "../../netns/filter.js";

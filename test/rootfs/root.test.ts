@@ -1,6 +1,6 @@
 /** Which way of writing a rootfs gets which mounts. */
 import * as assert from "uvu/assert";
-import { escapeOverlayPath } from "../../launch/lower/layers.js";
+import { escapeOverlayPath } from "../../launch/lower/rootfs/layers.js";
 import { planRoot } from "../../rootfs/root.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { Spec } from "../../spec/spec.js";

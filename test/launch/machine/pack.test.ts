@@ -5,7 +5,7 @@ import { suite } from "../../support/suite.js";
 
 const test = suite("launch/pack");
 
-/** What a program does at run time: launch/lower/failure-texts.ts. */
+/** What a program does at run time: launch/lower/text/failure-texts.ts. */
 function unpack(packed: Uint8Array): number[] {
   const bytes: number[] = [];
   for (let at = 0; at < packed.length; at += 1) {

@@ -1,0 +1,30 @@
+/** Entries of directories as getdents64(2) gives them. */
+import { slot } from "../../machine/builder.js";
+import type { Slot } from "../../machine/ir.js";
+import type { Context } from "../context.js";
+
+/** struct linux_dirent64: d_ino, d_off, d_reclen (2 bytes), d_type (1), d_name. */
+export const dirent = { next: 8, length: 16, type: 18, name: 19 } as const;
+
+const letter = slot("letter");
+
+/** The name of the entry at `place`, which moves on to the next one; "." and ".." go to `skip`. */
+export function takeEntry({ b }: Context, place: Slot, name: Slot, skip: string): void {
+  const own = b.fresh("name");
+  const dot = ".".charCodeAt(0);
+  b.alu("add", name, place, dirent.name);
+  b.load(1, letter, place, dirent.length + 1);
+  b.alu("shl", letter, letter, 8);
+  b.alu("add", place, place, letter);
+  b.alu("sub", letter, name, dirent.name);
+  b.load(1, letter, letter, dirent.length);
+  b.alu("add", place, place, letter);
+  b.load(1, letter, name);
+  b.branch(letter, "ne", dot, own);
+  b.load(1, letter, name, 1);
+  b.branch(letter, "eq", 0, skip);
+  b.branch(letter, "ne", dot, own);
+  b.load(1, letter, name, 2);
+  b.branch(letter, "eq", 0, skip);
+  b.label(own);
+}
