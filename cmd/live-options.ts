@@ -116,6 +116,7 @@ export const liveCommands = {
           "Until one of these states instead (repeatable); without an exit code -1 is printed",
       },
       ignore: { ...toggle, describe: "What is not there is no error, and -1 is printed" },
+      json,
     },
   },
   ...keptCommands,
@@ -172,6 +173,10 @@ export const liveCommands = {
       },
       timestamps: { ...toggle, alias: "t", describe: "Begin each line with its time" },
       names: { ...toggle, describe: "Begin each line with its sandbox" },
+      json: {
+        ...toggle,
+        describe: "A JSON object in each line, with all of these; what is no UTF-8 is base64",
+      },
     },
   },
 } as const satisfies Record<string, { words: string; usage: string; options: OptionTable }>;

@@ -1,7 +1,8 @@
 /**
  * Pieces of logs on standard output and standard error, as `sbx logs` shows them: in their order even where both
- * are one terminal, and no faster than they are taken.
+ * are one terminal, and no faster than they are taken. Or as JSON, a line each.
  */
+import { isUtf8 } from "node:buffer";
 import type { LogStream, Piece } from "../launch/life/log.js";
 import { writeAll } from "./print.js";
 
@@ -50,4 +51,19 @@ export function createLogPrinter({ nameWidth, timestamps }: Style): LogPrinter {
       open[stream] = piece.isEnd ? null : name;
     },
   };
+}
+
+/** A JSON object for each piece, all on standard output. */
+export const jsonLogPrinter: LogPrinter = {
+  flush() {},
+  print: (name, piece) => writeAll(1, Buffer.from(`${JSON.stringify(objectOf(name, piece))}\n`)),
+};
+
+/** The line without its newline: as text where it is such, else in base64. */
+function objectOf(sandbox: string, { time, stream, isEnd, bytes }: Piece) {
+  const line = bytes.subarray(0, bytes.length - (isEnd ? 1 : 0));
+  const content = isUtf8(line)
+    ? { text: line.toString("utf8") }
+    : { base64: line.toString("base64") };
+  return { sandbox, time, stream, isPartial: !isEnd, ...content };
 }

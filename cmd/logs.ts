@@ -6,7 +6,7 @@ import { lockedInodes } from "../launch/life/records.js";
 import { fail, renderProblem } from "../spec/error.js";
 import { watchDirectory } from "./changes.js";
 import { liveCommands } from "./live-options.js";
-import { createLogPrinter } from "./log-printer.js";
+import { createLogPrinter, jsonLogPrinter } from "./log-printer.js";
 import { parseWords } from "./parse.js";
 import { tryViews } from "./targets.js";
 import { readTime } from "./times.js";
@@ -29,10 +29,11 @@ export async function logs(argv: readonly string[]): Promise<number> {
   const tail = readTail(flags.tail ?? "all");
   const { found, status } = await findLogs(words);
   const sources = found.map((each): Source => ({ ...each, log: openLog(each.directory, tail) }));
-  const printer = createLogPrinter({
-    nameWidth: flags.names === true ? Math.max(...sources.map(({ name }) => name.length)) : null,
-    timestamps: flags.timestamps === true,
-  });
+  const nameWidth =
+    flags.names === true ? Math.max(...sources.map(({ name }) => name.length)) : null;
+  const timestamps = flags.timestamps === true;
+  const printer =
+    flags.json === true ? jsonLogPrinter : createLogPrinter({ nameWidth, timestamps });
   const show = (name: string, piece: Piece) => {
     if (piece.time >= since && piece.time <= until) printer.print(name, piece);
   };

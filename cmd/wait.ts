@@ -17,16 +17,21 @@ export async function wait(argv: readonly string[]): Promise<number> {
   const wanted = (flags.condition ?? ["exited"]).map(readCondition);
   const places = callersPlaces(process.env);
   const { views, damaged } = await listViews(places);
-  const codes: Promise<number | null>[] = [];
+  const waiting: { readonly sandbox: string; readonly exitCode: Promise<number | null> }[] = [];
   const status = await tryAll(words, async (word) => {
     try {
-      codes.push(awaitCondition(places, chooseView(views, damaged, word), wanted));
+      const view = chooseView(views, damaged, word);
+      waiting.push({ sandbox: view.name, exitCode: awaitCondition(places, view, wanted) });
     } catch (error) {
       if (flags.ignore !== true || !(error instanceof SbxError)) throw error;
-      codes.push(Promise.resolve(none));
+      waiting.push({ sandbox: word, exitCode: Promise.resolve(null) });
     }
   });
-  for (const code of await Promise.all(codes)) print(`${code ?? none}\n`);
+  const ended = await Promise.all(
+    waiting.map(async (each) => ({ ...each, exitCode: await each.exitCode })),
+  );
+  if (flags.json === true) print(`${JSON.stringify(ended, null, 2)}\n`);
+  else for (const { exitCode } of ended) print(`${exitCode ?? none}\n`);
   return status;
 }
 

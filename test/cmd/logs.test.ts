@@ -74,6 +74,28 @@ test("tells several in the order of time, with their names", async () => {
   assert.match(absent.stderr, /^sbx: find the sandbox absent: [^\n]*\n$/);
 });
 
+test("tells programs all of each line, whatever bytes it has", async () => {
+  const kept = await keep("told");
+  write(kept, entry(1, "ä\\") + entry(2, "half", "stderr", "P"));
+  const head = entry(3, "").slice(0, -1);
+  appendFileSync(join(kept.directory, "log"), Buffer.from(`${head}\xff\n`, "latin1"));
+  const { stdout, stderr } = await sbx(["logs", "--json", "told"]);
+  assert.is(stderr, "");
+  const lines = stdout.trimEnd().split("\n");
+  const of = (second: number) => ({
+    sandbox: "told",
+    time: `2026-01-01T00:00:0${second}.000000000Z`,
+  });
+  assert.equal(
+    lines.map((line) => JSON.parse(line)),
+    [
+      { ...of(1), stream: "stdout", isPartial: false, text: "ä\\" },
+      { ...of(2), stream: "stderr", isPartial: true, text: "half" },
+      { ...of(3), stream: "stdout", isPartial: false, base64: "/w==" },
+    ],
+  );
+});
+
 test("follows until the sandbox has ended, over a rotation", async () => {
   const kept = await keep("followed");
   write(kept, entry(1, "before"));

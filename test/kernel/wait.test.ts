@@ -72,6 +72,11 @@ test.needs(needs, "one in the background, while it runs and afterwards", async (
   await inBackground("sleep 2; exit 6");
   assert.equal(outcome(await sbx(["wait", "it"])), [0, "6\n", ""]);
   assert.equal(outcome(await sbx(["wait", "it", "it"])), [0, "6\n6\n", ""]);
+  const { stdout } = await sbx(["wait", "--json", "--ignore", "it", "absent"]);
+  assert.equal(JSON.parse(stdout), [
+    { sandbox: "it", exitCode: 6 },
+    { sandbox: "absent", exitCode: null },
+  ]);
   const waiting = sbx(["wait", "--condition", "removed", "it"]);
   await new Promise((done) => setTimeout(done, 500));
   await removeAll();
