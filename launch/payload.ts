@@ -20,10 +20,12 @@ export interface Payload {
   readonly diesAlone: boolean;
 }
 
+/** `awaited` is what has to wait for the sandbox, where the payload is earlier than that. */
 export function payloadSteps(
   spec: Spec,
   host: Host,
   { user, sets, denySetgroups, filter, diesAlone }: Payload,
+  awaited: readonly Step[] = [],
 ): Step[] {
   const becomeUser = [
     ...(user.uid === 0 ? [] : [step("payload", "identity", { kind: "keepCapabilities" })]),
@@ -37,9 +39,10 @@ export function payloadSteps(
   ];
   const execute = step("payload", "execve", executeAction(spec, user.home), executeHints(host));
   return [
-    ...(spec.process.rlimits ?? []).map(rlimitStep),
     // While CAP_SETPCAP and CAP_SETGID are still there.
     step("payload", "capabilities", { kind: "dropBounding", keep: sets.bounding }),
+    ...awaited,
+    ...(spec.process.rlimits ?? []).map(rlimitStep),
     ...(denySetgroups
       ? []
       : [step("payload", "identity", { kind: "setgroups", gids: user.additionalGids })]),

@@ -22,6 +22,7 @@ import { requireMapped } from "../userns/mapped.js";
 import { resolveUser } from "../userns/passwd.js";
 import { mapsWithin } from "../userns/within.js";
 import { userNamespaceBlocker } from "./blocker.js";
+import { earlySteps, splitAtSysfs } from "./early.js";
 import { cloneHints, explainBlocked, explainFiltered, mapHints } from "./hints.js";
 import { planJoined, withJoinedMounts, withJoinedNames } from "./joined.js";
 import { payloadSteps } from "./payload.js";
@@ -37,6 +38,7 @@ import {
 } from "./plan-parts.js";
 import {
   kernelFiles,
+  keyringStep,
   lifeSteps,
   nameSteps,
   oomSteps,
@@ -106,6 +108,42 @@ export function plan(given: Spec, host: Host): Plan {
   const enter = joined?.enter ?? networks?.enter ?? [];
   const cloner = enter.length === 0 ? "monitor" : "stepper";
   const { preserveFds: preserved, statusFd = null } = spec.sbx;
+  // What is done to the init from outside, before it does anything itself.
+  const outside = [
+    ...(networks?.join ?? []),
+    // While it starts, the init puts the sandbox together.
+    ...uplink.start,
+    ...root.serve,
+    // What tells others of the sandbox comes when nothing outside can fail any more.
+    ...pidFileSteps(spec),
+  ];
+  const isAlone =
+    [...enter, ...cgroup.join, ...outside].length === 0 &&
+    !root.prepare.some(({ action }) => action.kind === "makeUpperStore");
+  const early =
+    own("network") &&
+    own("pid") &&
+    !own("time") &&
+    isAlone &&
+    !isOthersNetwork &&
+    [...cgroup.make, ...oomSteps(spec)].length === 0 &&
+    spec.sbx.init &&
+    !Object.keys(linux.sysctl ?? {}).some((key) => key.startsWith("net."))
+      ? earlySteps(rootIds, filter.refusesKeys, cloneHints(blocker, host))
+      : null;
+  const recorded = (kind: "askRecord" | "awaitRecord") =>
+    host.run.path === null ? [] : [step("init", "record", { kind })];
+  // Out of the rootfs's reach as long as they are being put together.
+  const staged = splitAtSysfs([
+    ...mounts.staged,
+    ...etc.staged,
+    // Writes below /proc/sys come before it is made read-only.
+    ...sysctlSteps({ ...(stagedAt("/proc/sys") && pings), ...spec.linux.sysctl }, stagedAt),
+    ...oomSteps(spec),
+    ...masks.staged,
+  ]);
+  const [enterSoon, enterLate] = staged.late.length > 0 ? [early?.enter, []] : [[], early?.enter];
+  const mapsItself = maps.helpers === null && !host.mapsAnyId && isAlone;
 
   const steps: Step[] = [
     // Before anything is opened: what the caller left open must not be inherited by any part of it.
@@ -144,7 +182,7 @@ export function plan(given: Spec, host: Host): Plan {
         namespaces: namespaceFlags(
           (type) =>
             own(type) &&
-            !(type === "network" && isOthersNetwork) &&
+            !(type === "network" && (isOthersNetwork || early !== null)) &&
             !(type === "cgroup" && cgroup.enter.length > 0),
         ),
         intoCgroup: cgroup.isBornIn,
@@ -152,10 +190,12 @@ export function plan(given: Spec, host: Host): Plan {
       },
       cloneHints(blocker, host),
     ),
+    ...umaskSteps(spec),
+    ...(early?.start ?? []),
     ...cgroup.join,
-    // From outside, since only the caller's own uid may be mapped from within.
+    // From outside, since only the caller's own id may be mapped from within; there it is the sooner done.
     step(
-      cloner,
+      mapsItself ? "init" : cloner,
       "idmap",
       {
         kind: "mapIds",
@@ -164,12 +204,7 @@ export function plan(given: Spec, host: Host): Plan {
       },
       mapHints(host),
     ),
-    ...(networks?.join ?? []),
-    // While it starts, the init puts the sandbox together.
-    ...uplink.start,
-    ...root.serve,
-    // What tells others of the sandbox comes when nothing outside can fail any more.
-    ...pidFileSteps(spec),
+    ...outside,
     ...recordSteps(spec, host, recordMembers(given, maps, user, joined)),
     // As the caller still, who may go where the sandbox's root may not.
     ...root.open,
@@ -202,13 +237,11 @@ export function plan(given: Spec, host: Host): Plan {
     }),
     step("init", "mounts", { kind: "openAnchors", newRoot }),
     step("init", "filesystems", { kind: "mkdir", path: stage, mode: 0o700 }),
-    // Out of the rootfs's reach as long as they are being put together.
-    ...mounts.staged,
-    ...etc.staged,
-    // Writes below /proc/sys come before it is made read-only.
-    ...sysctlSteps({ ...(stagedAt("/proc/sys") && pings), ...spec.linux.sysctl }, stagedAt),
-    ...oomSteps(spec),
-    ...masks.staged,
+    ...staged.soon,
+    ...(enterSoon ?? []),
+    ...staged.late,
+    // The first that it tells the monitor, which listens for nothing else until then.
+    ...(early === null ? [] : recorded("askRecord")),
     ...terminalSteps(spec, user, mounts.stageOf),
     ...root.inside,
     ...mounts.attach,
@@ -216,36 +249,34 @@ export function plan(given: Spec, host: Host): Plan {
     // Over the mounts that they may lie in.
     ...masks.others,
     // Before the uplink, which the monitor waits for only then.
-    ...(host.run.path === null ? [] : [step("init", "record", { kind: "awaitRecord" })]),
+    ...(early === null ? recorded("awaitRecord") : []),
     ...uplink.wait,
     ...etc.named,
     // Last use of the host's mounts: its paths end here.
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
 
     ...nameSteps(spec),
-    ...(isOthersNetwork ? [] : planLoopback(spec)),
-    ...umaskSteps(spec),
-    step(
-      "init",
-      "identity",
-      { kind: "joinKeyring", mayStay: filter.refusesKeys },
-      {
-        EDQUOT:
-          "Your quota of keys is used up, of which each sandbox takes one (/proc/key-users): end some, or raise kernel.keys.maxkeys with sysctl, as root",
-      },
-    ),
+    ...(enterLate ?? []),
+    ...(isOthersNetwork || early !== null ? [] : planLoopback(spec)),
+    ...(early === null ? [keyringStep("init", filter.refusesKeys)] : recorded("awaitRecord")),
     // After the last write to /proc/self, whose files then belong to nobody inside.
     step("init", "identity", { kind: "nonDumpable" }),
     ...cgroup.limit,
 
     // The rest is the payload's own: it is no longer the init that does it.
-    ...payloadSteps(named, host, {
-      user,
-      sets,
-      denySetgroups: maps.denySetgroups,
-      filter,
-      diesAlone: !own("pid") || !spec.sbx.init,
-    }),
+    ...(early?.begin ?? []),
+    ...payloadSteps(
+      named,
+      host,
+      {
+        user,
+        sets,
+        denySetgroups: maps.denySetgroups,
+        filter,
+        diesAlone: !own("pid") || !spec.sbx.init,
+      },
+      early?.awaited,
+    ),
     // By other processes, before all that comes behind `networks.open`.
     ...(networks?.hold ?? []),
   ];

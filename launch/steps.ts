@@ -122,6 +122,19 @@ export function rlimitStep({ type, soft, hard }: Rlimit): Step {
   );
 }
 
+/** Keys of the caller's stay out. */
+export function keyringStep(role: "init" | "payload", mayStay: boolean): Step {
+  return step(
+    role,
+    "identity",
+    { kind: "joinKeyring", mayStay },
+    {
+      EDQUOT:
+        "Your quota of keys is used up, of which each sandbox takes one (/proc/key-users): end some, or raise kernel.keys.maxkeys with sysctl, as root",
+    },
+  );
+}
+
 /** The payload's; the caller's own where none is asked for. */
 export function umaskSteps({ process, sbx }: Spec): Step[] {
   const mask = sbx.umask ?? process.user?.umask;

@@ -56,6 +56,8 @@ export function describe(action: Action): string {
       return `map ids${action.helpers === null ? "" : ` with ${action.helpers.newuidmap} and newgidmap`}`;
     case "keepRecord":
       return `write the record ${action.directory}/${action.name ?? "ID"}`;
+    case "askRecord":
+      return "ask for the record";
     case "awaitRecord":
       return "wait for the record";
     case "openHolder":
@@ -152,6 +154,14 @@ export function describe(action: Action): string {
       return `set the host name ${action.name}`;
     case "setdomainname":
       return `set the domain name ${action.name}`;
+    case "startPayload":
+      return "start the payload's process";
+    case "makeNetwork":
+      return "make a network namespace, and bring up its loopback interface";
+    case "enterNetwork":
+      return "enter the payload's network namespace";
+    case "awaitInit":
+      return "wait for the sandbox to be put together";
     case "loopbackUp":
       return "bring up the loopback interface";
     case "reservePorts":

@@ -13,7 +13,7 @@ const syscallNames =
   getdents64 lseek fcntl ioctl flock ppoll pipe2 dup dup3 sendfile splice copy_file_range
   sync_file_range setxattr lsetxattr getxattr lgetxattr statfs fstatfs chdir fchdir getcwd umask
   socket socketpair bind getsockname connect listen accept4 sendto sendmsg recvmsg recvfrom getsockopt setsockopt shutdown
-  clone clone3 wait4 waitid kill tgkill rt_sigqueueinfo rt_sigpending rt_sigprocmask rt_sigtimedwait rt_sigaction
+  clone clone3 sched_yield wait4 waitid kill tgkill rt_sigqueueinfo rt_sigpending rt_sigprocmask rt_sigtimedwait rt_sigaction
   signalfd4 getpid gettid getppid setsid setpgid getpgid execve execveat exit_group
   mount umount2 pivot_root mount_setattr open_tree move_mount fsopen fsconfig fsmount fspick
   unshare setns sethostname setdomainname uname personality

@@ -336,6 +336,8 @@ export type Action =
       /** The members of the JSON object that are known before it runs, without the braces. */
       readonly known: string;
     }
+  /** From here on the monitor may write it, where it is to wait for that. */
+  | { readonly kind: "askRecord" }
   /** Waits until it is written. */
   | { readonly kind: "awaitRecord" }
   /**
@@ -539,6 +541,14 @@ export type Action =
   | { readonly kind: "sethostname"; readonly name: string }
   | { readonly kind: "setdomainname"; readonly name: string }
   | { readonly kind: "loopbackUp" }
+  /** The payload's process begins before the sandbox is there, with what takes the kernel longest. */
+  | { readonly kind: "startPayload" }
+  /** The payload's own network namespace, with its loopback up. */
+  | { readonly kind: "makeNetwork" }
+  /** The init enters it, as soon as it is made. */
+  | { readonly kind: "enterNetwork" }
+  /** The payload goes on once the init is done with all of its steps. */
+  | { readonly kind: "awaitInit" }
   /** Finds out, by binding them, that the host's ports can be had; they are held until the helper takes them. */
   | {
       readonly kind: "reservePorts";

@@ -3,7 +3,6 @@
  * and the errno in slots.
  */
 import { networkRules } from "../../netns/filter.js";
-import { linkUp, u32 } from "../../netns/netlink.js";
 import { capabilityMask } from "../../spec/capabilities.js";
 import { describe } from "../../spec/describe.js";
 import { rlimitNames } from "../../spec/spec.js";
@@ -39,6 +38,13 @@ import { openNetlink, tellKernel } from "./netns/netlink.js";
 import { enterHolder, joinNetwork, leaveNetwork, removeBridge } from "./netns/network.js";
 import { nameOwnAddress } from "./netns/own-address.js";
 import { reservePorts } from "./netns/ports.js";
+import {
+  awaitInit,
+  enterNetwork,
+  makeNetwork,
+  raiseLoopback,
+  startPayload,
+} from "./payload/early.js";
 import { execute } from "./payload/execute.js";
 import { dropBounding, joinKeyring, setCapabilities } from "./payload/privileges.js";
 import { loadFilter } from "./payload/seccomp.js";
@@ -67,10 +73,14 @@ import { enterJoined, startStepper, stepInit } from "./stepper.js";
 const fd = slot("fd");
 
 /** The steps of a role, in plan order, each after a comment with its number. */
-export function lowerSteps(c: Context, role: Role): void {
+export function lowerSteps(
+  c: Context,
+  role: Role,
+  isWanted = (_number: number): boolean => true,
+): void {
   for (const [number, step] of c.plan.steps.entries()) {
     const { action } = step;
-    if (step.role !== role || isDoneElsewhere(action)) continue;
+    if (step.role !== role || isDoneElsewhere(action) || !isWanted(number)) continue;
     c.b.comment(`${role}, step ${number}: ${describe(action)}`);
     c.b.set(s.step, number);
     lowerAction(c, action, role);
@@ -156,7 +166,8 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
     case "enterJoined":
       return enterJoined(c);
     case "mapIds":
-      return role === "stepper" ? mapNested(c, action) : mapIds(c, action, s.initPid);
+      if (role === "stepper") return mapNested(c, action);
+      return mapIds(c, action, role === "init" ? "self" : s.initPid);
     case "openHolder":
       return openHolder(c, action);
     case "holdNetworks":
@@ -254,11 +265,21 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return reservePorts(c, action);
     case "startUplink":
       return connect(c, action);
+    case "askRecord":
+      return tell(c, "record", 0);
     case "awaitRecord":
     case "awaitUplink":
       return awaitMonitor(c);
     case "loopbackUp":
       return loopbackUp(c);
+    case "startPayload":
+      return startPayload(c);
+    case "makeNetwork":
+      return makeNetwork(c);
+    case "enterNetwork":
+      return enterNetwork(c);
+    case "awaitInit":
+      return awaitInit(c);
     case "joinKeyring":
       return joinKeyring(c, action.mayStay);
     case "nonDumpable":
@@ -313,9 +334,8 @@ function unshareTime(
   );
 }
 
-/** The loopback is the first link of every network namespace. */
 function loopbackUp(c: Context): void {
   openNetlink(c, "route", fd);
-  tellKernel(c, fd, linkUp(u32(1)));
+  raiseLoopback(c, fd);
   c.b.must("close", [fd]);
 }

@@ -126,6 +126,12 @@ export const message = {
   limits: 8,
   /** A namespace that the init has made comes with it; the value is its number among `lateTypes`. */
   namespace: 9,
+  /** From an early payload to the init: its network namespace comes with it. */
+  network: 10,
+  /** The answer. */
+  go: 11,
+  /** The record is to be written; the answer is a byte on the release pipe. */
+  record: 12,
 } as const;
 
 /** Bytes of a control message: two words. */
@@ -221,12 +227,17 @@ export function actionOf<K extends Action["kind"]>({ plan }: Context, kind: K) {
     .find((action): action is Extract<Action, { kind: K }> => action.kind === kind);
 }
 
-/** Sends a message from inside to the monitor. */
-export function tell({ b, memory }: Context, kind: keyof typeof message, value: Value): void {
+/** Sends a message from inside to the monitor, or by another socket. */
+export function tell(
+  { b, memory }: Context,
+  kind: keyof typeof message,
+  value: Value,
+  to = s.controlInside,
+): void {
   b.store(8, memory.record, 0, message[kind]);
   b.store(8, memory.record, 8, value);
-  b.ignore("without a monitor the sandbox is about to be killed", "sendto", [
-    s.controlInside,
+  b.ignore("who is not there is about to be noticed, or all to be killed", "sendto", [
+    to,
     memory.record,
     recordSize,
     k("MSG_NOSIGNAL"),

@@ -8,7 +8,8 @@ import { giveBackSoon } from "./give-back.js";
 import { releaseStarter } from "./life/detach.js";
 import { lifeOf } from "./life/life.js";
 import { tellRunning } from "./life/state.js";
-import { showMounts, takeNamespace } from "./namespaces.js";
+import { showMounts, showNetwork, takeNamespace } from "./namespaces.js";
+import { isEarly } from "./payload/early.js";
 import { handListener, listenerStep } from "./payload/listener.js";
 import { t, takeTerminal } from "./payload/terminal.js";
 import { messageHeader, receivedFd } from "./rights.js";
@@ -55,11 +56,15 @@ export function controlSubroutines(c: Context): void {
     b.jump("monitor.suspend");
     b.label("control.notStopped");
   }
+  const fd = slot("receivedFd");
   next("control.notReady", "ready");
+  if (isEarly(c)) {
+    b.load(4, fd, receivedFd(c));
+    showNetwork(c, fd);
+  }
   b.call("monitor.ready");
   b.return();
   b.label("control.notReady");
-  const fd = slot("receivedFd");
   if (listenerStep(c) !== null) {
     next("control.notListener", "listener");
     b.load(4, fd, receivedFd(c));

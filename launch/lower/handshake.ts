@@ -17,7 +17,7 @@ import { compose, textLength } from "./text/text.js";
 const pid = slot("helperPid");
 const otherPid = slot("otherHelperPid");
 const mapFd = slot("mapFd");
-const ownId = slot("ownId");
+const [ownUid, ownGid] = [slot("ownUid"), slot("ownGid")];
 
 type MapIds = Extract<Action, { kind: "mapIds" }>;
 
@@ -26,6 +26,7 @@ type Clone = Extract<Action, { kind: "clone" }>;
 /** In the monitor, the step. */
 export function cloneInit(c: Context, action: Clone): void {
   openInitEnds(c);
+  if (isAnybodys(c)) readOwnIds(c);
   bearInit(c, action);
   closeInitEnds(c);
 }
@@ -79,6 +80,10 @@ export function closeInitEnds(c: Context): void {
   tellGuard(c);
 }
 
+/** Whether the init writes its own id maps, and so needs nobody else before its first step. */
+export const mapsItself = ({ plan }: Context): boolean =>
+  plan.steps.some(({ role, action }) => role === "init" && action.kind === "mapIds");
+
 /** In the monitor: the init goes on from `awaitMonitor`. */
 export function releaseInit({ b }: Context): void {
   b.ignore("an init that died is noticed by the loop", "write", [s.releaseWrite, b.text("!"), 1]);
@@ -118,51 +123,56 @@ export function mapNested(c: Context, action: MapIds): void {
   const { nested, denySetgroups } = action;
   if (nested === undefined) throw new Error("the stepper has no maps");
   if (denySetgroups) writeOf(c, s.initPid, "/setgroups", "deny");
-  for (const [file, getId, lines, [own]] of [
-    ["/uid_map", "geteuid", nested.uids, action.uidMappings],
-    ["/gid_map", "getegid", nested.gids, action.gidMappings],
+  readOwnIds(c);
+  for (const [file, id, lines, [own]] of [
+    ["/uid_map", ownUid, nested.uids, action.uidMappings],
+    ["/gid_map", ownGid, nested.gids, action.gidMappings],
   ] as const) {
-    if (lines !== null) {
-      writeOf(c, s.initPid, file, mapText(lines));
-      continue;
-    }
-    writeOwn(c, s.initPid, file, getId, own);
+    if (lines !== null) writeOf(c, s.initPid, file, mapText(lines));
+    else writeOwn(c, s.initPid, file, id, own);
   }
+}
+
+/** Whether the program maps the ids of whoever runs it. */
+const isAnybodys = ({ plan }: Context) => plan.standalone?.uid === null;
+
+function readOwnIds({ b }: Context): void {
+  b.ignore("it always succeeds", "geteuid", [], ownUid);
+  b.ignore("it always succeeds", "getegid", [], ownGid);
 }
 
 /** One id inside, for the one that the program runs as. */
 function writeOwn(
   c: Context,
-  process: Slot,
+  process: Slot | "self",
   file: string,
-  getId: "geteuid" | "getegid",
+  id: Slot,
   own: Mapping | undefined,
 ): void {
   const { b, memory } = c;
-  compose(c, [b.text("/proc/"), { decimal: process }, b.text(file)]);
-  b.must("openat", [k("AT_FDCWD"), memory.text, k("O_WRONLY", "O_CLOEXEC"), 0], mapFd);
+  b.must("openat", [k("AT_FDCWD"), fileOf(c, process, file), k("O_WRONLY", "O_CLOEXEC"), 0], mapFd);
   requireProc(c, mapFd);
-  b.ignore("it always succeeds", getId, [], ownId);
-  compose(c, [b.text(`${own?.containerID ?? 0} `), { decimal: ownId }, b.text(" 1\n")]);
+  compose(c, [b.text(`${own?.containerID ?? 0} `), { decimal: id }, b.text(" 1\n")]);
   b.must("write", [mapFd, memory.text, textLength]);
   b.must("close", [mapFd]);
 }
 
 /** newuidmap and newgidmap run at the same time: they take most of a launch's time. */
-export function mapIds(c: Context, action: MapIds, process: Slot): void {
+export function mapIds(c: Context, action: MapIds, process: Slot | "self"): void {
   const { b } = c;
   const { uidMappings, gidMappings, helpers } = action;
   if (helpers === null) {
     if (action.denySetgroups) writeOf(c, process, "/setgroups", "deny");
-    if (c.plan.standalone?.uid === null) {
-      writeOwn(c, process, "/uid_map", "geteuid", uidMappings[0]);
-      writeOwn(c, process, "/gid_map", "getegid", gidMappings[0]);
+    if (isAnybodys(c)) {
+      writeOwn(c, process, "/uid_map", ownUid, uidMappings[0]);
+      writeOwn(c, process, "/gid_map", ownGid, gidMappings[0]);
       return;
     }
     writeOf(c, process, "/uid_map", mapText(uidMappings));
     writeOf(c, process, "/gid_map", mapText(gidMappings));
     return;
   }
+  if (process === "self") throw new Error("who is to be mapped has no rights over other ids");
   spawnHelper(c, process, helpers.newuidmap, uidMappings);
   b.set(otherPid, pid);
   spawnHelper(c, process, helpers.newgidmap, gidMappings);
@@ -175,10 +185,16 @@ function mapText(mappings: readonly Mapping[]): string {
   return mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join("");
 }
 
-function writeOf(c: Context, process: Slot, file: string, text: string): void {
+function writeOf(c: Context, process: Slot | "self", file: string, text: string): void {
+  writeProc(c, fileOf(c, process, file), text);
+}
+
+/** The path of a file of the process's. */
+function fileOf(c: Context, process: Slot | "self", file: string): Address {
   const { b, memory } = c;
+  if (process === "self") return b.text(`/proc/self${file}`);
   compose(c, [b.text("/proc/"), { decimal: process }, b.text(file)]);
-  writeProc(c, memory.text, text);
+  return memory.text;
 }
 
 function spawnHelper(c: Context, process: Slot, path: string, mappings: readonly Mapping[]): void {

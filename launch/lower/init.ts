@@ -6,11 +6,12 @@ import { leaveCgroup } from "./cgroup/cgroup.js";
 import { actionOf, type Context, preservedFds, s, tell } from "./context.js";
 import { giveBackInInit, giveBackSoon, untilGiveBack } from "./give-back.js";
 import { leaveGuard } from "./guard.js";
-import { awaitMonitor, unblockSignals } from "./handshake.js";
+import { awaitMonitor, mapsItself, unblockSignals } from "./handshake.js";
 import { ownStandard, takeStandard } from "./life/detach.js";
 import { endPayload } from "./life/enter.js";
 import { leaveNetworks } from "./netns/network.js";
 import { closePorts } from "./netns/ports.js";
+import { payload, releasePayload, startedRead, tellReady } from "./payload/early.js";
 import { executeSubroutines, prepareExecute } from "./payload/execute.js";
 import { adoptTerminal } from "./payload/terminal.js";
 import { attachSubroutine } from "./rootfs/attach.js";
@@ -22,9 +23,6 @@ import { leaveFailure } from "./shared.js";
 import { enterPids, leaveJoined } from "./stepper.js";
 import { rename } from "./text/rename.js";
 
-const payload = slot("payloadPid");
-const startedRead = slot("startedRead");
-const startedWrite = slot("startedWrite");
 const signal = slot("signal");
 const pid = slot("reapedPid");
 const target = slot("target");
@@ -36,7 +34,7 @@ const continued = 0xffff;
 const forTheJob = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTSTP", "SIGCONT"];
 
 export function lowerInit(c: Context): void {
-  const { b, memory, plan } = c;
+  const { b, plan } = c;
   b.label("init");
   b.failTo("inside.fail");
   const first = plan.steps.findIndex(({ role }) => role === "init");
@@ -53,21 +51,21 @@ export function lowerInit(c: Context): void {
   b.must("close", [s.signalFd]);
   takeStandard(c);
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
-  b.comment("wait for the id maps");
-  awaitMonitor(c);
   b.ignore("umask(2) always succeeds", "umask", [0], s.payloadUmask);
   b.must("setsid", []);
+  const mapped = plan.steps.findIndex(({ action }) => action.kind === "mapIds");
+  lowerSteps(c, "init", (number) => number < mapped);
+  if (!mapsItself(c)) {
+    b.comment("wait for the id maps");
+    awaitMonitor(c);
+  }
   openUpperStore(c);
-  lowerSteps(c, "init");
+  lowerSteps(c, "init", (number) => number >= mapped);
 
   if (!plan.init) {
     lowerPayload(c, false);
   } else {
-    b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
-    b.load(4, startedRead, memory.pair);
-    b.load(4, startedWrite, memory.pair, 4);
-    b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], payload);
-    b.branch(payload, "eq", 0, "payload");
+    releasePayload(c);
     startInitLoop(c);
     lowerPayload(c, true);
   }
@@ -84,7 +82,6 @@ export function lowerInit(c: Context): void {
 
 function startInitLoop(c: Context): void {
   const { b, memory } = c;
-  b.must("close", [startedWrite]);
   b.must("close", [s.rootFd]);
   // PID 1 is seen inside: its name and arguments shall not tell where the program lies outside.
   rename(c, "sbx-init");
@@ -101,7 +98,7 @@ function startInitLoop(c: Context): void {
 export function initLoop(c: Context): void {
   const { b, memory } = c;
   b.label("init.ready");
-  tell(c, "ready", 0);
+  tellReady(c);
   giveBackSoon(c);
   b.label("init.loop");
   b.ignore(
@@ -149,15 +146,20 @@ export function initLoop(c: Context): void {
 
 /** From the clone, or in the init itself where there is to be none, to execve. */
 function lowerPayload(c: Context, ownProcess: boolean): void {
-  const { b } = c;
+  const { b, plan } = c;
   if (ownProcess) {
     b.label("payload");
     b.must("setpgid", [0, 0]);
   }
+  prepareExecute(c);
+  // What an early one does before and as the init would, with its signals blocked.
+  const begun = plan.steps.findLastIndex(
+    ({ role, action }) => role === "payload" && action.kind === "joinKeyring",
+  );
+  lowerSteps(c, "payload", (number) => number <= begun);
   if (c.terminal) adoptTerminal(c, ownProcess);
   b.ignore("umask(2) always succeeds", "umask", [s.payloadUmask]);
   unblockSignals(c);
   ownStandard(c);
-  prepareExecute(c);
-  lowerSteps(c, "payload");
+  lowerSteps(c, "payload", (number) => number > begun);
 }

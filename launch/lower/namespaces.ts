@@ -13,6 +13,7 @@ import { k } from "../machine/constants.js";
 import type { Slot } from "../machine/ir.js";
 import { actionOf, type Context, s } from "./context.js";
 import { joinedTypes } from "./joined.js";
+import { isEarly } from "./payload/early.js";
 import { sendFd } from "./rights.js";
 import { compose, type JsonPiece } from "./text/text.js";
 
@@ -42,13 +43,16 @@ const mount = slot("mountNamespaceFd");
 /** Before any step. */
 export function namespacesState({ b }: Context): void {
   b.set(mount, -1);
-  for (const type of ["mount", ...lateTypes] as const) b.set(numberOf(type), -1);
+  for (const type of ["mount", "network", ...lateTypes] as const) b.set(numberOf(type), -1);
 }
 
 /** In the monitor, while the init can be looked into. Gives the JSON object of their fds. */
 export function openNamespaces(c: Context): JsonPiece[] {
   const { b, memory } = c;
-  const late = actionOf(c, "sendNamespaces")?.types ?? [];
+  const late = [
+    ...(isEarly(c) ? (["network"] as const) : []),
+    ...(actionOf(c, "sendNamespaces")?.types ?? []),
+  ];
   const early = earlyTypes(c);
   compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns")]);
   b.must("openat", [k("AT_FDCWD"), memory.text, k("O_PATH", "O_CLOEXEC"), 0], directory);
@@ -97,6 +101,15 @@ export function takeNamespace(c: Context, fd: Slot, which: Slot): void {
     replace(c, fd, numberOf(type));
     b.label(other);
   }
+}
+
+/** In the monitor, when the payload runs: the network namespace that the init was to enter. */
+export function showNetwork(c: Context, fd: Slot): void {
+  const { b } = c;
+  const none = b.fresh("namespace");
+  b.branch(numberOf("network"), "lt", 0, none);
+  replace(c, fd, numberOf("network"));
+  b.label(none);
 }
 
 /** In the monitor, when the payload runs. */

@@ -13,13 +13,23 @@ import { at, constant, slot } from "../machine/builder.js";
 import { k, minus, noFollow } from "../machine/constants.js";
 import type { Address, Slot, Value } from "../machine/ir.js";
 import { cgroupFact } from "./cgroup/cgroup.js";
-import { type Context, failWithResult, octal, pseudoErrno, s, textSize } from "./context.js";
-import { releaseInit } from "./handshake.js";
+import {
+  actionOf,
+  type Context,
+  failWithResult,
+  octal,
+  pseudoErrno,
+  recordSize,
+  s,
+  textSize,
+} from "./context.js";
+import { mapsItself, releaseInit } from "./handshake.js";
 import { l, lifeOf } from "./life/life.js";
 import { openNamespaces } from "./namespaces.js";
 import { networksFact } from "./netns/network.js";
 import { portFact } from "./netns/ports.js";
 import { branchUnlessSame } from "./rootfs/filesystem.js";
+import { failure, readFailure } from "./shared.js";
 import { appendErrno } from "./text/failure-texts.js";
 import { idOf } from "./text/id.js";
 import {
@@ -52,12 +62,11 @@ const monitor = slot("ownPid");
 const [foundIn, foundName] = [slot("foundIn"), slot("foundName")];
 
 type Keep = Extract<Action, { kind: "keepRecord" }>;
-const actionOf = ({ plan }: Context) =>
-  plan.steps.map(({ action }) => action).find((a): a is Keep => a.kind === "keepRecord");
+const stepOf = (c: Context) => actionOf(c, "keepRecord");
 
 /** Before any step; from here on `sandboxName` is known. */
 export function recordState(c: Context): void {
-  const action = actionOf(c);
+  const action = stepOf(c);
   if (action === undefined) return;
   const { b } = c;
   b.set(directory, -1);
@@ -73,9 +82,9 @@ export function recordState(c: Context): void {
  * Nobody else inherits the lock, for all other processes outside are made before.
  */
 export function keepRecord(c: Context): void {
-  const action = actionOf(c);
+  const action = stepOf(c);
   if (action === undefined) {
-    releaseInit(c);
+    releaseMapped(c);
     return;
   }
   const { b, plan } = c;
@@ -85,8 +94,12 @@ export function keepRecord(c: Context): void {
     plan.steps.findIndex((step) => step.action === action),
   );
   b.failTo("record.blind");
+  if (mapsItself(c)) awaitQuestion(c);
   const namespaces = openNamespaces(c);
-  releaseInit(c);
+  if (!mapsItself(c)) {
+    releaseInit(c);
+    awaitQuestion(c);
+  }
   b.failTo("record.failed");
   openDirectory(c, action);
   const flags = k("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC");
@@ -110,10 +123,13 @@ export function keepRecord(c: Context): void {
   b.jump("record.link");
 
   b.label("record.blind");
-  releaseInit(c);
+  releaseMapped(c);
   b.label("record.failed");
   b.ignore("it may not be there", "unlinkat", [directory, temporary, 0]);
   b.set(record, -1);
+  // Of an init that has failed by now nothing can be opened.
+  readFailure(c);
+  b.branch(failure.happened, "ne", 0, "record.kept");
   if (action.required) {
     b.jump("monitor.fail");
   } else {
@@ -128,6 +144,21 @@ export function keepRecord(c: Context): void {
   b.label("record.kept");
   b.failTo("monitor.fail");
   releaseInit(c);
+}
+
+/** Lets an init go on that waits for its id maps. */
+function releaseMapped(c: Context): void {
+  if (!mapsItself(c)) releaseInit(c);
+}
+
+/**
+ * An init that has somebody set up beside it asks for the record once that is done: two processors are busy with
+ * the two until then.
+ */
+function awaitQuestion(c: Context): void {
+  if (actionOf(c, "askRecord") === undefined) return;
+  const place = [s.controlOutside, c.memory.record, recordSize, 0, 0, 0] as const;
+  c.b.ignore("an init that died is noticed by the loop", "recvfrom", place);
 }
 
 /** Below `base` all may be gone: it is made where it is missed. */
@@ -289,7 +320,7 @@ function findRecord(c: Context, fd: Slot, otherwise: string): void {
 
 /** In the monitor, when all that was made for the sandbox is gone; the lock goes with the process. */
 export function removeRecord(c: Context): void {
-  if (actionOf(c) === undefined) return;
+  if (stepOf(c) === undefined) return;
   const { b } = c;
   const none = b.fresh("record");
   b.branch(record, "lt", 0, none);
@@ -301,7 +332,7 @@ export function removeRecord(c: Context): void {
 /** Ends the program. Who waits has the record open, and finds the exit code behind it. */
 export function exitTold(c: Context, exitCode: Slot): void {
   const { b } = c;
-  if (actionOf(c) !== undefined) {
+  if (stepOf(c) !== undefined) {
     compose(c, [{ decimal: exitCode }, b.text("\n")]);
     writeText(c, record);
   }

@@ -47,12 +47,18 @@ export function attachFds({ b, memory }: Context, fds: readonly Slot[]): void {
   for (const [index, fd] of fds.entries()) b.store(4, control, 16 + 4 * index, fd);
 }
 
-/** Sends a message with a fd from inside to the monitor. */
-export function sendFd(c: Context, kind: keyof typeof message, fd: Slot, value = 0): void {
+/** Sends a message with a fd from inside to the monitor, or by another socket. */
+export function sendFd(
+  c: Context,
+  kind: keyof typeof message,
+  fd: Slot,
+  value = 0,
+  to = s.controlInside,
+): void {
   const { b, memory } = c;
   b.store(8, memory.record, 0, message[kind]);
   b.store(8, memory.record, 8, value);
   const header = messageHeader(c);
   attachFds(c, [fd]);
-  b.must("sendmsg", [s.controlInside, header, k("MSG_NOSIGNAL")]);
+  b.must("sendmsg", [to, header, k("MSG_NOSIGNAL")]);
 }

@@ -112,6 +112,7 @@ const numbers = {
   TIOCSPTLCK: 0x40045431,
   TIOCGPTPEER: 0x5441,
   SIOCGIFINDEX: 0x8933,
+  SIOCGSKNS: 0x894c,
   // linux/socket.h, asm-generic/socket.h
   AF_UNIX: 1,
   AF_INET: 2,
