@@ -73,22 +73,19 @@ test.needs(
       assert.match(problem, expected);
       assert.match(problem, /^sbx: create a user namespace: [^\n]+$/);
     }
-    const limited = await start([
-      "unshare",
-      "--user",
-      "--map-root-user",
-      "sh",
-      "-c",
-      'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"',
-      "0",
-      await programFor(busyboxRootfs(), ["--userns=single"]),
-      "true",
-    ]);
-    assert.is(limited.code, 125);
-    assert.match(
-      limited.stderr,
-      /^sbx: create namespaces .*No space left on device \(ENOSPC\)\. .*max_.*sysctl/,
-    );
+    const single = await programFor(busyboxRootfs(), ["--userns=single"]);
+    const run = [command, "run", "--network=none", busyboxRootfs()];
+    for (const [limit, words, step] of [
+      ["max_user_namespaces", [single], "create namespaces"],
+      ["max_net_namespaces", run, "make a network namespace"],
+    ] as const) {
+      const script = `echo 0 >/proc/sys/user/${limit}; exec "$@"`;
+      const shell = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "0"];
+      const limited = await start([...shell, ...words, "true"]);
+      assert.is(limited.code, 125);
+      const expected = `^sbx: ${step}.*: No space left on device \\(ENOSPC\\)\\. .*max_.*sysctl[^\n]*\n$`;
+      assert.match(limited.stderr, new RegExp(expected), limited.stderr);
+    }
   },
 );
 
