@@ -76,7 +76,7 @@ export function planDoorway(sandbox: Sandbox, host: Host, isAlone: boolean): Pla
               { kind: "clone", namespaces: ["CLONE_NEWUSER"], intoCgroup: false },
               cloneHints(blocker, host),
             ),
-            step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+            step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host, maps)),
           ]),
       step("payload", "identity", { kind: "setIds", uid, gid }),
       step(

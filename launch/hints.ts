@@ -1,6 +1,7 @@
 /** How to mend what the kernel or a helper refuses, for the steps that are planned in launch/. */
 import type { Host } from "../spec/host.js";
 import type { Step } from "../spec/step.js";
+import type { IdMaps } from "../userns/idmap.js";
 import type { Blocker } from "./blocker.js";
 
 /** By the name of an errno, as `Step.hints` has them. */
@@ -36,13 +37,16 @@ export function explainBlocked(steps: readonly Step[], blocker: Blocker | null):
 }
 
 /** newuidmap tells its own reasons on stderr; this is what most often lies behind them. */
-export function mapHints({ newuidmap, newgidmap, user }: Host): Hints {
+function helperHint({ newuidmap, newgidmap, user }: Host): string {
   const plain = [newuidmap, newgidmap].find((helper) => helper !== null && !helper.setuidRoot);
+  return plain != null
+    ? `${plain.path} is not set-user-ID root; unless it has file capabilities (getcap), mend it as root: chmod u+s ${plain.path}, or use --userns=single`
+    : `The ranges must be in /etc/subuid and /etc/subgid for ${user.name ?? user.uid}: \`sbx check\` shows them; --userns=single needs none`;
+}
+
+export function mapHints(host: Host, { helpers }: Pick<IdMaps, "helpers">): Hints {
   return {
-    helperFailed:
-      plain != null
-        ? `${plain.path} is not set-user-ID root; unless it has file capabilities (getcap), mend it as root: chmod u+s ${plain.path}, or use --userns=single`
-        : `The ranges must be in /etc/subuid and /etc/subgid for ${user.name ?? user.uid}: \`sbx check\` shows them; --userns=single needs none`,
+    ...(helpers === null ? {} : { helperFailed: helperHint(host) }),
     EPERM:
       "The kernel refuses this id map: map only your own id (--userns=single), or ids that are yours",
     EINVAL: "The kernel refuses this id map: ranges must not overlap, and have at most 340 lines",

@@ -202,7 +202,7 @@ export function plan(given: Spec, host: Host): Plan {
         ...maps,
         ...(networks === null ? {} : { nested: nested(maps, networks.maps) }),
       },
-      mapHints(host),
+      mapHints(host, maps),
     ),
     ...outside,
     ...recordSteps(spec, host, recordMembers(given, maps, user, joined)),

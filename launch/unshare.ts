@@ -40,7 +40,7 @@ export function planUnshare(spec: Spec, host: Host, shell: string): Plan {
         { kind: "clone", namespaces: ["CLONE_NEWUSER"], intoCgroup: false },
         cloneHints(blocker, host),
       ),
-      step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host)),
+      step("init", "idmap", { kind: "mapIds", ...maps }, mapHints(host, maps)),
       step("payload", "identity", { kind: "setIds", uid: 0, gid: 0 }),
       step(
         "payload",

@@ -85,12 +85,9 @@ function kernelRefusal(spec: Spec, host: Host): string | null {
   if (rootfs.path === "/" && (upper !== null || lowers.length > 0)) {
     return "the kernel joins no layers with / itself, below which the host's mounts are locked";
   }
-  const layers = rootfs.path === "/" ? [] : [rootfs.path, ...lowers.map(({ path }) => path)];
-  for (const path of layers) {
-    const inside = host.mounts.find(({ mountPoint }) => contains(path, mountPoint));
-    if (inside !== undefined) {
-      return `the kernel takes no layer with mounts inside, and ${inside.mountPoint} is one in ${path}`;
-    }
+  if (rootfs.path !== "/" && host.mountInLayer !== null) {
+    const { mountPoint, layer } = host.mountInLayer;
+    return `the kernel takes no layer with mounts inside, and ${mountPoint} is one in ${layer}`;
   }
   if (spec.root.readonly === true) return null;
   if (upper === null && tmpfsHasUserXattrs(host)) return null;

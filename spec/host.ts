@@ -255,6 +255,8 @@ export interface Host {
   readonly rootfs: RootfsFacts;
   /** The layers above the rootfs, topmost first. */
   readonly lowers: readonly LayerFacts[];
+  /** The first mount strictly inside the rootfs or a layer above it; null where there is none. */
+  readonly mountInLayer: { readonly mountPoint: string; readonly layer: string } | null;
   /** The directory that keeps what is written, absolute and without links; it need not be there yet. */
   readonly upper: string | null;
   readonly cgroup: CgroupFacts;

@@ -44,6 +44,7 @@ export function planIdMaps(spec: Spec, host: Host): IdMaps {
   const { uidMappings = [], gidMappings = [] } = spec.linux;
   const isExplicit = uidMappings.length > 0 || gidMappings.length > 0;
   const mode: UsernsMode = isExplicit ? { mode: "auto" } : spec.sbx.userns;
+  if (mode.mode === "single") return ownIdsAlone(host);
   const sides = [sideOf("uid", host), sideOf("gid", host)] as const;
   const uids = mapSide(uidMappings, sides[0], mode, host);
   const gids = mapSide(gidMappings, sides[1], mode, host);
@@ -57,22 +58,45 @@ export function planIdMaps(spec: Spec, host: Host): IdMaps {
     uidMappings: uids,
     gidMappings: gids,
     helpers: host.mapsAnyId || isDirect ? null : requireHelpers(host),
-    // Without CAP_SETGID the kernel takes a gid map only after this (CVE-2014-8989), and newgidmap
-    // writes it too where no subordinate gid is in the map (CVE-2018-7169).
-    denySetgroups: host.setgroupsDenied || (isGidDirect && !host.mapsAnyId),
+    denySetgroups: deniesSetgroups(isGidDirect, host),
     rootMapped: hostIdOf(uids, 0) !== null && hostIdOf(gids, 0) !== null,
     shortages: {
-      uid: shortageOf(sides[0], uidMappings.length > 0, mode, host),
-      gid: shortageOf(sides[1], gidMappings.length > 0, mode, host),
+      uid: shortageOf(sides[0], uidMappings.length > 0, host),
+      gid: shortageOf(sides[1], gidMappings.length > 0, host),
     },
-    notes: mode.mode === "single" ? [] : notesOn(implied, mode, host),
+    notes: notesOn(implied, mode, host),
   };
 }
 
-function shortageOf(side: Side, isExplicit: boolean, mode: UsernsMode, host: Host): Shortage {
+/** Root is the caller, and nobody else exists: nothing else of the machine counts. */
+function ownIdsAlone(host: Host): IdMaps {
+  const own = (hostID: number) => [{ containerID: 0, hostID, size: 1 }];
+  const shortage = { why: null, hint: "Leave out --userns=single." };
+  return {
+    uidMappings: own(host.user.uid),
+    gidMappings: own(host.user.gid),
+    helpers: null,
+    denySetgroups: deniesSetgroups(true, host),
+    rootMapped: true,
+    shortages: { uid: shortage, gid: shortage },
+    notes: [],
+  };
+}
+
+/**
+ * Without CAP_SETGID the kernel takes a gid map only after this (CVE-2014-8989), and newgidmap writes it too where
+ * no subordinate gid is in the map (CVE-2018-7169).
+ */
+function deniesSetgroups(isGidDirect: boolean, host: Host): boolean {
+  return (isGidDirect && !host.mapsAnyId) || host.setgroupsDenied;
+}
+
+/** Where more may be mapped than the caller's own id. */
+type WideMode = Exclude<UsernsMode, { mode: "single" }>;
+
+function shortageOf(side: Side, isExplicit: boolean, host: Host): Shortage {
   const map = `Map it with --${side.kind}map`;
   if (isExplicit) return { why: null, hint: `${map}.` };
-  if (mode.mode === "single") return { why: null, hint: "Leave out --userns=single." };
   if (side.lack !== null) return describeLack(side.lack, [side.kind], host);
   if (side.isHostIds) return { why: null, hint: `${map}.` };
   return { why: null, hint: `${map}, or get more ids. ${addSubids([side.kind], host)}` };
@@ -86,7 +110,7 @@ export function hostIdOf(mappings: readonly Mapping[], containerID: number): num
   return line === undefined ? null : line.hostID + containerID - line.containerID;
 }
 
-function mapSide(explicit: readonly Mapping[], side: Side, mode: UsernsMode, host: Host) {
+function mapSide(explicit: readonly Mapping[], side: Side, mode: WideMode, host: Host) {
   if (explicit.length === 0) return shorten(impliedLines(side, mode, host), lineLimit(host), side);
   checkExplicit(explicit, { ...side, hint: addSubids([side.kind], host) });
   const lines = mergeLines(explicit, side);
@@ -99,13 +123,11 @@ function mapSide(explicit: readonly Mapping[], side: Side, mode: UsernsMode, hos
   return lines;
 }
 
-function impliedLines(side: Side, mode: UsernsMode, host: Host): Mapping[] {
+function impliedLines(side: Side, mode: WideMode, host: Host): Mapping[] {
   const pool = side.lack === null ? side.pool : [];
   const own = (containerID: number) => ({ containerID, hostID: side.own, size: 1 });
   const lines = (): Mapping[] => {
     switch (mode.mode) {
-      case "single":
-        return [own(0)];
       case "auto":
         return [own(0), ...fill(pool, [rangeTo(1, maxId)])];
       case "keep-id": {
@@ -127,7 +149,7 @@ function impliedLines(side: Side, mode: UsernsMode, host: Host): Mapping[] {
 
 function notesOn(
   implied: readonly { side: Side; lines: readonly Mapping[] }[],
-  mode: UsernsMode,
+  mode: WideMode,
   host: Host,
 ): string[] {
   const kindsWith = (lack: Lack) =>

@@ -51,10 +51,11 @@ function readUserInfo(): { username: string; homedir: string } | null {
 }
 
 /** Uid 0 with CAP_SETGID (6) and CAP_SETUID (7) among the effective capabilities of proc_pid_status(5). */
-export function mapsAnyId(uid: number, status: string): boolean {
-  const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+export function mapsAnyId(uid: number, status: () => string): boolean {
+  if (uid !== 0) return false;
+  const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status())?.[1] ?? "0"}`);
   const needed = 0b1100_0000n;
-  return uid === 0 && (mask & needed) === needed;
+  return (mask & needed) === needed;
 }
 
 /** The ids that a user namespace has: the first and third column of its uid_map or gid_map. */

@@ -1,8 +1,9 @@
 /** What a plan has to know of the layers of a rootfs, lower and upper. */
 import { closeSync, constants } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { contains } from "../../rootfs/paths.js";
 import { fail } from "../../spec/error.js";
-import { type EtcFileName, etcFileNames, type Host, type HostMount } from "../../spec/host.js";
+import { type EtcFileName, etcFileNames, type Host } from "../../spec/host.js";
 import { workOf } from "../kept-upper.js";
 import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
 import {
@@ -26,9 +27,9 @@ export interface LayerPaths {
 export function readLayers(
   rootfs: string,
   layers: LayerPaths,
-  mounts: readonly HostMount[],
+  host: Pick<Host, "mounts">,
 ): Pick<Host, "rootfs" | "lowers" | "upper"> {
-  const facts = readRootfs(rootfs, mounts);
+  const facts = readRootfs(rootfs, host);
   const lowers = (layers.lowers ?? []).map((path) => {
     const real = requireDirectory(path, "layer");
     return { path: real, mode: statSync(real).mode & 0o7777 };
@@ -73,6 +74,18 @@ function upperPath(path: string): string {
     );
   }
   return real;
+}
+
+export function mountInLayer({
+  rootfs,
+  lowers,
+  mounts,
+}: Pick<Host, "rootfs" | "lowers" | "mounts">): Host["mountInLayer"] {
+  for (const { path: layer } of [rootfs, ...lowers]) {
+    const inside = mounts.find(({ mountPoint }) => contains(layer, mountPoint));
+    if (inside !== undefined) return { mountPoint: inside.mountPoint, layer };
+  }
+  return null;
 }
 
 /** Whether the caller can open a device. access(2) would not tell of a mount that is nodev, or of a rule of a cgroup. */

@@ -20,10 +20,10 @@ import {
   readUser,
   realPath,
 } from "./identity.js";
-import { canOpen, type LayerPaths, readLayers } from "./layer-facts.js";
+import { canOpen, type LayerPaths, mountInLayer, readLayers } from "./layer-facts.js";
 import { readLimitFacts } from "./limit-facts.js";
 import { parseMountinfo } from "./mountinfo.js";
-import { noteUnrepeatable } from "./readings.js";
+import { noteUnrepeatable, readLazily, withoutNote } from "./readings.js";
 import { runDirectory } from "./run-directory.js";
 import { noUplinks, readUplinks } from "./uplink-facts.js";
 
@@ -39,8 +39,9 @@ const machineFiles: MachineFiles = {
 /**
  * Reads what a plan for the rootfs at `rootfs`, with the layers above it and the networks and the group that `keys` name, limited by `resources`, depends on.
  * Without `keys` all is read; with them, what a sandbox without limits or without a way out does not need is left out.
- * `environment` is the caller's: HOME, PATH and XDG's variables of it count. Gives up where the rootfs is no directory that can be used, and on
- * an architecture that sbx does not compile for; anything else that is missing is null or empty.
+ * `environment` is the caller's: HOME, PATH and XDG's variables of it count. Gives up where the rootfs is no directory that can be used; anything else
+ * that is missing is null or empty. All but the layers is read when it is first asked for, and it is then that an architecture is refused that sbx does
+ * not compile for.
  */
 export function probe(
   rootfs: string,
@@ -49,71 +50,83 @@ export function probe(
   keys?: LayerPaths & Pick<SbxKeys, "network" | "cgroup">,
   resources?: Resources,
 ): Host {
-  const { PATH } = environment;
-  const user = readUser(environment);
-  const mountinfo = readOptional(join(files.proc, "self/mountinfo")) ?? "";
-  const mounts = parseMountinfo(mountinfo);
+  const mountinfo = () => readOptional(join(files.proc, "self/mountinfo")) ?? "";
+  const status = () => readOptional(join(files.proc, "self/status")) ?? "";
   const isGrouped = keys === undefined || resources !== undefined || keys.cgroup !== undefined;
-  // Who else is in a group is another each time.
-  if (isGrouped) noteUnrepeatable("who is in the control group");
-  const cgroup = isGrouped
-    ? readCgroups(files.proc, mountinfo, user.uid, environment, keys?.cgroup?.parent)
-    : noCgroups;
   const isApart = ["none", "host"].includes(keys?.network?.from.mode ?? "");
   const ids = (kind: "uid" | "gid") =>
     // A kernel without user namespaces has no such file, and all ids.
     parseNamespaceIds(readOptional(join(files.proc, `self/${kind}_map`)) ?? "0 0 4294967295");
-  const status = readOptional(join(files.proc, "self/status")) ?? "";
-  const actions = readOptional(join(files.proc, "sys/kernel/seccomp/actions_avail"));
-  return {
-    architecture: readArchitecture(machine()),
-    kernel: parseRelease(release()),
-    user,
-    mapsAnyId: mapsAnyId(user.uid, status),
-    subuids: readSubids("uid", user, files, PATH),
-    subgids: readSubids("gid", user, files, PATH),
-    freeSubids: { uid: readFreeSubid("uid", files), gid: readFreeSubid("gid", files) },
-    namespaceIds: { uids: ids("uid"), gids: ids("gid") },
-    setgroupsDenied: readOptional(join(files.proc, "self/setgroups"))?.trim() === "deny",
-    noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(status),
-    seccomp: {
-      actions: actions === null ? null : parseActions(actions),
-      isFiltered: /^Seccomp:\s*2$/m.test(status),
+  const host: Host = readLazily<Host>({
+    architecture: () => readArchitecture(machine()),
+    kernel: () => parseRelease(release()),
+    user: () => readUser(environment),
+    mapsAnyId: () => mapsAnyId(host.user.uid, status),
+    subuids: () => readSubids("uid", host.user, files, environment.PATH),
+    subgids: () => readSubids("gid", host.user, files, environment.PATH),
+    freeSubids: () => ({ uid: readFreeSubid("uid", files), gid: readFreeSubid("gid", files) }),
+    namespaceIds: () => ({ uids: ids("uid"), gids: ids("gid") }),
+    setgroupsDenied: () => readOptional(join(files.proc, "self/setgroups"))?.trim() === "deny",
+    noNewPrivileges: () => /^NoNewPrivs:\s*1$/m.test(status()),
+    seccomp: () =>
+      readLazily<Host["seccomp"]>({
+        // The kernel's own, which uname(2) tells.
+        actions: () =>
+          withoutNote(() => {
+            const actions = readOptional(join(files.proc, "sys/kernel/seccomp/actions_avail"));
+            return actions === null ? null : parseActions(actions);
+          }),
+        // What a filter refuses is seen as it refuses it.
+        isFiltered: () => withoutNote(() => /^Seccomp:\s*2$/m.test(status())),
+      }),
+    newuidmap: () => findHelper("newuidmap", files, environment.PATH),
+    newgidmap: () => findHelper("newgidmap", files, environment.PATH),
+    userNamespaces: () =>
+      withoutNote(() => ({
+        max: readSetting(files, "user/max_user_namespaces"),
+        unprivilegedClone: readSwitch(files, "kernel/unprivileged_userns_clone"),
+        apparmorRestricted: readSwitch(files, "kernel/apparmor_restrict_unprivileged_userns"),
+      })),
+    mounts: () => parseMountinfo(mountinfo()),
+    etc: () =>
+      readLazily<Host["etc"]>({
+        hostname,
+        hosts: () => readOptional(join(files.etc, "hosts")) ?? "",
+        resolvConf: () => readOptional(join(files.etc, "resolv.conf")) ?? "",
+        resolvConfBehindStub: () => readOptional(files.resolved) ?? "",
+        machineId: () => readOptional(join(files.etc, "machine-id")) ?? "",
+        localtime: () => realPath(join(files.etc, "localtime")),
+      }),
+    rootfs: () => layers.rootfs,
+    lowers: () => layers.lowers,
+    // The kernel refuses the overlay then: that there is none needs no note.
+    mountInLayer: () => withoutNote(() => mountInLayer(host)) && mountInLayer(host),
+    upper: () => layers.upper,
+    fuse: () =>
+      readLazily<Host["fuse"]>({
+        device: () => canOpen("/dev/fuse"),
+        overlayfs: () => findInPath("fuse-overlayfs", environment.PATH, files.bin)[0] ?? null,
+      }),
+    networks: () => readNetworks(keys?.network, networkStore(environment, host.user.home)),
+    uplinks: () => (isApart ? noUplinks : readUplinks(environment, files)),
+    cgroup: () => {
+      if (!isGrouped) return noCgroups;
+      // Who else is in a group is another each time.
+      noteUnrepeatable("who is in the control group");
+      const { uid } = host.user;
+      return readCgroups(files.proc, mountinfo(), uid, environment, keys?.cgroup?.parent);
     },
-    newuidmap: findHelper("newuidmap", files, PATH),
-    newgidmap: findHelper("newgidmap", files, PATH),
-    userNamespaces: {
-      max: readSetting(files, "user/max_user_namespaces"),
-      unprivilegedClone: readSwitch(files, "kernel/unprivileged_userns_clone"),
-      apparmorRestricted: readSwitch(files, "kernel/apparmor_restrict_unprivileged_userns"),
-    },
-    mounts,
-    etc: {
-      hostname: hostname(),
-      hosts: readOptional(join(files.etc, "hosts")) ?? "",
-      resolvConf: readOptional(join(files.etc, "resolv.conf")) ?? "",
-      resolvConfBehindStub: readOptional(files.resolved) ?? "",
-      machineId: readOptional(join(files.etc, "machine-id")) ?? "",
-      localtime: realPath(join(files.etc, "localtime")),
-    },
-    ...readLayers(rootfs, keys ?? {}, mounts),
-    fuse: {
-      device: canOpen("/dev/fuse"),
-      overlayfs: findInPath("fuse-overlayfs", PATH, files.bin)[0] ?? null,
-    },
-    networks: readNetworks(keys?.network, networkStore(environment, user.home)),
-    uplinks: isApart ? noUplinks : readUplinks(environment, files),
-    cgroup,
-    limits: resources === undefined ? null : readLimitFacts(resources, cgroup),
-    upperStore: join(cacheHome(environment, user.home), "sbx/uppers"),
+    limits: () => (resources === undefined ? null : readLimitFacts(resources, host.cgroup)),
+    upperStore: () => join(cacheHome(environment, host.user.home), "sbx/uppers"),
     // Looked up where the spec names one: launch/joined.ts.
-    joined: null,
-    run: runDirectory(
-      environment,
-      user,
-      readOptional(join(files.proc, "sys/kernel/random/boot_id")),
-    ),
-  };
+    joined: () => null,
+    run: () =>
+      runDirectory(environment, host.user, () =>
+        readOptional(join(files.proc, "sys/kernel/random/boot_id")),
+      ),
+  });
+  const layers = readLayers(rootfs, keys ?? {}, host);
+  return host;
 }
 
 function readArchitecture(name: string): Architecture {

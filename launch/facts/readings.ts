@@ -55,6 +55,41 @@ export async function whileRecording<T>(
   }
 }
 
+/**
+ * What `ask` gives, without a note: for what only the texts of failures depend on. A set-up that fails is compiled
+ * anew, and tells what is true by then.
+ */
+export function withoutNote<T>(ask: () => T): T {
+  const own = recording;
+  recording = null;
+  try {
+    return ask();
+  } finally {
+    recording = own;
+  }
+}
+
+/**
+ * An object whose members are read when they are first asked for: nothing depends on what nobody asks for. What was
+ * known without a note is read once more for who takes notes.
+ */
+export function readLazily<T extends object>(readers: { readonly [K in keyof T]: () => T[K] }): T {
+  const made = {} as T;
+  for (const name of Object.keys(readers) as (keyof T)[]) {
+    let known: { readonly value: T[keyof T]; readonly by: Recording | null } | null = null;
+    Object.defineProperty(made, name, {
+      enumerable: true,
+      get: () => {
+        if (known === null || (recording !== null && known.by !== recording)) {
+          known = { value: readers[name](), by: recording };
+        }
+        return known.value;
+      },
+    });
+  }
+  return made;
+}
+
 /** Says that the program depends on what only this run has seen. */
 export function noteUnrepeatable(why: string): void {
   if (recording !== null) recording.unrepeatable ??= why;

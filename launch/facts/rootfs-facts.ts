@@ -5,6 +5,7 @@ import { fail } from "../../spec/error.js";
 import {
   type DirectoryEntry,
   etcFileNames,
+  type Host,
   type HostMount,
   type RootfsFacts,
 } from "../../spec/host.js";
@@ -19,11 +20,11 @@ import {
 } from "./readings.js";
 
 /**
- * Reads the rootfs at `path`, relative to the working directory. `mounts` tells which directories
+ * Reads the rootfs at `path`, relative to the working directory. The mounts of `host` tell which directories
  * a copy of the host's root has to be put together from. Gives up where the path names no directory
  * that the caller may list and enter.
  */
-export function readRootfs(path: string, mounts: readonly HostMount[]): RootfsFacts {
+export function readRootfs(path: string, host: Pick<Host, "mounts">): RootfsFacts {
   const real = requireDirectory(path);
   return {
     path: real,
@@ -31,7 +32,7 @@ export function readRootfs(path: string, mounts: readonly HostMount[]): RootfsFa
     passwd: readInRoot(real, "etc/passwd"),
     group: readInRoot(real, "etc/group"),
     etc: readPlaces(real),
-    directories: real === "/" ? readDirectories(directoriesAbove(mounts)) : {},
+    directories: real === "/" ? readDirectories(directoriesAbove(host.mounts)) : {},
     scratch: real === "/" ? ["/var/tmp"].filter(isDirectory) : [],
     volatile: ["/run", "/tmp", "/var/tmp"].filter(
       (path) => placeInRoot(real, path)?.type === "directory",

@@ -19,12 +19,12 @@ interface Owner {
  * none that is safe to use (cron, su, batch jobs), `sbx/run-BOOT` below XDG_STATE_HOME or
  * ~/.local/state, which other machines may share; never a directory that others may write to. The XDG
  * Base Directory Specification 0.8 has both variables, and says that relative values are to be
- * ignored. `bootId` is what /proc/sys/kernel/random/boot_id has, null where it cannot be read.
+ * ignored. `readBootId` gives what /proc/sys/kernel/random/boot_id has, null where it cannot be read.
  */
 export function runDirectory(
   { XDG_RUNTIME_DIR: runtime, XDG_STATE_HOME: given }: NodeJS.ProcessEnv,
   { uid, home }: Owner,
-  bootId: string | null,
+  readBootId: () => string | null,
 ): RunDirectory {
   if (runtime !== undefined && isAbsolute(runtime) && existsSync(runtime)) {
     const { base } = judge(runtime, uid);
@@ -33,6 +33,7 @@ export function runDirectory(
   const state = given !== undefined && isAbsolute(given) ? given : join(home, ".local/state");
   const judged = judge(state, uid);
   if (judged.base === null) return { path: null, why: judged.why };
+  const bootId = readBootId();
   return bootId === null
     ? { path: null, why: "/proc/sys/kernel/random/boot_id cannot be read" }
     : { path: join(state, `sbx/run-${bootId.trim()}`), base: judged.base };
@@ -57,6 +58,6 @@ function judge(path: string, uid: number): { base: string } | { base: null; why:
 
 /** The same for this process's user, from the machine. */
 export function callersRunDirectory(environment: NodeJS.ProcessEnv): RunDirectory {
-  const bootId = readOptional("/proc/sys/kernel/random/boot_id");
+  const bootId = () => readOptional("/proc/sys/kernel/random/boot_id");
   return runDirectory(environment, readUser(environment), bootId);
 }

@@ -117,13 +117,19 @@ test.needs(needs, "places that are no paths, and links on the way", async () => 
     assert.is(await find({ XDG_CACHE_HOME: place, HOME: home }), "compile\n", place.slice(0, 40));
   }
   fs.symlinkSync(cache, join(home, ".cache"));
-  assert.is(await find({ XDG_CACHE_HOME: undefined }), "compile\n", "another XDG_CACHE_HOME");
+  assert.is(await find({ XDG_CACHE_HOME: undefined }), "hit\n");
   const open = join(home, "open");
   fs.mkdirSync(open);
   fs.symlinkSync(cache, join(open, "link"));
   fs.chmodSync(open, 0o777);
   // The link may be changed by anybody. Where it leads, no one else can write.
-  assert.is(await find({ XDG_CACHE_HOME: join(open, "link") }), "compile\n");
+  assert.is(await find({ XDG_CACHE_HOME: join(open, "link") }), "hit\n");
+  fs.mkdirSync(join(open, "sbx"));
+  fs.symlinkSync(join(cache, "sbx/programs"), join(open, "sbx/programs"));
+  assert.is(await find({ XDG_CACHE_HOME: open }), "hit\n");
+  fs.rmSync(join(open, "sbx/programs"));
+  fs.cpSync(join(cache, "sbx/programs"), join(open, "sbx/programs"), { recursive: true });
+  assert.is(await find({ XDG_CACHE_HOME: open }), "compile\n");
 });
 
 test.run();

@@ -112,7 +112,8 @@ test("before Linux 6.6, a cache on NFS or a bound for writes leaves fuse-overlay
 });
 
 test("mounts inside a layer, and more than / itself, are beyond the kernel", () => {
-  const inside = hostOf({ kernel: current, mounts: [...mounts, at("/srv/debian/data", "ext4")] });
+  const mountInLayer = { mountPoint: "/srv/debian/data", layer: "/srv/debian" };
+  const inside = hostOf({ kernel: current, mountInLayer });
   assert.match(chooseRung(specOf(), inside).why ?? "", "/srv/debian/data");
   const rootfs = { ...hostOf().rootfs, path: "/" };
   const lowers = [{ path: "/l", mode: 0o755 }];

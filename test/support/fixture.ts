@@ -58,6 +58,7 @@ export function hostOf(overrides: Partial<Host> = {}): Host {
       volatile: ["/run", "/tmp", "/var/tmp"],
     },
     lowers: [],
+    mountInLayer: null,
     upper: null,
     fuse: { device: true, overlayfs: "/usr/bin/fuse-overlayfs" },
     cgroup: {

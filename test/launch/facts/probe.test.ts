@@ -127,6 +127,21 @@ test("a host from the files of a machine", () => {
   );
 });
 
+test("a mount inside a layer is found, and not one beside it", () => {
+  tree({
+    "rootfs/x": "",
+    "layer/x": "",
+    "proc/self/mountinfo": [`${top}/rootfs-2`, `${top}/rootfs`, `${top}/layer/data`]
+      .map((path) => `27 1 254:0 / ${path} rw - ext4 /dev/vda rw\n`)
+      .join(""),
+  });
+  const inside = (keys: { lowers?: string[] }) =>
+    probe(join(top, "rootfs"), {}, machine(), keys).mountInLayer;
+  assert.is(inside({}), null);
+  const layer = join(top, "layer");
+  assert.equal(inside({ lowers: [layer] }), { mountPoint: join(layer, "data"), layer });
+});
+
 test("a machine with none of these files", () => {
   tree({ "rootfs/x": "" });
   const host = probe(join(top, "rootfs"), {}, machine());
@@ -164,7 +179,7 @@ test("relative XDG_CACHE_HOME and HOME are ignored", () => {
 
 test("a rootfs that cannot be used says why", () => {
   tree({ file: "", "closed/x": "", loop: "->loop" });
-  const failure = (path: string) => failureOf(() => readRootfs(path, []));
+  const failure = (path: string) => failureOf(() => readRootfs(path, { mounts: [] }));
   assert.match(failure(""), "its path is empty");
   assert.match(
     failure(join(top, "absent")),
@@ -190,7 +205,7 @@ test("a rootfs that the caller may not enter", () => {
       // The user nobody stands in for an ordinary one where the tests run as root.
       if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534); }
       for (const path of process.argv.slice(1))
-        try { readRootfs(path, []); console.log("fine"); } catch (error) { console.log(error.message); }`;
+        try { readRootfs(path, { mounts: [] }); console.log("fine"); } catch (error) { console.log(error.message); }`;
     const args = ["--import", "tsx", "--input-type=module", "-e", script];
     const paths = [join(top, "closed"), join(top, "closed/inner")];
     return execFileSync(process.execPath, [...args, ...paths], { encoding: "utf8" })
@@ -270,14 +285,14 @@ test("directories are listed for the host's own root, where mounts are below the
     mount(join(top, "a/b/m")),
   ];
   const isRemade = (path: string) => /^\/(proc|sys|dev|run|tmp)(\/|$)/.test(path);
-  const { directories } = readRootfs("/", mounts);
+  const { directories } = readRootfs("/", { mounts });
   const listed = Object.keys(directories).filter((path) => path === "/" || isRemade(path));
   assert.equal(listed, ["/"]);
   assert.ok(
     directories["/"]?.every(({ name }, i, all) => i === 0 || name > (all[i - 1]?.name ?? "")),
   );
   assert.is(directories["/"]?.find(({ name }) => name === "proc")?.type, "directory");
-  assert.equal(readRootfs(top, mounts).directories, {});
+  assert.equal(readRootfs(top, { mounts }).directories, {});
 });
 
 test("the entries of a directory above a mount", () => {
@@ -289,9 +304,9 @@ test("the entries of a directory above a mount", () => {
     chmodSync(join(outside, "m"), 0o1750);
     symlinkSync("/nowhere", join(outside, "link"));
     execFileSync("mkfifo", ["-m", "0644", join(outside, "fifo")]);
-    const { directories } = readRootfs("/", [
-      { mountPoint: join(outside, "m"), type: "ext4", options: [] },
-    ]);
+    const { directories } = readRootfs("/", {
+      mounts: [{ mountPoint: join(outside, "m"), type: "ext4", options: [] }],
+    });
     assert.equal(Object.keys(directories), ["/", "/var", "/var/tmp", outside]);
     assert.equal(directories[outside], [
       { name: "fifo", type: "other", mode: 0o644, readable: true },
@@ -384,13 +399,16 @@ test("helpers: PATH first, a set-user-ID one before one without the bit", () => 
 });
 
 test("who may map any id", () => {
-  const status = (mask: string) => `Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t${mask}\n`;
+  const status = (mask: string) => () => `Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t${mask}\n`;
   assert.is(mapsAnyId(0, status("000001ffffffffff")), true);
   assert.is(mapsAnyId(0, status("00000000000000c0")), true);
   assert.is(mapsAnyId(0, status("0000000000000080")), false);
   assert.is(mapsAnyId(0, status("0000000000000040")), false);
   assert.is(mapsAnyId(1000, status("000001ffffffffff")), false);
-  assert.is(mapsAnyId(0, ""), false);
+  assert.is(
+    mapsAnyId(0, () => ""),
+    false,
+  );
 });
 
 test("small parsers", () => {
