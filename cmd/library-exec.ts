@@ -5,7 +5,7 @@ import { listSandboxes } from "../launch/life/records.js";
 import type { SandboxCommand, Start } from "../launch/sandbox-process.js";
 import { fail } from "../spec/error.js";
 import type { ExecOptions, SandboxProcess } from "./library.js";
-import { startOf, statusFd } from "./library-start.js";
+import { settingsOf, startOf, statusFd, type Variables, variablesOf } from "./library-start.js";
 
 /** The programs of one sandbox that are at hand; more are compiled anew. */
 const most = 64;
@@ -20,12 +20,12 @@ export function execIn(
   environment: ExecOptions["env"],
   start: (start: Start) => SandboxCommand,
 ): SandboxProcess["exec"] {
-  const programs = new Map<string, Promise<Uint8Array>>();
+  const programs = new Map<string, Promise<Program>>();
   let hasEnded = false;
   exit.then(() => {
     hasEnded = true;
   });
-  const programFor = (options: ExecOptions): Promise<Uint8Array> => {
+  const programFor = (options: ExecOptions): Promise<Program> => {
     const key = JSON.stringify([options.cwd, options.user, Object.keys(options.env ?? {}).sort()]);
     const known = programs.get(key);
     if (known !== undefined) return known;
@@ -42,17 +42,25 @@ export function execIn(
     const { closeFd } = await import("../launch/native.js");
     if (!(await ready) || hasEnded) fail("enter the sandbox", "it has ended");
     // It takes away the permission to execute it when it starts: each is started once.
-    const fd = programInMemory(await programFor(options));
+    const { bytes, variables } = await programFor(options);
+    const settings = settingsOf(variables, options.env);
+    const fd = programInMemory(bytes);
     try {
-      return start({ ...how, path: `/proc/self/fd/${fd}`, enters: true });
+      const path = `/proc/self/fd/${fd}`;
+      return start({ ...how, environment: settings, path, enters: true });
     } finally {
       closeFd(fd);
     }
   };
 }
 
+interface Program {
+  readonly bytes: Uint8Array;
+  readonly variables: Variables;
+}
+
 /** A program that runs its arguments where that monitor's command runs. */
-async function compileFor(monitor: number, { cwd, env, user }: ExecOptions): Promise<Uint8Array> {
+async function compileFor(monitor: number, { cwd, env, user }: ExecOptions): Promise<Program> {
   const running = await listSandboxes(callersRunDirectory(process.env));
   const sandbox = running.find((each) => each.monitor === monitor);
   if (sandbox === undefined) {
@@ -66,6 +74,6 @@ async function compileFor(monitor: number, { cwd, env, user }: ExecOptions): Pro
     ...(user === undefined ? {} : { user }),
   };
   const { compileIn } = await import("./exec.js");
-  const { bytes } = await compileIn(sandbox, flags, { pipes: true }, { endsWithReader: true });
-  return bytes;
+  const compiled = await compileIn(sandbox, flags, { pipes: true }, { endsWithReader: true });
+  return { bytes: compiled.bytes, variables: variablesOf(compiled.plan) };
 }

@@ -10,10 +10,10 @@ export interface Program {
 /** Each may be an fd. */
 const most = 64;
 
-export function programsAtHand() {
+export function programsAtHand<P extends Program>() {
   // Those that were asked for last are the last ones.
-  const programs = new Map<string, Promise<Program>>();
-  const forget = (key: string, made: Promise<Program>) => {
+  const programs = new Map<string, Promise<P>>();
+  const forget = (key: string, made: Promise<P>) => {
     if (programs.get(key) === made) programs.delete(key);
     // Who is waiting for it has started it by then.
     made.then(
@@ -21,7 +21,7 @@ export function programsAtHand() {
       () => {},
     );
   };
-  const find = async (key: string, make: () => Promise<Program>): Promise<Program> => {
+  const find = async (key: string, make: () => Promise<P>): Promise<P> => {
     const known = programs.get(key);
     const made = known ?? make();
     programs.delete(key);

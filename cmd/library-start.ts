@@ -1,6 +1,7 @@
 /** How a command of the library's is started: what is not compiled into its program. */
 import type { Start, Stdio } from "../launch/sandbox-process.js";
 import { fail } from "../spec/error.js";
+import type { Plan } from "../spec/step.js";
 
 /** On which `startProcess` listens to a program. */
 export const statusFd = 3;
@@ -32,7 +33,7 @@ export function startOf(
   command: string,
   args: readonly string[],
   { stdin, stdout, stderr, signal, timeoutMs = 0, env }: CommandOptions,
-): Omit<Start, "path"> {
+): Omit<Start, "path" | "environment"> {
   if (!(typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= longestTimerMs)) {
     fail("the option timeoutMs", `must be a number from 0 to ${longestTimerMs}`);
   }
@@ -45,11 +46,31 @@ export function startOf(
   for (const word of [command, ...args]) requireText("the command", word);
   return {
     command: [command, ...args],
-    environment: Object.entries({ ...process.env, ...env }).map(([k, v]) => `${k}=${v}`),
     stdio: [stdioOf("stdin", stdin), stdioOf("stdout", stdout), stdioOf("stderr", stderr)],
     ...(signal === undefined ? {} : { signal }),
     ...(timeoutMs === 0 ? {} : { timeoutMs }),
   };
+}
+
+/** The names of the variables that a program takes from who starts it. */
+export type Variables = readonly string[] | "all";
+
+export function variablesOf({ steps }: Plan): Variables {
+  const actions = steps.flatMap(({ action }) => (action.kind === "execve" ? [action] : []));
+  if (actions.some(({ inheritAll }) => inheritAll)) return "all";
+  return actions.flatMap(({ inherited }) => inherited);
+}
+
+/** These as `K=V` settings, this process's own below `env`: to give it all would be half the work of a start. */
+export function settingsOf(variables: Variables, env: CommandOptions["env"] = {}): string[] {
+  if (variables === "all") {
+    return Object.entries({ ...process.env, ...env }).map(([k, v]) => `${k}=${v}`);
+  }
+  return variables.flatMap((name) => {
+    // Both objects have inherited properties, such as `constructor`, which are no strings.
+    const value: unknown = Object.hasOwn(env, name) ? env[name] : process.env[name];
+    return typeof value === "string" ? [`${name}=${value}`] : [];
+  });
 }
 
 /** The kernel ends texts at the first NUL. */

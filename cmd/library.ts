@@ -17,7 +17,14 @@ import { fail, visible } from "../spec/error.js";
 import { execIn } from "./library-exec.js";
 import { flagsOf } from "./library-flags.js";
 import { type Program, programsAtHand } from "./library-programs.js";
-import { type CommandOptions, startOf, statusFd } from "./library-start.js";
+import {
+  type CommandOptions,
+  settingsOf,
+  startOf,
+  statusFd,
+  type Variables,
+  variablesOf,
+} from "./library-start.js";
 import type { Flags } from "./options.js";
 import { createVolumes, readSpec, requestOf } from "./run.js";
 import type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
@@ -55,6 +62,10 @@ export interface Sandbox extends AsyncDisposable {
 
 const execute = promisify(execFile);
 
+interface Known extends Program {
+  readonly variables: Variables;
+}
+
 /** Rejects with an `SbxError` for options that are wrong by themselves; nothing is looked at yet. */
 async function create(options: SandboxOptions): Promise<Sandbox> {
   const { rootfs, keepChanges = false, ...rest } = options;
@@ -65,7 +76,7 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   }
   const scratch = keepChanges ? makeScratch() : null;
   const flags: Flags = scratch === null ? given : { ...given, upper: join(scratch, "upper") };
-  const programs = programsAtHand();
+  const programs = programsAtHand<Known>();
   const running = new Set<SandboxCommand>();
   let isDisposed = false;
 
@@ -74,13 +85,14 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   };
 
   /** One program serves all commands that differ in their words and values of variables only. */
-  const programFor = ({ cwd, env, ...options }: SpawnOptions): Promise<Program> => {
+  const programFor = ({ cwd, env, ...options }: SpawnOptions): Promise<Known> => {
     requireUse();
     const { stdin, stdout, stderr, signal, timeoutMs, ...limits } = options;
     const own: Flags = { ...flagsOf(limits), ...(cwd === undefined ? {} : { workdir: cwd }) };
     const names = Object.keys(env ?? {}).sort();
-    const all = { ...flags, ...own, env: [...(flags.env ?? []), ...names] };
-    return programs.find(JSON.stringify([own, names]), () => makeProgram(all, rootfs));
+    return programs.find(JSON.stringify([own, names]), () =>
+      makeProgram({ ...flags, ...own, env: [...(flags.env ?? []), ...names] }, rootfs),
+    );
   };
 
   const begin = (start: Start, startProcess: (start: Start) => Started): Started => {
@@ -104,9 +116,10 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   return {
     async spawn(command, args = [], options = {}) {
       const how = startOf(command, args, options);
-      const { startProcess } = await import("../launch/sandbox-process.js");
-      const { path } = await programFor(options);
-      const { child, ready } = begin({ ...how, path }, startProcess);
+      const { startProcess } = await loadProcesses();
+      const { path, variables } = await programFor(options);
+      const environment = settingsOf(variables, options.env);
+      const { child, ready } = begin({ ...how, environment, path }, startProcess);
       const exec = execIn(child, ready, options.env, (inner) => begin(inner, startProcess).child);
       return Object.assign(child, { exec });
     },
@@ -125,6 +138,14 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   };
 }
 
+let processes: Promise<typeof import("../launch/sandbox-process.js")> | undefined;
+
+/** import() of what is loaded takes its time, too. */
+function loadProcesses() {
+  processes ??= import("../launch/sandbox-process.js");
+  return processes;
+}
+
 /** A directory of its own: not in /tmp, which is another one inside where the rootfs is `/`. */
 function makeScratch(): string {
   const cache = join(cacheHome(process.env, homedir()), "sbx");
@@ -133,7 +154,7 @@ function makeScratch(): string {
 }
 
 /** What the launcher would find for that command line, with the status fd that `startProcess` listens on. */
-async function makeProgram(flags: Flags, rootfs: string): Promise<Program> {
+async function makeProgram(flags: Flags, rootfs: string): Promise<Known> {
   const parsed = {
     flags: { ...flags, "status-fd": `${statusFd}` },
     rootfs,
@@ -147,11 +168,12 @@ async function makeProgram(flags: Flags, rootfs: string): Promise<Program> {
   for (const warning of plan.warnings) process.emitWarning(visible(warning), "SbxWarning");
   const { home, uid } = host.user;
   const kept = keep(bytes, { env: process.env, home, uid, nowMs: Date.now() });
-  if (kept.kind === "file") return { path: kept.path, close: () => {} };
+  const variables = variablesOf(plan);
+  if (kept.kind === "file") return { path: kept.path, variables, close: () => {} };
   const { programInMemory } = await import("../launch/memfd.js");
   const { closeFd } = await import("../launch/native.js");
   const fd = programInMemory(bytes);
-  return { path: `/proc/self/fd/${fd}`, close: () => closeFd(fd) };
+  return { path: `/proc/self/fd/${fd}`, variables, close: () => closeFd(fd) };
 }
 
 /** `sbx diff` has the caller's ids where files of others are in the way. */

@@ -53,6 +53,30 @@ test.needs(needs, "streams, the exit code, variables and the working directory",
   assert.equal(exit, { code: 3, signal: null, reason: "exited" });
 });
 
+test.needs(
+  needs,
+  "of this process's variables those that were asked for, as they are then",
+  async () => {
+    const shown = async (options: object, env: Record<string, string> = {}) => {
+      const { stdout } = await run("env | grep ^SBX_TEST | sort", { env }, options);
+      return stdout;
+    };
+    process.env.SBX_TEST = "one";
+    process.env.SBX_TEST_2 = "two";
+    try {
+      assert.is(await shown({}), "");
+      assert.is(await shown({ env: ["SBX_TEST", "constructor"] }), "SBX_TEST=one\n");
+      assert.is(await shown({ envHost: true }), "SBX_TEST=one\nSBX_TEST_2=two\n");
+      const both = { SBX_TEST_2: "own", constructor: "x" };
+      assert.is(await shown({ env: ["SBX_TEST"] }, both), "SBX_TEST=one\nSBX_TEST_2=own\n");
+      assert.is(await shown({ envHost: true }, both), "SBX_TEST=one\nSBX_TEST_2=own\n");
+    } finally {
+      delete process.env.SBX_TEST;
+      delete process.env.SBX_TEST_2;
+    }
+  },
+);
+
 test.needs(needs, "10 MB each way", async () => {
   const box = await sandbox();
   const child = await box.spawn("cat");
