@@ -157,7 +157,7 @@ try {
   await writeTypes("cmd/library.ts", join(fresh, "types"));
   const { finder } = await import(join(fresh, "finder.js"));
   for (const architecture of ["x86_64", "aarch64"]) {
-    await writeFile(join(fresh, `find-${architecture}`), finder(architecture), { mode: 0o755 });
+    await writeFile(join(fresh, `sbx-find-${architecture}`), finder(architecture), { mode: 0o755 });
   }
   if (process.argv[2] !== undefined) {
     await writeFile(join(fresh, "meta.json"), JSON.stringify(metafile));

@@ -126,6 +126,36 @@ for (const shell of shells) {
     assert.match(result.stderr, "sbx: compile the sandbox: node was killed by signal 9");
   });
 
+  test.needs(
+    needs,
+    `${name}: the finder is found without a process, beside a link as well`,
+    async () => {
+      const sbx = install(print("compiled"));
+      const shell0 = findInPath(shell[0]) ?? "";
+      const found = join(sbx, "../../dist");
+      const bin = fs.mkdtempSync(join(root, "b in-"));
+      fs.symlinkSync(sbx, join(bin, "sbx"));
+      for (const machine of ["x86_64", "aarch64"]) {
+        const finder = join(found, `sbx-find-${machine}`);
+        fs.writeFileSync(finder, `#!/bin/sh\nprintf '%s|' "$@"\n`, { mode: 0o755 });
+      }
+      // No readlink is in PATH.
+      const run = async (path: string) =>
+        (await start([shell0, ...shell.slice(1), path, "run", "a b"], { env: { PATH: bin } }))
+          .stdout;
+      assert.is(await run(sbx), `${sbx}|run|a b|`);
+        for (const name of fs.readdirSync(found)) {
+        if (name.startsWith("sbx-find-")) fs.symlinkSync(join(found, name), join(bin, name));
+      }
+      assert.is(await run(join(bin, "sbx")), `${bin}/sbx|run|a b|`);
+      const other = await start([...shell, join(bin, "sbx"), "--cold", "run"]);
+      assert.is(other.stdout, "compiled\n");
+      for (const name of fs.readdirSync(bin)) if (name !== "sbx") fs.rmSync(join(bin, name));
+      const through = await start([...shell, join(bin, "sbx"), "run", "a b"]);
+      assert.is(through.stdout, `${sbx}|run|a b|`);
+    },
+  );
+
   test.needs(needs, `${name}: found through links, started from anywhere`, async () => {
     const sbx = install(print("here"));
     const bin = fs.mkdtempSync(join(root, "bin-"));

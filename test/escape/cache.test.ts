@@ -13,7 +13,7 @@ import { suite } from "../support/suite.js";
 
 const test = suite("escape by the cache");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
-const finder = join(dirname(command), "../dist/find-x86_64");
+const finder = join(dirname(command), "../dist/sbx-find-x86_64");
 
 /** A cache with one entry; `find` tells whether its program is executed. */
 async function world() {

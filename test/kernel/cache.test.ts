@@ -207,7 +207,7 @@ test.needs([...withIds, "fuse-overlayfs"], "every check of an entry is looked at
   fs.writeFileSync(launcher, "echo miss $*");
   const find = async (changed: Buffer) => {
     fs.writeFileSync(path, changed);
-    const finder = join(command, "../../dist/find-x86_64");
+    const finder = join(command, "../../dist/sbx-find-x86_64");
     const result = await start([finder, launcher, "run", ...words, "echo", "hit"], { env });
     return result.stdout;
   };
