@@ -4,7 +4,7 @@
  */
 import koffi from "koffi";
 import { fail } from "../spec/error.js";
-import { closeFd, errnoName, pointerVector } from "./native.js";
+import { closeFd, errnoName } from "./native.js";
 
 const self = koffi.load(null);
 const libc = {
@@ -12,7 +12,7 @@ const libc = {
   fcntl: self.func("int fcntl(int fd, int command, long argument)"),
   waitpid: self.func("int waitpid(int pid, void *status, int options)"),
   spawn: self.func(
-    "int posix_spawn(void *pid, const char *path, const void *actions, const void *attributes, const void *argv, const void *envp)",
+    "int posix_spawn(void *pid, const char *path, const void *actions, const void *attributes, const char **argv, const char **envp)",
   ),
   initActions: self.func("int posix_spawn_file_actions_init(void *actions)"),
   addDup2: self.func("int posix_spawn_file_actions_adddup2(void *actions, int from, int to)"),
@@ -83,16 +83,12 @@ export function spawnProgram(
       if (errno !== 0) refuse(what, errno);
     }
     const pid = new Int32Array(1);
-    const [words, settings] = [pointerVector(argv), pointerVector(environment)];
-    const errno: number = libc.spawn(
-      pid,
-      path,
-      actions,
-      attributes,
-      words.pointers,
-      settings.pointers,
-    );
-    if (errno !== 0) refuse(what, errno, words, settings);
+    const [words, settings] = [
+      [...argv, null],
+      [...environment, null],
+    ];
+    const errno: number = libc.spawn(pid, path, actions, attributes, words, settings);
+    if (errno !== 0) refuse(what, errno);
     return pid[0] as number;
   } finally {
     libc.freeActions(actions);
@@ -129,8 +125,7 @@ function copyAbove(fd: number, least: number): number {
   return copy;
 }
 
-/** `_alive` keeps from the garbage collector what the call used. */
-function refuse(what: string, errno: number, ..._alive: unknown[]): never {
+function refuse(what: string, errno: number): never {
   const name = errnoName(errno);
   const hint = hints[name];
   fail(what, name, hint ?? "See posix_spawn(3) for what that means");

@@ -172,8 +172,8 @@ function watch(
         if (event.event === "ready") tellReady(true);
       }
     });
-    // Closed as the last process of ours that stays outside ends.
-    events.on("close", () => {
+    // It ends as the last process of ours that stays outside does.
+    events.on("end", () => {
       const end = reap(pid);
       isOver = true;
       tellReady(false);

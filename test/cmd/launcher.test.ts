@@ -144,7 +144,7 @@ for (const shell of shells) {
         (await start([shell0, ...shell.slice(1), path, "run", "a b"], { env: { PATH: bin } }))
           .stdout;
       assert.is(await run(sbx), `${sbx}|run|a b|`);
-        for (const name of fs.readdirSync(found)) {
+      for (const name of fs.readdirSync(found)) {
         if (name.startsWith("sbx-find-")) fs.symlinkSync(join(found, name), join(bin, name));
       }
       assert.is(await run(join(bin, "sbx")), `${bin}/sbx|run|a b|`);
