@@ -1,6 +1,6 @@
 /**
  * Bundles into dist/: `sbx.cjs`, which the launcher starts; `run.cjs`, which is all that a plain run needs, with what V8
- * made of it (`run.cache`); `main.js`, which is the same for all else; the finder of the launcher's;
+ * made of it (`run.cache`); `run.blob`, a snapshot of Node's heap with the same; `main.js`, which is the same for all else; the finder of the launcher's;
  * `library.js`, which `import "sbx"` finds, with its types; and chunks that are loaded on demand. A directory given as the only argument is
  * built instead, with `meta.json`, esbuild's account of which file went where.
  */
@@ -56,32 +56,61 @@ exports.load = (save) => {
 };
 `;
 
-/** What is imported on demand is not in `run.cjs`: the start is begun anew with `main.js`, before anything was done. */
-const later = {
+/**
+ * What is imported on demand is not in a bundle for a plain run, but for what it `keeps`: the start is begun anew with
+ * `main.js`, before anything was done.
+ */
+const later = (keeps) => ({
   name: "later",
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /./ }, ({ kind, path }) =>
-      kind === "dynamic-import" ? { path, namespace: "later" } : null,
+      kind === "dynamic-import" && !keeps.includes(path) ? { path, namespace: "later" } : null,
     );
     onLoad({ filter: /./, namespace: "later" }, () => ({
       contents: `throw Object.assign(new Error("not in run.cjs"), { code: "SBX_LATER" }); export {};`,
     }));
   },
-};
+});
 
-/** A run that only compiles, for V8 to see what is used. A rootfs is any directory. */
-async function saveCache(directory) {
+/** Has Node run sbx as words(rootfs) say, for V8 to see what is used. It only compiles; a rootfs is any directory. */
+async function tryOut(words) {
   const work = await mkdtemp(join(tmpdir(), "sbx-build-"));
   try {
-    const script = `require(${JSON.stringify(join(directory, "load.cjs"))})
-      .load((data) => require("node:fs").writeFileSync(${JSON.stringify(join(directory, "run.cache"))}, data))
-      .dispatch(["run", "--network=none", "--no-cache", ${JSON.stringify(work)}]);`;
-    await promisify(execFile)(process.execPath, ["-e", script], {
+    await promisify(execFile)(process.execPath, words(work), {
       env: { PATH: process.env.PATH, HOME: work },
     });
   } finally {
     await rm(work, { recursive: true });
   }
+}
+
+const saveCache = (directory) =>
+  tryOut((rootfs) => [
+    "-e",
+    `require(${JSON.stringify(join(directory, "load.cjs"))})
+      .load((data) => require("node:fs").writeFileSync(${JSON.stringify(join(directory, "run.cache"))}, data))
+      .dispatch(["run", "--network=none", "--no-cache", ${JSON.stringify(rootfs)}]);`,
+  ]);
+
+/** Without it, where the Node that builds cannot have one, starts are slower, and nothing else is different. */
+async function saveSnapshot(directory) {
+  const script = join(directory, "snapshot.cjs");
+  const blob = join(directory, "run.blob");
+  try {
+    await tryOut((rootfs) => [
+      "--no-opt",
+      "--snapshot-blob",
+      blob,
+      "--build-snapshot",
+      script,
+      join(directory, "sbx.cjs"),
+      rootfs,
+    ]);
+  } catch (error) {
+    console.warn(`sbx starts without a snapshot of Node's heap: ${error.message}`);
+    await rm(blob, { force: true });
+  }
+  await rm(script);
 }
 
 /** The declarations of a module and of all that they name. */
@@ -135,25 +164,39 @@ try {
     metafile: true,
     logLevel: "warning",
   });
-  await build({
+  const start = {
     absWorkingDir: here,
-    entryPoints: { run: "cmd/dispatch.ts" },
     outdir: fresh,
     outExtension: { ".js": ".cjs" },
     bundle: true,
     minify: true,
     format: "cjs",
-    banner: { js: "(function (exports, require, module, __filename, __dirname) {" },
-    footer: { js: "})" },
     platform: "node",
     target: "node20",
-    define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
-    plugins: [later],
     logLevel: "warning",
+  };
+  await build({
+    ...start,
+    entryPoints: { run: "cmd/dispatch.ts" },
+    plugins: [later([])],
+    banner: { js: "(function (exports, require, module, __filename, __dirname) {" },
+    footer: { js: "})" },
+    define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
+  });
+  await build({
+    ...start,
+    entryPoints: { snapshot: "cmd/snapshot.ts" },
+    // Many have a configuration file.
+    plugins: [later(["ini"])],
+    define: {
+      "import.meta.dirname": "globalThis.sbxDirectory",
+      "import.meta.filename": "globalThis.sbxFile",
+    },
   });
   await writeFile(join(fresh, "sbx.cjs"), entry);
   await writeFile(join(fresh, "load.cjs"), loader);
   await saveCache(fresh);
+  await saveSnapshot(fresh);
   await writeTypes("cmd/library.ts", join(fresh, "types"));
   const { finder } = await import(join(fresh, "finder.js"));
   for (const architecture of ["x86_64", "aarch64"]) {

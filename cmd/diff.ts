@@ -42,7 +42,7 @@ export async function diff(path: string, { lower, json }: DiffOptions): Promise<
     // Files of other ids may be read as the root of the id map.
     if (error.code === "EACCES" && process.getuid?.() !== 0) {
       const options = (lower ?? []).flatMap((each) => ["--lower", each]);
-      return runMapped([launcher, "diff", ...options, ...(json ? ["--json"] : []), upper]);
+      return runMapped([launcher(), "diff", ...options, ...(json ? ["--json"] : []), upper]);
     }
     return fail(`compare ${path}`, error.message, "Give directories, and no links to them");
   }

@@ -179,7 +179,7 @@ async function makeProgram(flags: Flags, rootfs: string): Promise<Known> {
 /** `sbx diff` has the caller's ids where files of others are in the way. */
 async function readChanges(upper: string): Promise<DiffEntry[]> {
   if (!existsSync(upper)) return [];
-  const { stdout } = await execute(launcher, ["diff", "--json", upper], {
+  const { stdout } = await execute(launcher(), ["diff", "--json", upper], {
     maxBuffer: Number.POSITIVE_INFINITY,
   });
   return (JSON.parse(stdout) as { entries: DiffEntry[] }).entries;

@@ -3,7 +3,7 @@
  * a plain run does not need.
  */
 import { writeSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { entriesFor } from "../launch/cache/entry.js";
 import { keep, keepEntries } from "../launch/cache/store.js";
 import { type Compiled, compileSandbox } from "../launch/compile.js";
@@ -20,6 +20,7 @@ import {
   whileRecording,
 } from "../launch/facts/readings.js";
 import { joinedBy, readJoined } from "../launch/joined.js";
+import { launcher } from "../launch/mapped.js";
 import { networkStore, readNetworks } from "../launch/networks.js";
 import { createVolume, volumeStore } from "../launch/volumes.js";
 import { fail, SbxError, visible } from "../spec/error.js";
@@ -132,7 +133,10 @@ function realPath(path: string): string {
  * `argv` with `run`, `unshare` or `create` in front. Prints for the launcher how to start the program:
  * cmd/sbx says how it understands it.
  */
-export async function run(argv: readonly string[]): Promise<void> {
+export async function run(
+  argv: readonly string[],
+  reading: Reading = { pipes: true },
+): Promise<void> {
   const [name, ...words] = argv;
   if (name === "start" || name === "restart") {
     const { answerForStart } = await import("./start.js");
@@ -143,7 +147,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     }
   }
   const { value, recording } = await whileRecording(Date.now(), () =>
-    compileArguments(argv, { pipes: true }),
+    compileArguments(argv, reading, true),
   );
   const { host, bytes, shift, plan, made } = value;
   for (const warning of plan.warnings) writeSync(2, `sbx: ${visible(warning)}\n`);
@@ -164,7 +168,7 @@ export async function run(argv: readonly string[]): Promise<void> {
 export async function runFromMemory(argv: readonly string[]): Promise<void> {
   const memory = await loadMemory();
   const handOver = memory.readHandOver(argv);
-  const { bytes, shift } = await compileArguments(handOver.arguments, { pipes: false });
+  const { bytes, shift } = await compileArguments(handOver.arguments, { pipes: false }, false);
   const own = memory.lastArguments(handOver.arguments.length - shift);
   memory.execFromMemory(
     bytes,
@@ -199,9 +203,6 @@ interface Program extends Pick<Compiled, "plan" | "bytes"> {
   readonly made?: Made;
 }
 
-/** Where the launcher is, from the bundle and from the sources. */
-const launcher = join(import.meta.dirname, "../cmd/sbx");
-
 /**
  * Whether a program may be used again that was compiled for the spec. What Node makes or finds for one run
  * alone is not: networks, other sandboxes, volumes, kept uppers. Nor is what cannot be told twice, where a
@@ -224,6 +225,7 @@ function isRepeatable({ sbx }: Spec): boolean {
 async function compileArguments(
   [name, ...argv]: readonly string[],
   reading: Reading,
+  isFile: boolean,
 ): Promise<Program> {
   try {
     const isCreate = name === "create";
@@ -253,11 +255,11 @@ async function compileArguments(
     const shift = parsed.commandIndex + 1;
     // What is executed from memory has no place to be found in, and gets the command's words alone.
     const isCached =
-      unshare === null && reading.pipes && parsed.flags.cache !== false && isRepeatable(spec);
+      unshare === null && isFile && parsed.flags.cache !== false && isRepeatable(spec);
     createVolumes(spec);
     const compiled =
       unshare?.compileUnshare(spec, host, process.env.SHELL || "/bin/sh") ??
-      compileSandbox(spec, host, isCached ? { launcher, words: shift } : null);
+      compileSandbox(spec, host, isCached ? { launcher: launcher(), words: shift } : null);
     return { host, shift, ...compiled, isCached: isCached && compiled.plan.warnings.length === 0 };
   } catch (error) {
     tellStatus(argv, error);

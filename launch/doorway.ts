@@ -61,7 +61,7 @@ export function planDoorway(sandbox: Sandbox, host: Host, isAlone: boolean): Pla
     spec.linux.namespaces.some(({ type }) => type === "pid") &&
     uidMappings.length === sandbox.uidMappings.length &&
     gidMappings.length === sandbox.gidMappings.length;
-  const script = join(launcher, "../../dist/sbx.cjs");
+  const script = join(launcher(), "../../dist/sbx.cjs");
   return {
     steps: [
       step("monitor", "prepare", { kind: "tidyFds", preserved: 0, statusFd: null }),

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fail } from "../spec/error.js";
 
 /** The launcher, beside the sources as beside the bundle. */
-export const launcher = join(import.meta.dirname, "../cmd/sbx");
+export const launcher = (): string => join(import.meta.dirname, "../cmd/sbx");
 
 /**
  * Runs a command with the whole id map of the caller, as `sbx unshare` does; root's needs none. Gives
@@ -15,7 +15,7 @@ export const launcher = join(import.meta.dirname, "../cmd/sbx");
  */
 export function runMapped(words: readonly string[]): number {
   const isRoot = process.getuid?.() === 0;
-  const all = isRoot ? words : [launcher, "unshare", "--userns=auto", "--", ...words];
+  const all = isRoot ? words : [launcher(), "unshare", "--userns=auto", "--", ...words];
   const [file = "", ...rest] = all;
   const { status, signal, error } = spawnSync(file, rest, { stdio: "inherit" });
   if (error !== undefined) fail(`run ${file}`, error.message);

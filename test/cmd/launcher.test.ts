@@ -196,6 +196,43 @@ test("the compiler has no input, and the caller's fds", async () => {
   assert.is(result.stdout, "for the program");
 });
 
+/** An installation with a snapshot whose main function is the given JavaScript; its compiler becomes `echo anew`. */
+function installSnapshot(main: string, flags = ["--no-opt"]): string {
+  const sbx = install(print("exec 2 /bin/echo"));
+  const blob = join(sbx, "../../dist/run.blob");
+  const script = join(root, "snapshot.cjs");
+  const set = `require("node:v8").startupSnapshot.setDeserializeMainFunction`;
+  fs.writeFileSync(script, `${set}(() => { ${main} });`);
+  const words = [...flags, "--snapshot-blob", blob, "--build-snapshot", script];
+  assert.is(spawnSync(process.execPath, words).status, 0);
+  return sbx;
+}
+
+test("a snapshot answers in its last line", async () => {
+  const warn = `process.stderr.write("exec 9 /no where\\n");`;
+  const sbx = installSnapshot(`${warn}${print("exec 3 /bin/echo")}`);
+  const result = await start([sbx, "run", "--x", "/", "here"]);
+  assert.equal([result.stdout, result.stderr, result.code], ["here\n", "exec 9 /no where\n", 0]);
+});
+
+test("a snapshot that does anything else is as good as none", async () => {
+  // Which V8 refuses as it does that of another version.
+  const foreign = await start([installSnapshot(print("exec 2 /x"), []), "run", "/", "anew"]);
+  assert.equal([foreign.stdout, foreign.stderr, foreign.code], ["anew\n", "", 0]);
+  for (const main of [
+    "process.exit(75)",
+    `throw new Error("wrong")`,
+    `${print("exec 3 /bin/echo")} process.exit(125)`,
+    print("memfd 2"),
+  ]) {
+    const result = await start([installSnapshot(main), "run", "/", "anew"]);
+    assert.equal([result.stdout, result.stderr, result.code], ["anew\n", "", 0], main);
+  }
+  const interrupted = `process.kill(process.pid, "SIGINT"); setTimeout(() => {}, 9_000)`;
+  const result = await start([installSnapshot(interrupted), "run", "/", "anew"]);
+  assert.equal([result.signal, result.stdout, result.stderr], ["SIGINT", "", ""]);
+});
+
 test("what is no hand-over is printed, with the compiler's exit status", async () => {
   for (const [text, code] of [
     ["usage:\n  sbx run", 0],
