@@ -18,12 +18,15 @@ export function pack(bytes: Uint8Array): Uint8Array {
   /** The last place where bytes of that hash stood, and for each place the one before it. */
   const last = new Int32Array(hashes).fill(-1);
   const before = new Int32Array(bytes.length).fill(-1);
+  const hashOf = hashesOf(bytes);
   for (let at = 0; at < bytes.length; ) {
     let length = 0;
     let distance = 0;
-    let from = last[hashAt(bytes, at)] as number;
+    let from = last[hashOf[at] as number] as number;
     for (let tried = 0; tried < mostTried && from >= 0 && at - from <= farthestCopy; tried += 1) {
-      const common = commonLength(bytes, from, at);
+      // What is longer has this byte in common as well.
+      const isLonger = bytes[from + length] === bytes[at + length];
+      const common = isLonger ? commonLength(bytes, from, at) : 0;
       if (common > length) {
         length = common;
         distance = at - from;
@@ -36,7 +39,7 @@ export function pack(bytes: Uint8Array): Uint8Array {
     } else if (byte < 0x80) packed.push(byte);
     else packed.push(0x80, 0, byte);
     for (const end = at + (length < shortestCopy ? 1 : length); at < end; at += 1) {
-      const hash = hashAt(bytes, at);
+      const hash = hashOf[at] as number;
       before[at] = last[hash] as number;
       last[hash] = at;
     }
@@ -44,10 +47,16 @@ export function pack(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(packed);
 }
 
-/** Of three bytes. */
-const hashAt = (bytes: Uint8Array, at: number): number =>
-  ((bytes[at] as number) ^ ((bytes[at + 1] as number) << 4) ^ ((bytes[at + 2] as number) << 8)) &
-  (hashes - 1);
+/** Of the three bytes from each place on. */
+function hashesOf(bytes: Uint8Array): Uint16Array {
+  const found = new Uint16Array(bytes.length);
+  let hash = 0;
+  for (let at = bytes.length - 1; at >= 0; at -= 1) {
+    hash = ((hash << 4) ^ (bytes[at] as number)) & (hashes - 1);
+    found[at] = hash;
+  }
+  return found;
+}
 
 function commonLength(bytes: Uint8Array, from: number, at: number): number {
   const most = Math.min(longestCopy, bytes.length - at);

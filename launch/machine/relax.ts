@@ -54,21 +54,23 @@ export function relax(code: Uint8Array, jumps: readonly Jump[], labels: readonly
   // Jumps only ever grow, so this ends.
   for (let growing = true; growing; ) {
     growing = false;
-    for (const [index, jump] of jumps.entries()) {
+    for (let index = 0; index < jumps.length; index += 1) {
+      const jump = jumps[index] as Jump;
       if (long[index] === 1 || jump.opcode === call || isShort(distance(index, jump))) continue;
       long[index] = 1;
       growing = true;
     }
     let sum = 0;
-    for (const [index, { opcode }] of jumps.entries()) {
-      if (long[index] === 1) sum += opcode === jmp ? 3 : 4;
+    for (let index = 0; index < jumps.length; index += 1) {
+      if (long[index] === 1) sum += (jumps[index] as Jump).opcode === jmp ? 3 : 4;
       grown[index + 1] = sum;
     }
   }
   const text = new Uint8Array(code.length + (grown[jumps.length] as number));
   const view = new DataView(text.buffer);
   let copied = 0;
-  for (const [index, jump] of jumps.entries()) {
+  for (let index = 0; index < jumps.length; index += 1) {
+    const jump = jumps[index] as Jump;
     const { at, opcode } = jump;
     const begin = start(index);
     text.set(code.subarray(copied, at), copied + (grown[index] as number));

@@ -170,7 +170,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
 
   function finish(wanted: number | undefined): Encoded {
     if (labels.some(({ at }) => at < 0)) throw new Error("a jump leads to no label");
-    const { text, find } = relax(Uint8Array.from(code), jumps, labels);
+    const { text, find } = relax(new Uint8Array(code), jumps, labels);
     return {
       text,
       relocations: pending.map((mark) => ({
