@@ -54,12 +54,10 @@ export function planFilter(
   if (linux.seccomp === undefined && sbx.seccomp === "unconfined") return unconfined;
   const source =
     linux.seccomp === undefined ? "the default profile" : (sbx.seccompFile ?? "linux.seccomp");
-  const profile = profileOf(linux.seccomp ?? defaultProfile, (path) =>
-    path === "" ? source : `${source}: ${path}`,
-  );
   const { architecture, kernel } = host;
   const circumstances = { architecture, kernel, capabilities: bounding };
-  const resolved = resolveProfile(profile, circumstances);
+  const read = linux.seccomp === undefined ? readDefault : readProfile;
+  const { resolved, permits } = read(linux.seccomp ?? defaultProfile, source, circumstances);
   const { ruleSet, listener, notes } = resolved;
   requireActions(ruleSet, host, source);
   const flags = flagsOf(resolved, source);
@@ -68,7 +66,6 @@ export function planFilter(
   const filter =
     (isUsual ? precompiledFilter(circumstances) : null) ??
     encodeFilter(compileFilter({ ...ruleSet, refusals }));
-  const permits = permitsOf(profile, circumstances);
   const steps: Step[] = [
     ...(onlyIds === null ? [] : watchSteps(onlyIds, ruleSet, host)),
     {
@@ -91,6 +88,30 @@ export function planFilter(
         : ["the command may type into its terminal (TIOCSTI, TIOCLINUX)"]),
     ],
   };
+}
+
+interface ReadProfile {
+  readonly resolved: ResolvedProfile;
+  /** What the capabilities let through, in words. */
+  readonly permits: readonly string[];
+}
+
+function readProfile(given: unknown, source: string, circumstances: Circumstances): ReadProfile {
+  const profile = profileOf(given, (path) => (path === "" ? source : `${source}: ${path}`));
+  return {
+    resolved: resolveProfile(profile, circumstances),
+    permits: permitsOf(profile, circumstances),
+  };
+}
+
+/** The default profile as it was read last. A start from a snapshot (cmd/snapshot.ts) has it read already. */
+let readLast: { readonly key: string; readonly read: ReadProfile } | null = null;
+
+function readDefault(given: unknown, source: string, circumstances: Circumstances): ReadProfile {
+  const { architecture, capabilities, kernel } = circumstances;
+  const key = [architecture, kernel.major, kernel.minor, ...capabilities].join(" ");
+  if (readLast?.key !== key) readLast = { key, read: readProfile(given, source, circumstances) };
+  return readLast.read;
 }
 
 /** To the kernel an action that it does not know is one that kills. */
