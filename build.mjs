@@ -92,13 +92,20 @@ const saveCache = (directory) =>
       .dispatch(["run", "--network=none", "--no-cache", ${JSON.stringify(rootfs)}]);`,
   ]);
 
+/**
+ * With what a snapshot is made and, which is to be the same, used: cmd/sbx. What runs for a tenth of a second is over
+ * before optimized code, or garbage collected by several threads, would pay. Hash tables keep the seed of the build: with
+ * that known, whoever chooses the words of a command line can have that command be slow.
+ */
+const snapshotFlags = ["--no-opt", "--single-threaded-gc", "--no-rehash-snapshot"];
+
 /** Without it, where the Node that builds cannot have one, starts are slower, and nothing else is different. */
 async function saveSnapshot(directory) {
   const script = join(directory, "snapshot.cjs");
   const blob = join(directory, "run.blob");
   try {
     await tryOut((rootfs) => [
-      "--no-opt",
+      ...snapshotFlags,
       "--snapshot-blob",
       blob,
       "--build-snapshot",

@@ -196,8 +196,11 @@ test("the compiler has no input, and the caller's fds", async () => {
   assert.is(result.stdout, "for the program");
 });
 
+/** The launcher's own. */
+const snapshotFlags = ["--no-opt", "--single-threaded-gc", "--no-rehash-snapshot"];
+
 /** An installation with a snapshot whose main function is the given JavaScript; its compiler becomes `echo anew`. */
-function installSnapshot(main: string, flags = ["--no-opt"]): string {
+function installSnapshot(main: string, flags = snapshotFlags): string {
   const sbx = install(print("exec 2 /bin/echo"));
   const blob = join(sbx, "../../dist/run.blob");
   const script = join(root, "snapshot.cjs");
