@@ -34,7 +34,8 @@ export function renderProblem({ what, why, hint }: Problem): string {
 /** The text with its control characters (C0, DEL and C1 of Unicode) written as `\x1b`. */
 export function visible(text: string): string {
   return text.replace(
-    /\p{Cc}/gu,
+    // All but these: \p{Cc} would have the tables of Unicode be searched, in each process anew.
+    /[^ -~\u00a0-\uffff]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }

@@ -76,6 +76,8 @@ export interface Builder {
   finish(): Program;
 }
 
+const utf8 = new TextEncoder();
+
 export function builder(): Builder {
   const ops: Op[] = [];
   const data = new Map<string, Data>();
@@ -111,7 +113,7 @@ export function builder(): Builder {
       const made = define({
         kind: "bytes",
         name: `text${texts.size}`,
-        bytes: new TextEncoder().encode(`${text}\0`),
+        bytes: utf8.encode(`${text}\0`),
       });
       texts.set(text, made);
       return made;

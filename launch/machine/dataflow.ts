@@ -3,7 +3,7 @@
  * calls and returns match, and that nothing is read before it is written.
  */
 import { isSlot, operandsOf } from "./flow.js";
-import type { Op } from "./ir.js";
+import type { Op, Value } from "./ir.js";
 import {
   analyseRoutines,
   type Flow,
@@ -68,7 +68,9 @@ function follow({ flow, all, visit }: Routines): Followed {
       reached[index] = 1;
       const op = ops[index];
       if (op === undefined) return;
-      for (const value of operandsOf(op)) {
+      const operands = operandsOf(op);
+      for (let number = 0; number < operands.length; number += 1) {
+        const value = operands[number] as Value;
         if (!isSlot(value)) continue;
         const slot = slots.get(value.name) ?? -1;
         if (slot !== -1) {

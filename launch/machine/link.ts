@@ -4,7 +4,15 @@ import { aarch64 } from "./aarch64.js";
 import { encodeElf, layout, programStart } from "./elf.js";
 import type { Encoder } from "./encoder.js";
 import { errno, isSlot, operandsOf, writeOf } from "./flow.js";
-import { type Address, type Data, landmarks, type Op, type Program, type Slot } from "./ir.js";
+import {
+  type Address,
+  type Data,
+  landmarks,
+  type Op,
+  type Program,
+  type Slot,
+  type Value,
+} from "./ir.js";
 import { verify } from "./verify.js";
 import { x86_64 } from "./x86_64.js";
 
@@ -100,8 +108,13 @@ function placeSlots(ops: readonly Op[]): Map<string, number> {
   // Counted from the start: a back end stores into it on every error.
   const uses = new Map([[errno.name, 1]]);
   const use = ({ name }: Slot) => void uses.set(name, (uses.get(name) ?? 0) + 1);
-  for (const op of ops) {
-    for (const value of operandsOf(op)) if (isSlot(value)) use(value);
+  for (let index = 0; index < ops.length; index += 1) {
+    const op = ops[index] as Op;
+    const operands = operandsOf(op);
+    for (let number = 0; number < operands.length; number += 1) {
+      const value = operands[number] as Value;
+      if (isSlot(value)) use(value);
+    }
     const written = writeOf(op);
     if (written !== null) use(written);
   }

@@ -19,22 +19,15 @@ export function verify({ ops, data: items }: Program): string[] {
     const op = ops[index];
     return `op ${index}${op === undefined ? "" : ` "${describeOp(op, data)}"`}`;
   };
-  let index = 0;
+  let index: number;
   const say: Say = (text) => void violations.push(`${describe(index)}: ${text}`);
   verifyData(items, data, violations);
   const sound = violations.length;
   const labels = countLabels(ops);
-  for (const op of ops) {
-    verifyLabels(op, labels, say);
-    index += 1;
-  }
+  for (index = 0; index < ops.length; index += 1) verifyLabels(ops[index] as Op, labels, say);
   // The ways through a program can be followed only where every label leads somewhere.
   const leads = violations.length === sound;
-  index = 0;
-  for (const op of ops) {
-    verifyOp(op, data, say);
-    index += 1;
-  }
+  for (index = 0; index < ops.length; index += 1) verifyOp(ops[index] as Op, data, say);
   if (!leads) return violations;
   return violations.concat(verifyFlow(ops).map((at) => `${describe(at.index)}: ${at.text}`));
 }
@@ -69,7 +62,10 @@ function verifyData(items: readonly Data[], byName: DataByName, violations: stri
 }
 
 function verifyOp(op: Op, data: DataByName, say: Say): void {
-  for (const value of operandsOf(op)) verifyValue(value, data, say);
+  const operands = operandsOf(op);
+  for (let index = 0; index < operands.length; index += 1) {
+    verifyValue(operands[index] as Value, data, say);
+  }
   if (op.kind === "alu") verifyAlu(op, say);
   if (op.kind === "load" || op.kind === "store") verifyAccess(op, data, say);
   if (op.kind === "syscall") verifySyscall(op, say);

@@ -83,10 +83,10 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
   }
 
   function syscall(op: Extract<Op, { kind: "syscall" }>): void {
-    for (const [index, value] of op.arguments.entries()) {
+    for (let index = 0; index < op.arguments.length; index += 1) {
       const register = argumentRegisters[index];
       if (register === undefined) throw new Error(`${op.name} has more than six arguments`);
-      load(register, value);
+      load(register, op.arguments[index] as Value);
     }
     const number = syscallNumbers.x86_64[op.name];
     if (number === undefined) throw new Error(`no system call is named ${op.name}`);
@@ -167,7 +167,8 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
   emit(0x48, 0x89, 0xe5); // mov rbp, rsp
   emit(0x48, 0x8d, 0x63, -slotBias); // lea rsp, [rbx - slotBias]
   let isReached = true;
-  for (const op of ops) {
+  for (let index = 0; index < ops.length; index += 1) {
+    const op = ops[index] as Op;
     const register = one(op, isReached);
     const slot = writeOf(op);
     if (slot !== null) asm.assign(slot, register);

@@ -15,6 +15,7 @@ export const rcx = 1;
 export const rdx = 2;
 export const rbx = 3;
 export const rbp = 5;
+const registerCount = 16;
 /** With the last bytes of the slot area out of reach of the first, there are more. */
 export const slotBases = [rbx, 14, 15] as const;
 
@@ -58,8 +59,8 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
   const jumps: Jump[] = [];
   const labels: Mark[] = [];
   const pending: (Mark & Omit<Relocation, "at">)[] = [];
-  /** What registers are known to hold. */
-  const contents = new Map<number, Value | bigint>();
+  /** What registers are known to hold, by their numbers. */
+  const contents: (Value | bigint | undefined)[] = new Array(registerCount).fill(undefined);
 
   const emit = (...bytes: number[]): void => void code.push(...bytes);
   const byte = (value: number): void => void code.push(value);
@@ -105,7 +106,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
   }
 
   const holds = (register: number, value: Value | bigint): boolean => {
-    const held = contents.get(register);
+    const held = contents[register];
     return held !== undefined && isSame(held, value);
   };
 
@@ -118,7 +119,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
       if (holds(rax, wanted)) emit(register > 7 ? 0x49 : 0x48, 0x89, 0xc0 | (register & 7));
       else memory(true, 0x8b, register, placeOf(wanted));
     }
-    contents.set(register, wanted);
+    contents[register] = wanted;
   }
 
   /** `mov r32, address`: all addresses are below 2^31. */
@@ -154,10 +155,13 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
   }
 
   function assign(slot: Slot, register: number | null): void {
-    for (const [other, held] of contents) if (isSame(held, slot)) contents.delete(other);
+    for (let other = 0; other < registerCount; other += 1) {
+      const held = contents[other];
+      if (held !== undefined && isSame(held, slot)) contents[other] = undefined;
+    }
     if (register === null) return;
     memory(true, 0x89, register, placeOf(slot));
-    contents.set(register, slot);
+    contents[register] = slot;
   }
 
   function jump(opcode: number, to: number): void {
@@ -165,7 +169,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
     emit(opcode, 0);
     if (opcode !== call) return;
     emit(0, 0, 0);
-    contents.clear();
+    contents.fill(undefined);
   }
 
   function finish(wanted: number | undefined): Encoded {
@@ -192,12 +196,12 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
     holds,
     assign,
     clobber: (...registers) => {
-      for (const register of registers) contents.delete(register);
+      for (const register of registers) contents[register] = undefined;
     },
     newLabel: () => labels.push({ at: -1, jumps: 0 }) - 1,
     label: (label) => {
       labels[label] = { at: code.length, jumps: jumps.length };
-      contents.clear();
+      contents.fill(undefined);
     },
     jump,
     finish,

@@ -50,23 +50,29 @@ export function appendErrno({ b }: Context, errno: Value): void {
 
 /** Of each row: the key, in four bytes, little-endian; then the text and a NUL. */
 function rows(plan: Plan): Buffer {
-  const row = (key: number, text: string) => [Buffer.from(Uint32Array.of(key).buffer), `${text}\0`];
-  const steps = plan.steps.flatMap(({ action, hints }, number) => {
+  type Row = readonly [key: number, text: string];
+  const steps = plan.steps.flatMap(({ action, hints }, number): Row[] => {
     const step = number << stepShift;
     const text = describe(action);
     return [
-      ...row(step | textOf.step, visible(text)),
+      [step | textOf.step, visible(text)],
       ...(plan.statusFd === null
         ? []
-        : row(step | textOf.jsonStep, JSON.stringify(text).slice(1, -1))),
-      ...Object.entries(hints ?? {}).flatMap(([name, hint]) =>
-        row(step | hintErrno(name), visible(hint)),
+        : [[step | textOf.jsonStep, JSON.stringify(text).slice(1, -1)] as const]),
+      ...Object.entries(hints ?? {}).map(
+        ([name, hint]) => [step | hintErrno(name), visible(hint)] as const,
       ),
     ];
   });
-  const errnos = errnoWords.flatMap(([number, text]) => row(errnoText | number, text));
-  const all = [...steps, ...errnos, ...row(endKey, "")];
-  return Buffer.concat(all.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
+  const errnos = errnoWords.map(([number, text]): Row => [errnoText | number, text]);
+  const all: Row[] = [...steps, ...errnos, [endKey, ""]];
+  const bytes = Buffer.alloc(all.reduce((sum, [, text]) => sum + 5 + Buffer.byteLength(text), 0));
+  let at = 0;
+  for (const [key, text] of all) {
+    at = bytes.writeInt32LE(key, at);
+    at += bytes.write(text, at) + 1;
+  }
+  return bytes;
 }
 
 function hintErrno(name: string): number {
