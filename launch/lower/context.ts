@@ -222,9 +222,8 @@ export function context(plan: Plan, again: Again | null = null): Context {
 
 /** The plan's only action of that kind, or its first. */
 export function actionOf<K extends Action["kind"]>({ plan }: Context, kind: K) {
-  return plan.steps
-    .map(({ action }) => action)
-    .find((action): action is Extract<Action, { kind: K }> => action.kind === kind);
+  const action = plan.steps.find(({ action }) => action.kind === kind)?.action;
+  return action as Extract<Action, { kind: K }> | undefined;
 }
 
 /** Sends a message from inside to the monitor, or by another socket. */
