@@ -240,8 +240,6 @@ export function plan(given: Spec, host: Host): Plan {
     ...staged.soon,
     ...(enterSoon ?? []),
     ...staged.late,
-    // The first that it tells the monitor, which listens for nothing else until then.
-    ...(early === null ? [] : recorded("askRecord")),
     ...terminalSteps(spec, user, mounts.stageOf),
     ...root.inside,
     ...mounts.attach,
@@ -252,6 +250,7 @@ export function plan(given: Spec, host: Host): Plan {
     ...(early === null ? recorded("awaitRecord") : []),
     ...uplink.wait,
     ...etc.named,
+    ...(early === null ? [] : recorded("askRecord")),
     // Last use of the host's mounts: its paths end here.
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
 

@@ -17,7 +17,8 @@ import { takeOwners, watchesOwners } from "./rootfs/owners.js";
 import { failure, readFailure } from "./shared.js";
 import { tellStatus } from "./text/report.js";
 
-const kind = slot("kind");
+/** Of the last message. */
+export const messageKind = slot("kind");
 /** Whether the command was executed. */
 export const isReady = slot("isReady");
 
@@ -42,11 +43,11 @@ export function controlSubroutines(c: Context): void {
   b.attempt("recvmsg", [s.controlOutside, header, k("MSG_DONTWAIT", "MSG_CMSG_CLOEXEC")], received);
   b.branch(received, "eq", 0, "control.closed");
   b.branch(received, "lt", recordSize, "control.end");
-  b.load(8, kind, memory.record);
+  b.load(8, messageKind, memory.record);
   b.load(8, value, memory.record, 8);
 
   const next = (label: string, wanted: keyof typeof message) =>
-    b.branch(kind, "ne", message[wanted], label);
+    b.branch(messageKind, "ne", message[wanted], label);
   next("control.notExited", "exited");
   b.set(payloadStatus, value);
   b.return();

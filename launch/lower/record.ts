@@ -17,12 +17,13 @@ import {
   actionOf,
   type Context,
   failWithResult,
+  message,
   octal,
   pseudoErrno,
-  recordSize,
   s,
   textSize,
 } from "./context.js";
+import { messageKind, received } from "./control.js";
 import { mapsItself, releaseInit } from "./handshake.js";
 import { l, lifeOf } from "./life/life.js";
 import { openNamespaces } from "./namespaces.js";
@@ -157,8 +158,17 @@ function releaseMapped(c: Context): void {
  */
 function awaitQuestion(c: Context): void {
   if (actionOf(c, "askRecord") === undefined) return;
-  const place = [s.controlOutside, c.memory.record, recordSize, 0, 0, 0] as const;
-  c.b.ignore("an init that died is noticed by the loop", "recvfrom", place);
+  const { b, memory } = c;
+  const [next, asked] = [b.fresh("question"), b.fresh("question")];
+  b.set(messageKind, 0);
+  b.label(next);
+  b.store(4, memory.scratch, 0, s.controlOutside);
+  b.store(4, memory.scratch, 4, k("POLLIN"));
+  b.ignore("its messages tell", "ppoll", [memory.scratch, 1, 0, 0, 0]);
+  b.call("control.receive");
+  b.branch(received, "le", 0, asked);
+  b.branch(messageKind, "ne", message.record, next);
+  b.label(asked);
 }
 
 /** Below `base` all may be gone: it is made where it is missed. */
