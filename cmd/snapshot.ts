@@ -5,7 +5,7 @@
  * Whatever is no plain run, or goes wrong, ends without an effect that a second try would see: the launcher starts sbx
  * anew then, with `sbx.cjs`, which does and says the same for every Node. So nothing is read that can be read once only.
  */
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { startupSnapshot } from "node:v8";
 import { runOptions } from "./options.js";
 import { asksForHelp } from "./parse.js";
@@ -30,7 +30,8 @@ async function start(main: string, argv: readonly string[]): Promise<number> {
 
 startupSnapshot.setDeserializeMainFunction(async () => {
   const [, main = "", ...argv] = process.argv;
-  process.exit(await start(main, argv));
+  // As it was given to the launcher: what is relative would bind the program to the working directory.
+  process.exit(await start(resolve(main), argv));
 });
 const [, , main = "", rootfs = ""] = process.argv;
 (async () => {

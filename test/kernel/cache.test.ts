@@ -1,6 +1,6 @@
 /** Programs of the cache: what makes `sbx run` use one again, and what does not. */
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { checkKinds, checkWords, header, headerSize } from "../../launch/cache/entry-format.js";
@@ -139,7 +139,7 @@ test.needs(
   needs,
   "what is relative is another in another directory; what is not, is not",
   async () => {
-    const { run, rootfs, at, entries } = await world();
+    const { run, rootfs, at, entries, env } = await world();
     for (const directory of ["one", "two"]) {
       fs.mkdirSync(at(directory));
       fs.writeFileSync(at(`${directory}/file`), directory);
@@ -156,6 +156,9 @@ test.needs(
     const absolute = [...quiet, rootfs, "true"];
     assert.is((await run(absolute, { cwd: at("one") })).compiles, 1);
     assert.is((await run(absolute, { cwd: at("two") })).compiles, 0);
+    const launcher = relative(at("one"), command);
+    await start([launcher, "run", "--hostname=a", ...absolute], { cwd: at("one"), env });
+    assert.is((await run(["--hostname=a", ...absolute], { cwd: at("two") })).compiles, 1);
   },
 );
 
