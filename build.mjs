@@ -97,7 +97,7 @@ const saveCache = (directory) =>
  * before optimized code, or garbage collected by several threads, would pay. Hash tables keep the seed of the build: with
  * that known, whoever chooses the words of a command line can have that command be slow.
  */
-const snapshotFlags = ["--no-opt", "--single-threaded-gc", "--no-rehash-snapshot"];
+const snapshotFlags = ["--no-opt", "--no-maglev", "--single-threaded-gc", "--no-rehash-snapshot"];
 
 /** Without it, where the Node that builds cannot have one, starts are slower, and nothing else is different. */
 async function saveSnapshot(directory) {

@@ -197,7 +197,7 @@ test("the compiler has no input, and the caller's fds", async () => {
 });
 
 /** The launcher's own. */
-const snapshotFlags = ["--no-opt", "--single-threaded-gc", "--no-rehash-snapshot"];
+const snapshotFlags = ["--no-opt", "--no-maglev", "--single-threaded-gc", "--no-rehash-snapshot"];
 
 /** An installation with a snapshot whose main function is the given JavaScript; its compiler becomes `echo anew`. */
 function installSnapshot(main: string, flags = snapshotFlags): string {
