@@ -11,8 +11,8 @@ const programHeaderSize = 56;
 const programHeaderCount = 4;
 /** Where the program begins in memory. */
 export const programStart = 0x400000;
-/** Addresses must fit 31 bits, so that every back end can use short forms. */
-const addressLimit = 0x7fffffff;
+/** Addresses must fit 24 bits, so that every back end can use short forms. */
+const addressLimit = 0xffffff;
 
 const PT_LOAD = 1;
 const PT_GNU_STACK = 0x6474e551;

@@ -96,7 +96,7 @@ function link({ ops, data }: Program, encoder: Encoder): Uint8Array {
  * What an encoder may use as the stack, right below the slots: subroutines do not recurse, and so do not
  * nest deeply. The stack that the kernel gives would be one more page that stays resident.
  */
-const stackBytes = 256;
+const stackBytes = 320;
 
 /** Of all kernels. */
 const smallestPageBytes = 4096;

@@ -17,9 +17,8 @@ import { constantOf } from "./operand.js";
 import { call, jmp } from "./relax.js";
 import { arithmetic } from "./x86_64_arithmetic.js";
 import { assembler, rax, rbp, rcx, slotBases, slotBias, slotReach } from "./x86_64_assembler.js";
+import { argumentRegisters, calls, jumpIfNegative, wideResults } from "./x86_64_calls.js";
 import { immediateOf, isByte, type Place } from "./x86_64_operand.js";
-
-const argumentRegisters = [7, 6, 2, 10, 8, 9] as const;
 
 /** The opcodes of Jcc, signed comparisons. */
 const jumps = {
@@ -30,10 +29,6 @@ const jumps = {
   le: 0x7e,
   gt: 0x7f,
 } as const satisfies Record<Condition, number>;
-const jumpIfNegative = 0x78;
-
-/** System calls whose result needs more than the 31 bits of an int. */
-const wideResults: ReadonlySet<string> = new Set(["mmap", "lseek"]);
 
 function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): Encoded {
   const asm = assembler(slotOffsets);
@@ -143,6 +138,7 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
         return null;
       case "call":
         goto(call, op.to);
+        clobber();
         return null;
       case "return":
         emit(0xc3);
@@ -166,14 +162,20 @@ function encode(ops: readonly Op[], slotOffsets: ReadonlyMap<string, number>): E
   }
   emit(0x48, 0x89, 0xe5); // mov rbp, rsp
   emit(0x48, 0x8d, 0x63, -slotBias); // lea rsp, [rbx - slotBias]
+  const rows = calls(asm, ops, slotOffsets);
   let isReached = true;
-  for (let index = 0; index < ops.length; index += 1) {
+  for (let index = 0; index < ops.length; ) {
+    const count = rows.run(index);
+    index += count;
+    if (count > 0) continue;
     const op = ops[index] as Op;
     const register = one(op, isReached);
     const slot = writeOf(op);
     if (slot !== null) asm.assign(slot, register);
     if (op.kind !== "comment") isReached = goesOn(op);
+    index += 1;
   }
+  rows.walker((label) => labelIn(errors, label));
   return asm.finish(labels.get(landmarks.resident));
 }
 
@@ -183,5 +185,6 @@ export const x86_64: Encoder = {
   instructionBytes: 1,
   pageBytes: 4096,
   encode,
-  patch: (text, at, value) => text.setInt32(at, value, true),
+  // Added to zeros: of an address in three bytes the fourth belongs to what follows.
+  patch: (text, at, value) => text.setInt32(at, text.getInt32(at, true) + value, true),
 };

@@ -29,7 +29,7 @@ export interface Assembler {
   /** Appends instructions as they are. */
   emit(...bytes: number[]): void;
   /** Appends an immediate operand. */
-  immediate(value: Immediate, bytes: 1 | 4): void;
+  immediate(value: Immediate, bytes: 1 | 3 | 4): void;
   /** `opcode register, [place]`, or with the place first, as the opcode has it; `wide` for 64 bits. */
   memory(wide: boolean, opcode: number, register: number, place: Place): void;
   placeOf(slot: Slot): Place;
@@ -39,9 +39,11 @@ export interface Assembler {
   load(register: number, value: Value): void;
   /** Whether the register is known to hold the value. */
   holds(register: number, value: Value): boolean;
+  /** From now on it does. */
+  hold(register: number, value: Value): void;
   /** The slot has a new value, which is in memory already or, where given, in a register. */
   assign(slot: Slot, register: number | null): void;
-  /** What these registers hold is not known any more. */
+  /** What these registers hold is not known any more; without any, of none. */
   clobber(...registers: readonly number[]): void;
   newLabel(): number;
   /** Jumps and calls to the label come here. */
@@ -64,17 +66,19 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
 
   const emit = (...bytes: number[]): void => void code.push(...bytes);
   const byte = (value: number): void => void code.push(value);
-  const word = (value: number): void => void code.push(value, value >> 8, value >> 16, value >> 24);
+  const number = (value: number, bytes: number): void => {
+    for (let shift = 0; shift < 8 * bytes; shift += 8) code.push(value >> shift);
+  };
+  const word = (value: number): void => number(value, 4);
 
-  function relocation(target: Relocation["target"], relative: boolean): void {
+  function relocation(target: Relocation["target"], relative: boolean, bytes = 4): void {
     pending.push({ at: code.length, jumps: jumps.length, target, relative });
-    word(0);
+    number(0, bytes);
   }
 
-  function immediate(value: Immediate, bytes: 1 | 4): void {
-    if (typeof value === "object") relocation(value, false);
-    else if (bytes === 1) byte(value);
-    else word(value);
+  function immediate(value: Immediate, bytes: 1 | 3 | 4): void {
+    if (typeof value === "object") relocation(value, false, bytes);
+    else number(value, bytes);
   }
 
   /** A base needs no SIB byte, and is not rbp. */
@@ -105,21 +109,25 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
     return { base: slotBases[part] as number, offset: offset - part * slotReach - slotBias };
   }
 
-  const holds = (register: number, value: Value | bigint): boolean => {
+  const known = (value: Value) => constantOf(value, "x86_64") ?? value;
+  const holds = (register: number, value: Value): boolean => {
     const held = contents[register];
-    return held !== undefined && isSame(held, value);
+    return held !== undefined && isSame(held, known(value));
+  };
+  const hold = (register: number, value: Value): void => {
+    contents[register] = known(value);
   };
 
   function load(register: number, value: Value): void {
-    const wanted = constantOf(value, "x86_64") ?? value;
-    if (holds(register, wanted)) return;
+    if (holds(register, value)) return;
+    const wanted = known(value);
     if (typeof wanted !== "object") loadConstant(register, wanted);
     else if (wanted.kind === "address") loadAddress(register, wanted);
     else if (isSlot(wanted)) {
       if (holds(rax, wanted)) emit(register > 7 ? 0x49 : 0x48, 0x89, 0xc0 | (register & 7));
       else memory(true, 0x8b, register, placeOf(wanted));
     }
-    contents[register] = wanted;
+    hold(register, value);
   }
 
   /** `mov r32, address`: all addresses are below 2^31. */
@@ -167,9 +175,7 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
   function jump(opcode: number, to: number): void {
     jumps.push({ at: code.length, opcode, to });
     emit(opcode, 0);
-    if (opcode !== call) return;
-    emit(0, 0, 0);
-    contents.fill(undefined);
+    if (opcode === call) emit(0, 0, 0);
   }
 
   function finish(wanted: number | undefined): Encoded {
@@ -194,8 +200,10 @@ export function assembler(slotOffsets: ReadonlyMap<string, number>): Assembler {
     loadSlotBase: (register, offset) => loadAddress(register, { kind: "slots", offset }),
     load,
     holds,
+    hold,
     assign,
     clobber: (...registers) => {
+      if (registers.length === 0) contents.fill(undefined);
       for (const register of registers) contents[register] = undefined;
     },
     newLabel: () => labels.push({ at: -1, jumps: 0 }) - 1,
