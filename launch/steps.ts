@@ -190,7 +190,9 @@ export function recordSteps({ sbx }: Spec, { run }: Host, known: string): Step[]
       "record",
       { kind: "keepRecord", directory, base: run.base, name, required: name !== null, known },
       {
-        nameTaken: `Choose another name than ${name}, or end that sandbox first`,
+        ...(name === null
+          ? {}
+          : { nameTaken: `Choose another name than ${name}, or end that sandbox first` }),
         any: room,
       },
     ),

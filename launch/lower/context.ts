@@ -137,46 +137,46 @@ export const message = {
 /** Bytes of a control message: two words. */
 export const recordSize = 16;
 
-/** Failures that no errno stands for; above every errno. */
+/** Failures that no errno stands for; above every errno, and below 255: launch/lower/text/failure-texts.ts. */
 export const pseudoErrno = {
   /** A helper program exited with an error, having said why on stderr. */
-  helperFailed: 1000,
+  helperFailed: 200,
   /** The file is there, what should interpret it is not. */
-  noInterpreter: 1001,
+  noInterpreter: 201,
   /** What should be a procfs is none. */
-  notProc: 1002,
+  notProc: 202,
   /** What should be /dev/null is another file. */
-  notNull: 1003,
+  notNull: 203,
   /** A directory would be mounted over a file, or a file over a directory. */
-  otherType: 1004,
+  otherType: 204,
   /** fuse-overlayfs ended while the sandbox lived. */
-  serverEnded: 1005,
+  serverEnded: 205,
   /** A sandbox of that name is running. */
-  nameTaken: 1006,
+  nameTaken: 206,
   /** pasta or slirp4netns ended while it was waited for. */
-  uplinkEnded: 1007,
+  uplinkEnded: 207,
   /** slirp4netns would not forward a port. */
-  portRefused: 1008,
+  portRefused: 208,
   /** A sandbox on the network has that address. */
-  addressTaken: 1009,
+  addressTaken: 209,
   /** Every address of the network is a sandbox's. */
-  networkFull: 1010,
+  networkFull: 210,
   /** systemd did not start the scope, and said why. */
-  scopeRefused: 1011,
+  scopeRefused: 211,
   /** The sandbox whose namespaces were to be joined has ended. */
-  joinedEnded: 1012,
+  joinedEnded: 212,
   /** What should be a network namespace is none. */
-  notNetwork: 1013,
+  notNetwork: 213,
   /** Another monitor has the sandbox. */
-  isRunning: 1014,
+  isRunning: 214,
   /** The monitor of a sandbox ended without telling how. */
-  monitorEnded: 1015,
+  monitorEnded: 215,
   /** No more may be attached. */
-  clientsFull: 1016,
+  clientsFull: 216,
   /** The sandbox to be entered, or to be joined, is being set up. */
-  notUp: 1017,
+  notUp: 217,
   /** A path of the sandbox's leads to no terminals, whatever was put there. */
-  notTerminals: 1018,
+  notTerminals: 218,
 } as const;
 
 export function context(plan: Plan, again: Again | null = null): Context {

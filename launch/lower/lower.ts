@@ -27,7 +27,7 @@ import { serverState } from "./rootfs/server.js";
 import { shareMemory } from "./shared.js";
 import { startStandalone } from "./standalone.js";
 import { readArguments, refuseForeignStart } from "./start.js";
-import { failureTextSubroutines } from "./text/failure-texts.js";
+import { failureTextSubroutines, failureTexts } from "./text/failure-texts.js";
 import { drawId } from "./text/id.js";
 import { tellStatus } from "./text/report.js";
 import { textSubroutines } from "./text/text.js";
@@ -97,5 +97,6 @@ export function lower(plan: Plan, again: Again | null = null): Program {
   b.label(landmarks.resident);
   monitorLoop(c);
   if (plan.init) initLoop(c);
+  failureTexts(c);
   return b.finish();
 }

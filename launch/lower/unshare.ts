@@ -13,7 +13,7 @@ import { blockSignals, mapIds, unblockSignals } from "./handshake.js";
 import { executeSubroutines, prepareExecute } from "./payload/execute.js";
 import { failure, shareMemory } from "./shared.js";
 import { readArguments, refuseForeignStart } from "./start.js";
-import { failureTextSubroutines } from "./text/failure-texts.js";
+import { failureTextSubroutines, failureTexts } from "./text/failure-texts.js";
 import { exitStatus, reportFailure } from "./text/report.js";
 import { textSubroutines } from "./text/text.js";
 
@@ -51,6 +51,7 @@ export function lowerUnshare(plan: Plan): Program {
   executeSubroutines(c);
   textSubroutines(c);
   failureTextSubroutines(c);
+  failureTexts(c);
   return b.finish();
 }
 

@@ -44,6 +44,9 @@ export interface Builder {
   /** Zeroed writable memory. */
   buffer(name: string, size: number): Address;
 
+  /** Whether any op so far sets a slot to that number. */
+  sets(number: number): boolean;
+
   /** A label that no other part of the program uses. */
   fresh(stem: string): string;
   label(name: string): void;
@@ -83,6 +86,7 @@ export function builder(): Builder {
   const data = new Map<string, Data>();
   const texts = new Map<string, Address>();
   const serials = new Map<string, number>();
+  const numbers = new Set<number>();
   let failure = "";
 
   const fresh = (stem: string): string => {
@@ -122,11 +126,16 @@ export function builder(): Builder {
     words: (name, items, writable) => define({ kind: "words", name, items, writable }),
     buffer: (name, size) => define({ kind: "buffer", name, size }),
 
+    sets: (number) => numbers.has(number),
+
     fresh,
     label: (name) => void ops.push({ kind: "label", name }),
     comment: (text) => void ops.push({ kind: "comment", text }),
     stackPointer: (to) => void ops.push({ kind: "sp", to }),
-    set: (to, from) => void ops.push({ kind: "mov", to, from }),
+    set: (to, from) => {
+      if (typeof from === "number") numbers.add(from);
+      ops.push({ kind: "mov", to, from });
+    },
     alu: (operator, to, a, b) => void ops.push({ kind: "alu", operator, to, a, b }),
     load: (width, to, base, offset = 0) => void ops.push({ kind: "load", width, to, base, offset }),
     store: (width, base, offset, from) =>

@@ -1,11 +1,14 @@
 /**
  * Texts made smaller, by references to what came before: LZ77 (Ziv and Lempel 1977), in a form that
  * takes a dozen lines to undo. A byte below 0x80 stands for itself. Any other is the first of two,
- * 1LLLLDDD DDDDDDDD: a copy of L + 3 bytes from D bytes back or, where D is 0, the one byte that follows.
+ * 1LLLLDDD DDDDDDDD: a copy of L + 3 bytes from D bytes back or, where D is 0, the one byte that follows
+ * (L is 0) or the end (1).
  */
 
 /** What the two bytes of a copy can say. */
 export const shortestCopy = 3;
+export const literal = 0x80;
+const end = 0x88;
 const longestCopy = shortestCopy + 15;
 const farthestCopy = 0x7ff;
 /** More places to copy from are not tried: every cold start pays for it, and next to nothing is gained. */
@@ -37,13 +40,14 @@ export function pack(bytes: Uint8Array): Uint8Array {
     if (length >= shortestCopy) {
       packed.push(0x80 | ((length - shortestCopy) << 3) | (distance >> 8), distance & 0xff);
     } else if (byte < 0x80) packed.push(byte);
-    else packed.push(0x80, 0, byte);
+    else packed.push(literal, 0, byte);
     for (const end = at + (length < shortestCopy ? 1 : length); at < end; at += 1) {
       const hash = hashOf[at] as number;
       before[at] = last[hash] as number;
       last[hash] = at;
     }
   }
+  packed.push(end, 0);
   return Uint8Array.from(packed);
 }
 

@@ -33,7 +33,7 @@ export interface TrialPen {
 /** How a trial went. */
 export interface Outcome {
   /**
-   * Null where all of it went well. `errno` is positive, above 1000 one of `pseudoErrno`; a negative
+   * Null where all of it went well. `errno` is positive, from 200 on one of `pseudoErrno`; a negative
    * one is the signal that killed the child.
    */
   readonly failure: { readonly step: string; readonly errno: number } | null;

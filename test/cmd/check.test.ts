@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import * as assert from "uvu/assert";
 import { renderJson, renderText } from "../../cmd/check.js";
 import { screenOf } from "../../cmd/screen.js";
+import { pseudoErrno } from "../../launch/lower/context.js";
 import type { Facts } from "../../launch/trial/facts.js";
 import type { Finding } from "../../launch/trial/finding.js";
 import { findings, verdict } from "../../launch/trial/findings.js";
@@ -42,7 +43,10 @@ function outcomes(failed: Partial<Record<TrialName, string>> = {}): Outcomes {
   const good = Object.fromEntries(everyTrial.map((name) => [name, { failure: null, value: 0 }]));
   const bad = Object.entries(failed).map(([name, text]) => {
     const [step = "", errno = ""] = text.split(": ");
-    return [name, { failure: { step, errno: errnoNumbers[errno] ?? 1000 }, value: 0 }];
+    return [
+      name,
+      { failure: { step, errno: errnoNumbers[errno] ?? pseudoErrno.helperFailed }, value: 0 },
+    ];
   });
   return { ...good, landlock: { failure: null, value: 4 }, ...Object.fromEntries(bad) };
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as assert from "uvu/assert";
 import { probe } from "../../launch/facts/probe.js";
+import { pseudoErrno } from "../../launch/lower/context.js";
 import { slot } from "../../launch/machine/builder.js";
 import { k, signo } from "../../launch/machine/constants.js";
 import { compile } from "../../launch/machine/link.js";
@@ -130,7 +131,7 @@ test("a helper that fails", () => {
     maps: { ...maps, helpers: { newuidmap: "/bin/true", newgidmap: "/bin/true" } },
   };
   const outcomes = run(both, good);
-  assert.equal(outcomes.both?.failure, { step: "map ids", errno: 1000 });
+  assert.equal(outcomes.both?.failure, { step: "map ids", errno: pseudoErrno.helperFailed });
   assert.is(outcomes.good?.failure, null);
 });
 
@@ -208,7 +209,7 @@ test("helpers that are no such programs are told by what they say", async () => 
     newuidmap: helper,
     newgidmap: helper,
   });
-  assert.equal(outcomes?.idMap?.failure, { step: "map ids", errno: 1000 });
+  assert.equal(outcomes?.idMap?.failure, { step: "map ids", errno: pseudoErrno.helperFailed });
   assert.equal([...new Set(complaints)], ["no, never"]);
   assert.is(outcomes?.newuidmapCapabilities?.failure?.errno, errnoNumbers.ENODATA);
 });

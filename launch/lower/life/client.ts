@@ -13,7 +13,7 @@ import { t, terminalMemory, terminalSubroutines } from "../payload/terminal.js";
 import { events, pollTable } from "../poll.js";
 import { failure } from "../shared.js";
 import { readArguments, refuseForeignStart } from "../start.js";
-import { failureTextSubroutines } from "../text/failure-texts.js";
+import { failureTextSubroutines, failureTexts } from "../text/failure-texts.js";
 import { exitStatus, reportFailure } from "../text/report.js";
 import { textSubroutines } from "../text/text.js";
 import { chunkSize } from "./chunk.js";
@@ -69,6 +69,7 @@ export function lowerClient(plan: Plan, client: Client): Program {
   terminalSubroutines(c, own, () => tellSize(c, own.size));
   textSubroutines(c);
   failureTextSubroutines(c);
+  failureTexts(c);
   return b.finish();
 }
 

@@ -10,7 +10,7 @@ import { context, s } from "../context.js";
 import { sandboxName } from "../record.js";
 import { failure, shareMemory } from "../shared.js";
 import { readArguments, refuseForeignStart } from "../start.js";
-import { failureTextSubroutines } from "../text/failure-texts.js";
+import { failureTextSubroutines, failureTexts } from "../text/failure-texts.js";
 import { reportFailure } from "../text/report.js";
 import { textSubroutines } from "../text/text.js";
 import { holderState } from "./holder.js";
@@ -45,5 +45,6 @@ export function lowerConnect(plan: Plan, name: string): Program {
   netlinkSubroutines(c);
   textSubroutines(c);
   failureTextSubroutines(c);
+  failureTexts(c);
   return b.finish();
 }

@@ -58,9 +58,16 @@ const told: readonly string[] = [
   "EHOSTDOWN",
 ];
 
+type Words = readonly (readonly [number, string])[];
+
 /** What each errno means, in words. */
-export const errnoWords: readonly (readonly [number, string])[] = [
-  ...told.map((name) => [errnoNumbers[name] ?? 0, `${errnoTexts[name]} (${name})`] as const),
+export const errnoWords: Words = told.map((name) => [
+  errnoNumbers[name] ?? 0,
+  `${errnoTexts[name]} (${name})`,
+]);
+
+/** The same of our own, of which a program has those that it can give. */
+export const ownWords: Words = [
   [pseudoErrno.helperFailed, "the helper refused, see its message above"],
   [pseudoErrno.noInterpreter, "it is there, but its interpreter or dynamic loader is not (ENOENT)"],
   [pseudoErrno.notProc, "no procfs is mounted there"],

@@ -5,39 +5,42 @@
 import { describe } from "../../../spec/describe.js";
 import { visible } from "../../../spec/error.js";
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { Plan } from "../../../spec/step.js";
-import { at, slot } from "../../machine/builder.js";
-import type { Value } from "../../machine/ir.js";
-import { pack, shortestCopy } from "../../machine/pack.js";
+import { slot } from "../../machine/builder.js";
+import type { Address, Value } from "../../machine/ir.js";
+import { literal, pack, shortestCopy } from "../../machine/pack.js";
 import { type Context, pseudoErrno } from "../context.js";
-import { errnoWords } from "./errnos.js";
+import { errnoWords, ownWords } from "./errnos.js";
 import { append } from "./text.js";
 
 /**
- * What a text is found by: a step's number in the high half and, in the low one, the errno that it is the
- * hint for, or one of these. Their bytes are below 0x80, as such bytes pack best.
+ * What a text of a step's is found by: the errno that it is the hint for, or a number that is no errno. The
+ * keys are below 0x80 where they are many, as such bytes pack best.
  */
-export const stepShift = 16;
 export const textOf = {
-  /** What the step does; the same as part of a JSON string. */
-  step: 0x7f7d,
-  jsonStep: 0x7f7e,
   /** The hint for any other errno. */
-  any: 0x7f7f,
+  any: 0,
+  /** What the step does, before all else that there is of it; the same as part of a JSON string. */
+  step: 41,
+  jsonStep: 58,
 } as const;
-/** In place of a step's number: what an errno means. */
-const errnoText = 0x7f7e << stepShift;
-const endKey = 0x7f7f7f7f;
+const end = 0xff;
 
 /** The address of the text that `findText` found, or 0. */
 export const found = slot("textFound");
+const wantedStep = slot("textStep");
 const key = slot("textKey");
 const cursor = slot("textRow");
 const word = slot("textWord");
+const step = slot("textRowStep");
 const number = slot("toldErrno");
-const errnoKey = slot("errnoKey");
 
-export function findText({ b }: Context, what: Value): void {
+/** Defined when all is lowered: `failureTexts`. */
+const packedTexts: Address = { kind: "address", of: "packedTexts.1", offset: 0 };
+const texts: Address = { kind: "address", of: "failureTexts", offset: 0 };
+
+/** Looks for a text of the step of that number. */
+export function findText({ b }: Context, ofStep: Value, what: Value): void {
+  b.set(wantedStep, ofStep);
   b.set(key, what);
   b.call("text.find");
 }
@@ -48,28 +51,27 @@ export function appendErrno({ b }: Context, errno: Value): void {
   b.call("text.errno");
 }
 
-/** Of each row: the key, in four bytes, little-endian; then the text and a NUL. */
-function rows(plan: Plan): Buffer {
+/** Of each row: the key, a byte; then the text and a NUL. Behind the steps comes one that has the errnos. */
+function rows({ b, plan }: Context): Buffer {
   type Row = readonly [key: number, text: string];
-  const steps = plan.steps.flatMap(({ action, hints }, number): Row[] => {
-    const step = number << stepShift;
+  const steps = plan.steps.flatMap(({ action, hints }): Row[] => {
     const text = describe(action);
     return [
-      [step | textOf.step, visible(text)],
+      [textOf.step, visible(text)],
       ...(plan.statusFd === null
         ? []
-        : [[step | textOf.jsonStep, JSON.stringify(text).slice(1, -1)] as const]),
+        : [[textOf.jsonStep, JSON.stringify(text).slice(1, -1)] as const]),
       ...Object.entries(hints ?? {}).map(
-        ([name, hint]) => [step | hintErrno(name), visible(hint)] as const,
+        ([name, hint]) => [hintErrno(name), visible(hint)] as const,
       ),
     ];
   });
-  const errnos = errnoWords.map(([number, text]): Row => [errnoText | number, text]);
-  const all: Row[] = [...steps, ...errnos, [endKey, ""]];
-  const bytes = Buffer.alloc(all.reduce((sum, [, text]) => sum + 5 + Buffer.byteLength(text), 0));
+  const own = ownWords.filter(([number]) => b.sets(number) || b.sets(-number));
+  const all: Row[] = [...steps, [textOf.step, ""], ...errnoWords, ...own, [end, ""]];
+  const bytes = Buffer.alloc(all.reduce((sum, [, text]) => sum + 2 + Buffer.byteLength(text), 0));
   let at = 0;
   for (const [key, text] of all) {
-    at = bytes.writeInt32LE(key, at);
+    at = bytes.writeUInt8(key, at);
     at += bytes.write(text, at) + 1;
   }
   return bytes;
@@ -83,27 +85,35 @@ function hintErrno(name: string): number {
   return number;
 }
 
+/** The data of the subroutines, when all else is lowered: which failures there can be is known then. */
+export function failureTexts(c: Context): void {
+  const table = rows(c);
+  c.b.bytes("packedTexts", pack(table));
+  c.b.buffer("failureTexts", table.length);
+}
+
 /** The subroutines that the functions above call. */
 export function failureTextSubroutines(c: Context): void {
-  const { b, plan } = c;
-  const table = rows(plan);
-  const packed = pack(table);
-  const texts = b.buffer("failureTexts", table.length);
-
+  const { b } = c;
   b.comment("find the text of textKey among those for failures");
   b.label("text.find");
-  b.load(4, word, texts);
+  b.load(1, word, texts);
   b.branch(word, "ne", 0, "text.find.unpacked");
-  unpack(c, b.bytes("packedTexts", packed), packed.length, texts);
+  unpack(c, "text.find.unpacked");
   b.label("text.find.unpacked");
   b.set(cursor, texts);
+  b.set(step, -1);
   b.label("text.find.row");
-  b.load(4, word, cursor);
-  b.alu("add", cursor, cursor, 4);
+  b.load(1, word, cursor);
+  b.alu("add", cursor, cursor, 1);
+  b.set(found, 0);
+  b.branch(word, "eq", end, "text.find.end");
+  b.branch(word, "ne", textOf.step, "text.find.same");
+  b.alu("add", step, step, 1);
+  b.label("text.find.same");
+  b.branch(step, "ne", wantedStep, "text.find.next");
   b.set(found, cursor);
   b.branch(word, "eq", key, "text.find.end");
-  b.set(found, 0);
-  b.branch(word, "eq", endKey, "text.find.end");
   b.label("text.find.next");
   b.load(1, word, cursor);
   b.alu("add", cursor, cursor, 1);
@@ -115,11 +125,10 @@ export function failureTextSubroutines(c: Context): void {
 }
 
 function errnoSubroutine(c: Context): void {
-  const { b } = c;
+  const { b, plan } = c;
   b.comment("append what toldErrno stands for");
   b.label("text.errno");
-  b.alu("or", errnoKey, number, errnoText);
-  findText(c, errnoKey);
+  findText(c, plan.steps.length, number);
   b.branch(found, "ne", 0, "text.errno.known");
   append(c, [b.text("errno "), { decimal: number }]);
   b.return();
@@ -128,15 +137,15 @@ function errnoSubroutine(c: Context): void {
   b.return();
 }
 
-/** Undoes `pack`. */
-function unpack({ b }: Context, packed: ReturnType<typeof at>, size: number, texts: Value): void {
+/** Undoes `pack`, and goes on at `done`. */
+function unpack({ b }: Context, done: string): void {
   const [from, to, byte] = [slot("packedFrom"), slot("unpackedTo"), slot("packedByte")];
   const [count, distance, source] = [slot("copyCount"), slot("copyDistance"), slot("copySource")];
   const next = (into: typeof byte) => {
     b.load(1, into, from);
     b.alu("add", from, from, 1);
   };
-  b.set(from, packed);
+  b.set(from, packedTexts);
   b.set(to, texts);
   b.label("unpack.next");
   next(byte);
@@ -156,12 +165,12 @@ function unpack({ b }: Context, packed: ReturnType<typeof at>, size: number, tex
   b.alu("add", to, to, 1);
   b.alu("sub", count, count, 1);
   b.branch(count, "ne", 0, "unpack.copy");
-  b.jump("unpack.more");
+  b.jump("unpack.next");
   b.label("unpack.escaped");
+  b.branch(byte, "ne", literal, done);
   next(byte);
   b.label("unpack.plain");
   b.store(1, to, 0, byte);
   b.alu("add", to, to, 1);
-  b.label("unpack.more");
-  b.branch(from, "lt", at(packed, size), "unpack.next");
+  b.jump("unpack.next");
 }

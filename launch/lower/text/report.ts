@@ -8,7 +8,7 @@ import { slot } from "../../machine/builder.js";
 import type { Slot, Value } from "../../machine/ir.js";
 import { type Context, pseudoErrno, s } from "../context.js";
 import { failure } from "../shared.js";
-import { appendErrno, findText, found, stepShift, textOf } from "./failure-texts.js";
+import { appendErrno, findText, found, textOf } from "./failure-texts.js";
 import { appendSaid } from "./said.js";
 import { append, compose, writeText } from "./text.js";
 
@@ -22,7 +22,7 @@ const code = slot("reportCode");
 /** Reports the failure that the slots hold, and leaves the exit status in `to`. */
 export function reportFailure(c: Context, to: Slot): void {
   const { b, plan } = c;
-  findStepText(c, textOf.step);
+  findText(c, failure.step, textOf.step);
   b.set(what, found);
   findHint(c);
   b.set(hint, found);
@@ -41,7 +41,7 @@ export function reportFailure(c: Context, to: Slot): void {
   writeText(c, 2);
 
   if (plan.statusFd !== null) {
-    findStepText(c, textOf.jsonStep);
+    findText(c, failure.step, textOf.jsonStep);
     compose(c, [b.text('{"event":"error","step":"'), { string: found }, b.text('","why":"')]);
     appendErrno(c, failure.errno);
     append(c, [b.text('","exitCode":'), { decimal: code }, b.text("}\n")]);
@@ -61,24 +61,12 @@ export function tellStatus(c: Context, pieces: readonly (string | { decimal: Val
   writeText(c, c.plan.statusFd);
 }
 
-/** The text of that kind that the failed step has. */
-function findStepText(c: Context, kind: number): void {
-  const wanted = slot("stepKey");
-  c.b.alu("shl", wanted, failure.step, stepShift);
-  c.b.alu("or", wanted, wanted, kind);
-  findText(c, wanted);
-}
-
 function findHint(c: Context): void {
-  const { b } = c;
-  const end = b.fresh("hint");
-  const wanted = slot("hintKey");
-  b.alu("shl", wanted, failure.step, stepShift);
-  b.alu("or", wanted, wanted, failure.errno);
-  findText(c, wanted);
-  b.branch(found, "ne", 0, end);
-  findStepText(c, textOf.any);
-  b.label(end);
+  const end = c.b.fresh("hint");
+  findText(c, failure.step, failure.errno);
+  c.b.branch(found, "ne", 0, end);
+  findText(c, failure.step, textOf.any);
+  c.b.label(end);
 }
 
 /** The number of the execve step, whose failures name the command and have exit statuses of their own. */
