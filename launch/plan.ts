@@ -236,7 +236,7 @@ export function plan(given: Spec, host: Host): Plan {
       data: "",
     }),
     step("init", "mounts", { kind: "openAnchors", newRoot }),
-    step("init", "filesystems", { kind: "mkdir", path: stage, mode: 0o700 }),
+    step("init", "filesystems", { kind: "mkdir", path: stage, mode: 0o700, isNew: true }),
     ...staged.soon,
     ...(enterSoon ?? []),
     ...staged.late,

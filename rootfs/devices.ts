@@ -20,7 +20,7 @@ const links: readonly (readonly [name: string, target: string])[] = [
 export function planDevices(directory: string): Step[] {
   return [
     ...nodes.flatMap((name) => [
-      step({ kind: "touch", path: `${directory}/${name}`, mode: 0o666 }),
+      step({ kind: "touch", path: `${directory}/${name}`, mode: 0o666, isNew: true }),
       step({
         kind: "mount",
         source: `/dev/${name}`,

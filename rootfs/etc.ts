@@ -65,7 +65,7 @@ export function planEtc(
   });
   return {
     staged: [
-      step({ kind: "mkdir", path: directory, mode: 0o755 }),
+      step({ kind: "mkdir", path: directory, mode: 0o755, isNew: true }),
       ...mounts.flatMap((mount) => stagedSteps(mount, spec, host)),
     ],
     named: mounts.some(({ name }) => name === "hosts") ? nameSteps(spec, host, names) : [],

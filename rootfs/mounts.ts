@@ -96,7 +96,7 @@ function freshSteps(mount: Mount, target: string, { flags, data }: MountOptions)
   const made = step({ kind: "mount", source, target, type, flags, data, destination });
   const hints = freshHints[type];
   return [
-    step({ kind: "mkdir", path: target, mode: 0o755 }),
+    step({ kind: "mkdir", path: target, mode: 0o755, isNew: true }),
     hints === undefined ? made : { ...made, hints },
   ];
 }
@@ -145,7 +145,7 @@ const unlike = "It is no directory any more: start that sandbox anew";
 /** Of the sandbox that is joined, without what is mounted below it there. */
 function copySteps(path: string, target: string): Step[] {
   return [
-    step({ kind: "mkdir", path: target, mode: 0o755 }),
+    step({ kind: "mkdir", path: target, mode: 0o755, isNew: true }),
     { ...step({ kind: "moveMount", path, target }), hints: { EINVAL: unlike, ENOTDIR: unlike } },
   ];
 }
@@ -154,8 +154,8 @@ function copySteps(path: string, target: string): Step[] {
 function anonymousSteps(number: number, target: string, destination: string): Step[] {
   const source = `${store}/volume-${number}`;
   return [
-    step({ kind: "mkdir", path: source, mode: 0o755 }),
-    step({ kind: "mkdir", path: target, mode: 0o755 }),
+    step({ kind: "mkdir", path: source, mode: 0o755, isNew: true }),
+    step({ kind: "mkdir", path: target, mode: 0o755, isNew: true }),
     step({ kind: "mount", source, target, type: null, flags: ["MS_BIND"], data: "", destination }),
   ];
 }

@@ -163,7 +163,7 @@ function diskStore(host: Host, rootIsCaller: boolean): Pick<LayerSteps, "prepare
 /** A root of its own on the tmpfs of `base`, whose bound holds for it too. */
 function emptyRoot(): Step[] {
   return [
-    init({ kind: "mkdir", path: newRoot, mode: 0o755 }),
+    init({ kind: "mkdir", path: newRoot, mode: 0o755, isNew: true }),
     init({
       kind: "mount",
       source: newRoot,
@@ -186,7 +186,7 @@ function planBind(spec: Spec, host: Host, ids: RootIds, why: string | null): Roo
   const mount =
     copy === null
       ? [
-          init({ kind: "mkdir", path: newRoot, mode: 0o755 }),
+          init({ kind: "mkdir", path: newRoot, mode: 0o755, isNew: true }),
           ...bind(host, path, newRoot, readonly),
         ]
       : [...emptyRoot(), ...copy.steps, ...restrict(host, newRoot, ["MS_RDONLY"])];
@@ -200,7 +200,7 @@ function planBind(spec: Spec, host: Host, ids: RootIds, why: string | null): Roo
     inside: volatile.flatMap((path, index) => {
       const staged = `${stage}/volatile-${index}`;
       const steps = [
-        init({ kind: "mkdir", path: staged, mode: 0o755 }),
+        init({ kind: "mkdir", path: staged, mode: 0o755, isNew: true }),
         tmpfs(staged, modes[path] ?? 0o1777, sizeBytes),
         init({ kind: "attach", staged, path, what: "a tmpfs" }),
       ];

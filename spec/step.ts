@@ -464,10 +464,20 @@ export type Action =
       readonly target: string;
       readonly flags: readonly RestrictingFlag[];
     }
-  /** A directory and its parents; one that is there already is left as it is. */
-  | { readonly kind: "mkdir"; readonly path: string; readonly mode: number }
-  /** An empty file to mount on; one that is there already is left as it is. */
-  | { readonly kind: "touch"; readonly path: string; readonly mode: number }
+  /** A directory and its parents; one that is there already is left as it is, but where it `isNew`. */
+  | {
+      readonly kind: "mkdir";
+      readonly path: string;
+      readonly mode: number;
+      readonly isNew?: true;
+    }
+  /** An empty file to mount on; the same holds for one that is there already. */
+  | {
+      readonly kind: "touch";
+      readonly path: string;
+      readonly mode: number;
+      readonly isNew?: true;
+    }
   /** A file of that text, where there is none. */
   | {
       readonly kind: "makeFile";

@@ -53,11 +53,11 @@ import { attach, bindSource, lockVolume, openAnchors, openSource } from "./rootf
 import { chownTree } from "./rootfs/chown.js";
 import { copyMounts, moveMount } from "./rootfs/copies.js";
 import {
+  make,
   makeDirectories,
   makeFile,
   pivotRoot,
   remount,
-  unlessThere,
   writeProc,
 } from "./rootfs/filesystem.js";
 import { bindUpperStore, nameUpperStore } from "./rootfs/janitor.js";
@@ -229,9 +229,9 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
     case "remount":
       return remount(c, b.text(action.target), action.flags);
     case "mkdir":
-      return makeDirectories(c, action.path, action.mode);
+      return makeDirectories(c, action.path, action.mode, action.isNew);
     case "touch":
-      return unlessThere(c, "mknodat", action.path, regularFile(action.mode), [0]);
+      return make(c, "mknodat", action.path, regularFile(action.mode), action.isNew);
     case "makeFile":
       return makeFile(c, action);
     case "nameOwnAddress":

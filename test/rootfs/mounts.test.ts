@@ -26,7 +26,7 @@ test("options that are flags become flags, all others data", () => {
   const options = ["nosuid", "rw", "dev", "strictatime", "mode=755", "size=1k"];
   const { staged, attach } = planned([{ destination: "/x", type: "tmpfs", options }]);
   assert.equal(staged, [
-    { kind: "mkdir", path: "/tmp/mounts/0", mode: 0o755 },
+    { kind: "mkdir", path: "/tmp/mounts/0", mode: 0o755, isNew: true },
     {
       kind: "mount",
       source: "tmpfs",
@@ -81,8 +81,8 @@ test("an anonymous volume is a directory of the store", () => {
   const { open, staged } = planned([{ destination: "/d", type: "volume" }]);
   assert.equal(open, []);
   assert.equal(staged?.slice(0, 3), [
-    { kind: "mkdir", path: "/tmp/store/volume-0", mode: 0o755 },
-    { kind: "mkdir", path: "/tmp/mounts/0", mode: 0o755 },
+    { kind: "mkdir", path: "/tmp/store/volume-0", mode: 0o755, isNew: true },
+    { kind: "mkdir", path: "/tmp/mounts/0", mode: 0o755, isNew: true },
     {
       kind: "mount",
       source: "/tmp/store/volume-0",

@@ -27,27 +27,33 @@ export function remount({ b, memory }: Context, target: Value, flags: readonly M
   b.must("mount", [0, target, 0, bits, 0]);
 }
 
-/** Parents that a step before has made or mounted are not tried again. */
-export function makeDirectories(c: Context, path: string, mode: number): void {
+/** Parents that a step before has made or mounted are not tried again. The last one may have to be new. */
+export function makeDirectories(c: Context, path: string, mode: number, isNew = false): void {
   const names = path.split("/").filter((name) => name !== "");
   for (const count of names.keys()) {
     const directory = `/${names.slice(0, count + 1).join("/")}`;
     if (c.known.has(directory)) continue;
-    unlessThere(c, "mkdirat", directory, octal(count === names.length - 1 ? mode : 0o755), []);
+    const isLast = count === names.length - 1;
+    make(c, "mkdirat", directory, octal(isLast ? mode : 0o755), isLast && isNew);
     c.known.add(directory);
   }
 }
 
-/** Makes something at a path; what is there already is left as it is. */
-export function unlessThere(
+/** Makes something at a path; what is there already is left as it is, unless it has to be new. */
+export function make(
   { b }: Context,
   name: "mkdirat" | "mknodat",
   path: string,
   mode: Value,
-  more: readonly Value[],
+  isNew = false,
 ): void {
+  const args = [k("AT_FDCWD"), b.text(path), mode, ...(name === "mknodat" ? [0] : [])];
+  if (isNew) {
+    b.must(name, args);
+    return;
+  }
   const made = b.fresh("made");
-  b.attempt(name, [k("AT_FDCWD"), b.text(path), mode, ...more], s.result);
+  b.attempt(name, args, s.result);
   b.branch(s.result, "eq", 0, made);
   b.branch(s.result, "eq", minus("EEXIST"), made);
   failWithResult(b);
