@@ -58,6 +58,8 @@ export interface Memory {
   readonly cgroupPath: Address;
   /** A dot, and the sandbox's id: launch/lower/text/id.ts. */
   readonly dottedId: Address;
+  /** `recordText`; in pages of its own, to be given back. */
+  readonly recordText: Address;
 }
 
 /** PATH_MAX of linux/limits.h. */
@@ -216,8 +218,19 @@ export function context(plan: Plan, again: Again | null = null): Context {
       entries: b.buffer("entries", removesTrees ? scratchSize : 1),
       cgroupPath: b.buffer("cgroupPath", cgroup ? textSize : 1),
       dottedId: b.buffer("dottedId", 16),
+      recordText: b.buffer("recordText", recordRoom(plan)),
     },
   };
+}
+
+/** The end of the record, which is known before: launch/lower/record.ts. */
+export const recordText = (known: string): string => `${known}}\n`;
+
+/** Bytes for it; 1 where there is no record. */
+export function recordRoom({ steps }: Plan): number {
+  const action = steps.find(({ action }) => action.kind === "keepRecord")?.action;
+  if (action?.kind !== "keepRecord") return 1;
+  return Math.max(pathSize, Buffer.byteLength(recordText(action.known)));
 }
 
 /** The plan's only action of that kind, or its first. */

@@ -6,7 +6,7 @@
 import { landmark, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import type { Slot } from "../machine/ir.js";
-import { type Context, s, scratchSize, textSize, words64 } from "./context.js";
+import { type Context, recordRoom, s, scratchSize, textSize, words64 } from "./context.js";
 import { sharedPage } from "./shared.js";
 
 const because = "it stays resident, and that is all";
@@ -71,12 +71,14 @@ export function giveBackInInit(c: Context): void {
   b.label(none);
 }
 
-function giveBackBuffers({ b, memory }: Context): void {
+function giveBackBuffers({ b, memory, plan }: Context): void {
   for (const [buffer, bytes] of [
     [memory.text, textSize],
     [memory.name, textSize],
     [memory.scratch, scratchSize],
+    [memory.recordText, recordRoom(plan)],
   ] as const) {
+    if (bytes === 1) continue;
     b.ignore(because, "madvise", [buffer, bytes, k("MADV_DONTNEED")]);
   }
 }

@@ -12,6 +12,7 @@ import type { Action } from "../../spec/step.js";
 import { at, constant, slot } from "../machine/builder.js";
 import { k, minus, noFollow } from "../machine/constants.js";
 import type { Address, Slot, Value } from "../machine/ir.js";
+import { pack } from "../machine/pack.js";
 import { cgroupFact } from "./cgroup/cgroup.js";
 import {
   actionOf,
@@ -20,6 +21,7 @@ import {
   message,
   octal,
   pseudoErrno,
+  recordText,
   s,
   textSize,
 } from "./context.js";
@@ -33,6 +35,7 @@ import { branchUnlessSame } from "./rootfs/filesystem.js";
 import { failure, readFailure } from "./shared.js";
 import { appendErrno } from "./text/failure-texts.js";
 import { idOf } from "./text/id.js";
+import { unpack } from "./text/packed.js";
 import {
   append,
   compose,
@@ -210,8 +213,10 @@ function writeMembers(c: Context, { known }: Keep, namespaces: readonly JsonPiec
     { decimal: started },
     ",",
     ...told,
-    `${known}}\n`,
   ]);
+  const text = Buffer.from(recordText(known));
+  unpack(c, b.bytes("packedRecord", pack(text)), memory.recordText);
+  writeWhole(c, memory.recordText, text.length);
 }
 
 /** Digits of a number of 64 bits. */

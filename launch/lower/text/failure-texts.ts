@@ -7,9 +7,10 @@ import { visible } from "../../../spec/error.js";
 import { errnoNumbers } from "../../../spec/linux.js";
 import { slot } from "../../machine/builder.js";
 import type { Address, Value } from "../../machine/ir.js";
-import { literal, pack, shortestCopy } from "../../machine/pack.js";
+import { pack } from "../../machine/pack.js";
 import { type Context, pseudoErrno } from "../context.js";
 import { errnoWords, ownWords } from "./errnos.js";
+import { unpack, unpackSubroutine } from "./packed.js";
 import { append } from "./text.js";
 
 /**
@@ -99,7 +100,7 @@ export function failureTextSubroutines(c: Context): void {
   b.label("text.find");
   b.load(1, word, texts);
   b.branch(word, "ne", 0, "text.find.unpacked");
-  unpack(c, "text.find.unpacked");
+  unpack(c, packedTexts, texts);
   b.label("text.find.unpacked");
   b.set(cursor, texts);
   b.set(step, -1);
@@ -122,6 +123,7 @@ export function failureTextSubroutines(c: Context): void {
   b.label("text.find.end");
   b.return();
   errnoSubroutine(c);
+  unpackSubroutine(c);
 }
 
 function errnoSubroutine(c: Context): void {
@@ -135,42 +137,4 @@ function errnoSubroutine(c: Context): void {
   b.label("text.errno.known");
   append(c, [{ string: found }]);
   b.return();
-}
-
-/** Undoes `pack`, and goes on at `done`. */
-function unpack({ b }: Context, done: string): void {
-  const [from, to, byte] = [slot("packedFrom"), slot("unpackedTo"), slot("packedByte")];
-  const [count, distance, source] = [slot("copyCount"), slot("copyDistance"), slot("copySource")];
-  const next = (into: typeof byte) => {
-    b.load(1, into, from);
-    b.alu("add", from, from, 1);
-  };
-  b.set(from, packedTexts);
-  b.set(to, texts);
-  b.label("unpack.next");
-  next(byte);
-  b.branch(byte, "lt", 0x80, "unpack.plain");
-  next(distance);
-  b.alu("and", count, byte, 7);
-  b.alu("shl", count, count, 8);
-  b.alu("or", distance, distance, count);
-  b.branch(distance, "eq", 0, "unpack.escaped");
-  b.alu("and", count, byte, 0x78);
-  b.alu("shr", count, count, 3);
-  b.alu("add", count, count, shortestCopy);
-  b.label("unpack.copy");
-  b.alu("sub", source, to, distance);
-  b.load(1, byte, source);
-  b.store(1, to, 0, byte);
-  b.alu("add", to, to, 1);
-  b.alu("sub", count, count, 1);
-  b.branch(count, "ne", 0, "unpack.copy");
-  b.jump("unpack.next");
-  b.label("unpack.escaped");
-  b.branch(byte, "ne", literal, done);
-  next(byte);
-  b.label("unpack.plain");
-  b.store(1, to, 0, byte);
-  b.alu("add", to, to, 1);
-  b.jump("unpack.next");
 }
