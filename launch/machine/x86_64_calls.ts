@@ -36,6 +36,7 @@ const isLast = 1 << 23;
 
 const jumpIfCarry = 0x72;
 const jumpUnlessCarry = 0x73;
+const jumpIfZero = 0x74;
 const jumpUnlessZero = 0x75;
 export const jumpIfNegative = 0x78;
 
@@ -178,84 +179,81 @@ export function calls(
   }
 
   function walker(errorsOf: (label: string) => number): void {
-    const [walk, operand, immediate, wide, put, next, syscall, done, result, end, error] =
-      Array.from({ length: 11 }, asm.newLabel) as [
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-      ];
+    const places = new Map<string, number>();
+    const place = (name: string): number => {
+      const label = places.get(name) ?? asm.newLabel();
+      places.set(name, label);
+      return label;
+    };
     for (const [label, entrance] of entrances) {
       asm.label(entrance);
       emit(0x41, 0x5c); // pop r12
-      asm.jump(call, walk);
+      asm.jump(call, place("walk"));
       asm.jump(jmp, errorsOf(label));
     }
     asm.label(unfailing);
     emit(0x4c, 0x8b, 0x24, 0x24); // mov r12, [rsp]
 
     // r12: what is next in the rows; on the stack, where errors go
-    asm.label(walk);
+    asm.label(place("walk"));
     emit(0x45, 0x8b, 0x2c, 0x24); // mov r13d, [r12]
     emit(0x49, 0x83, 0xc4, 0x03); // add r12, 3
-    emit(0x57, 0x56, 0x52, 0x41, 0x52, 0x41, 0x50, 0x41, 0x51); // push rdi, rsi, rdx, r10, r8, r9
-    emit(0x6a, 0x06, 0x41, 0x5b); // push 6; pop r11
-    asm.label(operand);
+    emit(0x41, 0x51, 0x41, 0x50, 0x41, 0x52, 0x52, 0x56, 0x57); // push r9, r8, r10, rdx, rsi, rdi
+    emit(0x45, 0x31, 0xdb); // xor r11d, r11d
+    emit(0x44, 0x89, 0xe8); // mov eax, r13d
+    emit(0xc1, 0xe8, numberShift); // shr eax, numberShift
+    emit(0x41, 0x81, 0xe5, 0xff, 0x0f, 0x00, 0x00); // and r13d, 0xfff
+    asm.jump(jumpIfZero, place("ready"));
+    asm.label(place("operand"));
     emit(0x41, 0xd1, 0xed); // shr r13d, 1
-    asm.jump(jumpIfCarry, immediate);
+    asm.jump(jumpIfCarry, place("immediate"));
     emit(0x41, 0xd1, 0xed); // shr r13d, 1
-    asm.jump(jumpUnlessCarry, next);
+    asm.jump(jumpUnlessCarry, place("next"));
     loadNumber();
     emit(0x48, 0x8b, 0x4c, 0xcb, -slotBias); // mov rcx, [rbx + 8 * rcx - slotBias]
-    asm.jump(jmp, put);
-    asm.label(immediate);
+    asm.jump(jmp, place("put"));
+    asm.label(place("immediate"));
     emit(0x41, 0xd1, 0xed); // shr r13d, 1
-    asm.jump(jumpIfCarry, wide);
+    asm.jump(jumpIfCarry, place("wide"));
     emit(0x49, 0x0f, 0xbe, 0x0c, 0x24); // movsx rcx, byte [r12]
     emit(0x49, 0xff, 0xc4); // inc r12
-    asm.jump(jmp, put);
-    asm.label(wide);
+    asm.jump(jmp, place("put"));
+    asm.label(place("wide"));
     emit(0x41, 0x8b, 0x0c, 0x24); // mov ecx, [r12]
     emit(0x81, 0xe1, 0xff, 0xff, 0xff, 0x00); // and ecx, 0xffffff
     emit(0x49, 0x83, 0xc4, 0x03); // add r12, 3
-    asm.label(put);
-    emit(0x4a, 0x89, 0x4c, 0xdc, -8); // mov [rsp + 8 * r11 - 8], rcx
-    asm.label(next);
-    emit(0x41, 0xff, 0xcb); // dec r11d
-    asm.jump(jumpUnlessZero, operand);
-    emit(0x41, 0x59, 0x41, 0x58, 0x41, 0x5a, 0x5a, 0x5e, 0x5f); // pop r9, r8, r10, rdx, rsi, rdi
-
-    emit(0x44, 0x89, 0xe8); // mov eax, r13d
+    asm.label(place("put"));
+    emit(0x4a, 0x89, 0x0c, 0xdc); // mov [rsp + 8 * r11], rcx
+    asm.label(place("next"));
+    emit(0x41, 0xff, 0xc3); // inc r11d
+    emit(0x45, 0x85, 0xed); // test r13d, r13d
+    asm.jump(jumpUnlessZero, place("operand"));
+    asm.label(place("ready"));
+    emit(0x5f, 0x5e, 0x5a, 0x41, 0x5a, 0x41, 0x58, 0x41, 0x59); // pop rdi, rsi, rdx, r10, r8, r9
+    emit(0x41, 0x89, 0xc5); // mov r13d, eax
     emit(0x25, 0xff, 0x01, 0x00, 0x00); // and eax, 0x1ff
     emit(0x3d, assignment, assignment >> 8, 0x00, 0x00); // cmp eax, assignment
-    asm.jump(jumpUnlessZero, syscall);
+    asm.jump(jumpUnlessZero, place("syscall"));
     emit(0x49, 0x0f, 0xbe, 0x04, 0x24); // movsx rax, byte [r12]
     emit(0x49, 0xff, 0xc4); // inc r12
-    asm.jump(jmp, result);
-    asm.label(syscall);
+    asm.jump(jmp, place("result"));
+    asm.label(place("syscall"));
     emit(0x0f, 0x05); // syscall
     testFlag(canFail);
-    asm.jump(jumpUnlessCarry, done);
+    asm.jump(jumpUnlessCarry, place("done"));
     emit(0x85, 0xc0); // test eax, eax
-    asm.jump(jumpIfNegative, error);
-    asm.label(done);
+    asm.jump(jumpIfNegative, place("error"));
+    asm.label(place("done"));
     testFlag(hasResult);
-    asm.jump(jumpUnlessCarry, end);
-    asm.label(result);
+    asm.jump(jumpUnlessCarry, place("end"));
+    asm.label(place("result"));
     loadNumber();
     emit(0x48, 0x89, 0x44, 0xcb, -slotBias); // mov [rbx + 8 * rcx - slotBias], rax
-    asm.label(end);
+    asm.label(place("end"));
     testFlag(isLast);
-    asm.jump(jumpUnlessCarry, walk);
+    asm.jump(jumpUnlessCarry, place("walk"));
     emit(0x59, 0x41, 0xff, 0xe4); // pop rcx; jmp r12
-    asm.label(error);
+    asm.label(place("error"));
     emit(0xc3);
   }
 
