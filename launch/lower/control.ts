@@ -12,7 +12,7 @@ import { showMounts, showNetwork, takeNamespace } from "./namespaces.js";
 import { isEarly } from "./payload/early.js";
 import { handListener, listenerStep } from "./payload/listener.js";
 import { t, takeTerminal } from "./payload/terminal.js";
-import { messageHeader, receivedFd } from "./rights.js";
+import { receivedFd, recordHeader } from "./rights.js";
 import { takeOwners, watchesOwners } from "./rootfs/owners.js";
 import { failure, readFailure } from "./shared.js";
 import { tellStatus } from "./text/report.js";
@@ -39,7 +39,7 @@ export function controlSubroutines(c: Context): void {
   const value = slot("value");
   b.comment("take one message from inside");
   b.label("control.receive");
-  const header = messageHeader(c);
+  const header = recordHeader(c);
   b.attempt("recvmsg", [s.controlOutside, header, k("MSG_DONTWAIT", "MSG_CMSG_CLOEXEC")], received);
   b.branch(received, "eq", 0, "control.closed");
   b.branch(received, "lt", recordSize, "control.end");

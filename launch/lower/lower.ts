@@ -21,7 +21,8 @@ import { networkSubroutines } from "./netns/link-text.js";
 import { netlinkSubroutines } from "./netns/netlink.js";
 import { networkState } from "./netns/network.js";
 import { detectTerminal, terminalMemory, terminalSubroutines } from "./payload/terminal.js";
-import { keepRecord, recordState } from "./record.js";
+import { keepRecord, recordState, recordSubroutine } from "./record.js";
+import { messageSubroutine } from "./rights.js";
 import { janitorState, startJanitor, treeSubroutine } from "./rootfs/janitor.js";
 import { serverState } from "./rootfs/server.js";
 import { shareMemory } from "./shared.js";
@@ -75,6 +76,7 @@ export function lower(plan: Plan, again: Again | null = null): Program {
   const own = c.relays ? terminalMemory(c) : null;
   b.jump(landmarks.resident);
   monitorFailure(c);
+  recordSubroutine(c);
 
   if (life) {
     b.label("monitor.states");
@@ -97,6 +99,7 @@ export function lower(plan: Plan, again: Again | null = null): Program {
   b.label(landmarks.resident);
   monitorLoop(c);
   if (plan.init) initLoop(c);
+  messageSubroutine(c);
   failureTexts(c);
   return b.finish();
 }

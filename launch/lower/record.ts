@@ -335,13 +335,19 @@ function findRecord(c: Context, fd: Slot, otherwise: string): void {
 
 /** In the monitor, when all that was made for the sandbox is gone; the lock goes with the process. */
 export function removeRecord(c: Context): void {
+  if (stepOf(c) !== undefined) c.b.call("record.remove");
+}
+
+/** What the function above calls. */
+export function recordSubroutine(c: Context): void {
   if (stepOf(c) === undefined) return;
   const { b } = c;
-  const none = b.fresh("record");
-  b.branch(record, "lt", 0, none);
-  findRecord(c, record, none);
+  b.label("record.remove");
+  b.branch(record, "lt", 0, "record.remove.end");
+  findRecord(c, record, "record.remove.end");
   b.ignore("somebody was faster", "unlinkat", [foundIn, foundName, 0]);
-  b.label(none);
+  b.label("record.remove.end");
+  b.return();
 }
 
 /** Ends the program. Who waits has the record open, and finds the exit code behind it. */

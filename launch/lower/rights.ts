@@ -2,17 +2,32 @@
 import { at } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import type { Address, Slot, Value } from "../machine/ir.js";
-import { type Context, message, recordSize, s } from "./context.js";
+import { type Context, call, message, recordSize, s } from "./context.js";
 
 /** Places in `scratch`, behind the header itself. */
 const iovecOffset = 64;
 const controlOffset = 128;
 
+/** A header at the start of `scratch`, for the record and one fd, as nearly all have it. */
+export function recordHeader(c: Context): Address {
+  call(c, "message.header");
+  return c.memory.scratch;
+}
+
+/** What the function above calls: the monitor also while it waits. */
+export function messageSubroutine(c: Context): void {
+  const { b, memory } = c;
+  if (!c.called.has("message.header")) return;
+  b.label("message.header");
+  messageHeader(c, [[memory.record, recordSize]], 1);
+  b.return();
+}
+
 /** A header at the start of `scratch`, for these pieces of memory and so many fds. */
 export function messageHeader(
   { b, memory }: Context,
-  pieces: readonly (readonly [start: Address, size: Value])[] = [[memory.record, recordSize]],
-  fds = 1,
+  pieces: readonly (readonly [start: Address, size: Value])[],
+  fds: number,
 ): Address {
   const iovec = at(memory.scratch, iovecOffset);
   for (const [index, [start, size]] of pieces.entries()) {
@@ -58,7 +73,7 @@ export function sendFd(
   const { b, memory } = c;
   b.store(8, memory.record, 0, message[kind]);
   b.store(8, memory.record, 8, value);
-  const header = messageHeader(c);
+  const header = recordHeader(c);
   attachFds(c, [fd]);
   b.must("sendmsg", [to, header, k("MSG_NOSIGNAL")]);
 }

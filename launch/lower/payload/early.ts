@@ -12,7 +12,7 @@ import { constant, slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import { actionOf, type Context, recordSize, s, tell } from "../context.js";
 import { openNetlink, tellKernel } from "../netns/netlink.js";
-import { messageHeader, receivedFd, sendFd } from "../rights.js";
+import { receivedFd, recordHeader, sendFd } from "../rights.js";
 import { getShared } from "../shared.js";
 
 /** The payload in the init's view. */
@@ -90,7 +90,7 @@ export function enterNetwork(c: Context): void {
     b.jump(entered);
     b.label(early);
   }
-  b.must("recvmsg", [startedRead, messageHeader(c), k("MSG_CMSG_CLOEXEC")], s.result);
+  b.must("recvmsg", [startedRead, recordHeader(c), k("MSG_CMSG_CLOEXEC")], s.result);
   b.branch(s.result, "gt", 0, made);
   getShared(c, "failed", s.result);
   b.branch(s.result, "eq", 0, killed);

@@ -99,10 +99,15 @@ export function handListener(c: Context, listener: Slot): void {
     b.text(',"id":"sbx-'),
     { decimal: owner },
   ]);
-  const header = messageHeader(c, [
-    [memory.text, textLength],
-    [b.bytes("containerState", rest), rest.length],
-  ]);
+  const state = b.bytes("containerState", rest);
+  const header = messageHeader(
+    c,
+    [
+      [memory.text, textLength],
+      [state, rest.length],
+    ],
+    1,
+  );
   attachFds(c, [listener]);
   b.must("sendmsg", [socket, header, k("MSG_NOSIGNAL")], sent);
   // Time may have been up with a part of it.

@@ -25,8 +25,11 @@ export type RecordFact = readonly [key: string, ...value: JsonPiece[]];
 
 /** Writes the pieces, then a NUL, at `buffer`; what is beyond its `textSize` bytes is cut off. */
 export function compose(c: Context, pieces: readonly Piece[], buffer: Value = c.memory.text): void {
-  c.b.set(to, buffer);
-  c.b.set(length, 0);
+  if (buffer === c.memory.text) c.b.call("text.begin");
+  else {
+    c.b.set(to, buffer);
+    c.b.set(length, 0);
+  }
   append(c, pieces);
 }
 
@@ -52,6 +55,12 @@ export function writeText({ b, memory }: Context, fd: Value): void {
 export function textSubroutines({ b, memory }: Context): void {
   const room = textSize - 1;
   const at = slot("textAt");
+
+  b.comment("begin a text in its buffer");
+  b.label("text.begin");
+  b.set(to, memory.text);
+  b.set(length, 0);
+  b.return();
 
   b.comment("append the string at textFrom");
   b.label("text.append");
