@@ -12,6 +12,7 @@
 #include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -31,6 +33,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { READY = 1, EXITED = 3, NETWORK = 10, GO = 11, RECORD = 12 };
 
 /* glibc's sys/mount.h cannot be had together with linux/mount.h. */
 enum { BIND = 4096, MOVE = 8192, REC = 16384, PRIVATE = 1 << 18, STRICTATIME = 1 << 24, DETACH = 2 };
@@ -46,13 +50,11 @@ static void attach(const char *from, const char *to, const char *type, unsigned 
   must(syscall(SYS_mount, from, to, type, flags, data), to);
 }
 
-static int rootFd, control[2], release[2];
+static int rootFd, control[2], release[2], started[2];
 static sigset_t all, callers;
 
-static void writeProc(int pid, const char *file, const char *text) {
-  char path[64];
+static void writeProc(const char *path, const char *text) {
   struct statfs fs;
-  snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
   int fd = MUST(open(path, O_WRONLY | O_CLOEXEC));
   MUST(fstatfs(fd, &fs));
   if (fs.f_type != PROC_SUPER_MAGIC) exit(125);
@@ -60,34 +62,62 @@ static void writeProc(int pid, const char *file, const char *text) {
   MUST(close(fd));
 }
 
-static void tell(uint64_t kind, uint64_t value) {
-  uint64_t message[] = {kind, value};
-  send(control[1], message, sizeof message, MSG_NOSIGNAL);
+/* Two words, and a fd unless that is -1. */
+static void tell(int to, uint64_t kind, uint64_t value, int fd) {
+  uint64_t words[] = {kind, value};
+  union {
+    char bytes[CMSG_SPACE(sizeof fd)];
+    struct cmsghdr header;
+  } passed = {.header = {CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS}};
+  struct iovec text = {words, sizeof words};
+  struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1};
+  if (fd >= 0) {
+    memcpy(CMSG_DATA(&passed.header), &fd, sizeof fd);
+    message.msg_control = &passed;
+    message.msg_controllen = sizeof passed;
+  }
+  sendmsg(to, &message, MSG_NOSIGNAL);
+}
+
+/* Gives the kind of a message, 0 at the end; with it come its value and its fd. */
+static uint64_t hear(int from, int flags, uint64_t *value, int *fd) {
+  uint64_t words[2];
+  union {
+    char bytes[CMSG_SPACE(sizeof *fd)];
+    struct cmsghdr header;
+  } passed;
+  struct iovec text = {words, sizeof words};
+  struct msghdr message = {
+      .msg_iov = &text, .msg_iovlen = 1, .msg_control = &passed, .msg_controllen = sizeof passed};
+  if (recvmsg(from, &message, flags | MSG_CMSG_CLOEXEC) != sizeof words) return 0;
+  *value = words[1];
+  if (message.msg_controllen > 0) memcpy(fd, CMSG_DATA(&passed.header), sizeof *fd);
+  return words[0];
 }
 
 /* Opens the namespaces of the init, and writes a record as long as sbx's. */
-static int keepRecord(const char *directory, int init, char *name) {
-  static const char *const files[] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"};
+static int keepRecord(const char *directory, int init, char *name, int fds[7]) {
+  static const char *const files[] = {"user", "mnt", "pid", "ipc", "uts", "cgroup"};
   static char rest[1200];
   uint64_t random;
   char temporary[40], path[64], text[512];
   struct timespec now;
-  int fds[7];
   MUST(getrandom(&random, sizeof random, 0));
   snprintf(name, 32, "%012llx", (unsigned long long)(random & 0xffffffffffff));
   snprintf(temporary, sizeof temporary, ".%s", name);
+  snprintf(path, sizeof path, "/proc/%d/ns", init);
+  int namespaces = MUST(open(path, O_PATH | O_CLOEXEC));
+  for (int i = 0; i < 6; i++) fds[i] = MUST(openat(namespaces, files[i], O_RDONLY | O_CLOEXEC));
+  MUST(close(namespaces));
+  MUST(fcntl(fds[0], F_DUPFD_CLOEXEC, 3));
+  fds[6] = MUST(fcntl(fds[0], F_DUPFD_CLOEXEC, 3));
   int records = MUST(open(directory, O_PATH | O_CLOEXEC));
   int fd = MUST(openat(records, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   MUST(flock(fd, LOCK_EX | LOCK_NB));
   MUST(clock_gettime(CLOCK_REALTIME, &now));
-  snprintf(path, sizeof path, "/proc/%d/ns", init);
-  int namespaces = MUST(open(path, O_PATH | O_CLOEXEC));
-  for (int i = 0; i < 7; i++) fds[i] = MUST(openat(namespaces, files[i], O_RDONLY | O_CLOEXEC));
-  MUST(close(namespaces));
-  MUST(fcntl(fds[0], F_DUPFD_CLOEXEC, 3));
   for (int i = 0; i < 5; i++) MUST(write(fd, name, 12));
   int size = snprintf(text, sizeof text, "\",\"monitor\":%d,\"namespaces\":{\"user\":%d,\"mount\":%d,\"pid\":%d,"
-                      "\"network\":%d,\"ipc\":%d,\"uts\":%d,\"cgroup\":%d},\"init\":%d,\"started\":%ld,", getpid(),
+                      "\"ipc\":%d,\"uts\":%d,\"cgroup\":%d,\"network\":%d},\"init\":%d,\"started\":%ld,", getpid(),
                       fds[0], fds[1], fds[2], fds[3], fds[4], fds[5], fds[6], init, (long)now.tv_sec);
   MUST(write(fd, text, size));
   memset(rest, ' ', sizeof rest);
@@ -162,22 +192,31 @@ static void setUpMounts(void) {
   moveInto("/tmp/mounts/0", "/proc");
   moveInto("/tmp/mounts/1", "/dev");
   moveInto("/tmp/mounts/2", "/dev/pts");
+  tell(control[1], RECORD, 0, -1);
   MUST(chdir("/tmp/root"));
   MUST(syscall(SYS_pivot_root, ".", "."));
   MUST(syscall(SYS_umount2, ".", DETACH));
   MUST(chdir("/"));
 }
 
-static void raiseLoopback(void) {
+static void raiseLoopback(int fd) {
   struct {
     struct nlmsghdr header;
     struct ifinfomsg link;
   } request = {{sizeof request, RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 0, 0},
                {.ifi_index = 1, .ifi_flags = 1, .ifi_change = 1}};
   char answer[512];
-  int fd = MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   MUST(send(fd, &request, sizeof request, 0));
   MUST(recv(fd, answer, sizeof answer, 0));
+}
+
+static void makeNetwork(void) {
+  MUST(unshare(CLONE_NEWNET));
+  int fd = MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  int network = MUST(ioctl(fd, SIOCGSKNS));
+  tell(started[1], NETWORK, 0, network);
+  MUST(close(network));
+  raiseLoopback(fd);
   MUST(close(fd));
 }
 
@@ -187,12 +226,21 @@ static void runPayload(char **command) {
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct data[2];
+  uint64_t value;
   MUST(setpgid(0, 0));
-  umask(022);
-  sigprocmask(SIG_SETMASK, &callers, NULL);
   MUST(mmap(NULL, 344, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   MUST(mmap(NULL, 32, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  MUST(prctl(PR_SET_DUMPABLE, 0));
+  makeNetwork();
   for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++);
+  if (hear(started[1], 0, &value, NULL) != GO) exit(125);
+  MUST(chdir("/"));
+  rootFd = MUST(open("/", O_PATH | O_CLOEXEC));
+  MUST(syscall(SYS_setresgid, 0, 0, 0));
+  MUST(syscall(SYS_setresuid, 0, 0, 0));
+  MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL));
+  umask(022);
+  sigprocmask(SIG_SETMASK, &callers, NULL);
   MUST(syscall(SYS_setresgid, 0, 0, 0));
   MUST(syscall(SYS_setresuid, 0, 0, 0));
   MUST(fchdir(MUST(syscall(SYS_openat2, rootFd, "/", &how, sizeof how))));
@@ -206,34 +254,40 @@ static void runPayload(char **command) {
   exit(127);
 }
 
-static void runInit(char **command) {
+static void runInit(char **command, const char *uidMap, const char *gidMap) {
   struct pollfd parent = {.fd = release[0]};
   struct timespec no = {0};
+  uint64_t value;
   char byte;
-  int started[2], status, signal;
+  int status, signal, network = -1;
   MUST(close(control[0]));
   MUST(close(release[1]));
-  if (read(release[0], &byte, 1) != 1) exit(125);
   umask(0);
   MUST(setsid());
+  MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, started));
+  pid_t payload = MUST(fork());
+  if (payload == 0) runPayload(command);
+  MUST(close(started[1]));
+  writeProc("/proc/self/setgroups", "deny");
+  writeProc("/proc/self/uid_map", uidMap);
+  writeProc("/proc/self/gid_map", gidMap);
   MUST(syscall(SYS_setresgid, 0, 0, 0));
   MUST(syscall(SYS_setresuid, 0, 0, 0));
   MUST(prctl(PR_SET_PDEATHSIG, SIGKILL));
   if (ppoll(&parent, 1, &no, NULL) != 0) exit(125);
   setUpMounts();
   MUST(sethostname("sbx", 3));
-  raiseLoopback();
-  MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL));
+  if (hear(started[0], 0, &value, &network) != NETWORK) exit(125);
+  MUST(setns(network, CLONE_NEWNET));
+  if (read(release[0], &byte, 1) != 1) exit(125);
   MUST(prctl(PR_SET_DUMPABLE, 0));
-  MUST(pipe2(started, O_CLOEXEC));
-  pid_t payload = MUST(fork());
-  if (payload == 0) runPayload(command);
-  MUST(close(started[1]));
+  tell(started[0], GO, 0, -1);
   MUST(close(rootFd));
   prctl(PR_SET_NAME, "sbx-init");
   if (read(started[0], &byte, 1) > 0) exit(125);
   MUST(close(started[0]));
-  tell(1, 0);
+  tell(control[1], READY, 0, network);
+  MUST(close(network));
   for (;;) {
     signal = sigtimedwait(&all, NULL, &(struct timespec){.tv_nsec = 100000000});
     if (signal != SIGCHLD) {
@@ -242,23 +296,21 @@ static void runInit(char **command) {
     }
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
       if (pid != payload) continue;
-      tell(3, status);
+      tell(control[1], EXITED, status, -1);
       exit(0);
     }
   }
 }
 
 int main(int argc, char **argv) {
-  char map[32], name[32];
+  char uidMap[32], gidMap[32], name[32];
   struct signalfd_siginfo info;
   struct stat own, named;
-  uint64_t message[2];
-  int status = 0, ended = 0;
+  uint64_t value;
+  int status = 0, ended = 0, passed, fds[7];
   if (argc < 4) return 125;
-  int fd = MUST(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
-  MUST(fstat(fd, &own));
+  MUST(stat("/proc/self/exe", &own));
   MUST(lstat(argv[0], &named));
-  MUST(close(fd));
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &callers);
   MUST(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
@@ -268,31 +320,36 @@ int main(int argc, char **argv) {
   MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control));
   MUST(pipe2(release, O_CLOEXEC));
   int signals = MUST(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+  snprintf(uidMap, sizeof uidMap, "0 %d 1\n", geteuid());
+  snprintf(gidMap, sizeof gidMap, "0 %d 1\n", getegid());
   pid_t init = MUST(syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                            CLONE_NEWPID | CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0));
-  if (init == 0) runInit(argv + 3);
+                            CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0));
+  if (init == 0) runInit(argv + 3, uidMap, gidMap);
   MUST(close(control[1]));
   MUST(close(release[0]));
-  writeProc(init, "setgroups", "deny");
-  snprintf(map, sizeof map, "0 %d 1\n", geteuid());
-  writeProc(init, "uid_map", map);
-  snprintf(map, sizeof map, "0 %d 1\n", getegid());
-  writeProc(init, "gid_map", map);
-  int records = keepRecord(argv[2], init, name);
+  struct pollfd asked = {control[0], POLLIN, 0};
+  ppoll(&asked, 1, NULL, NULL);
+  if (hear(control[0], MSG_DONTWAIT, &value, &passed) != RECORD) return 125;
+  int records = keepRecord(argv[2], init, name, fds);
   MUST(write(release[1], "!", 1));
   while (!ended) {
     struct pollfd polled[] = {{signals, POLLIN, 0}, {control[0], POLLIN, 0}};
     ppoll(polled, 2, NULL, NULL);
-    if (polled[1].revents && recv(control[0], message, sizeof message, MSG_DONTWAIT) == sizeof message &&
-        message[0] == 3)
-      status = message[1];
+    if (polled[1].revents) switch (hear(control[0], MSG_DONTWAIT, &value, &passed)) {
+      case READY:
+        MUST(dup3(passed, fds[6], O_CLOEXEC));
+        MUST(close(passed));
+        break;
+      case EXITED:
+        status = value;
+    }
     if (!polled[0].revents) continue;
     MUST(read(signals, &info, sizeof info));
     if (info.ssi_signo == SIGCHLD) ended = waitpid(init, &(int){0}, WNOHANG) == init;
     else kill(init, info.ssi_signo);
   }
-  while (recv(control[0], message, sizeof message, MSG_DONTWAIT) == sizeof message)
-    if (message[0] == 3) status = message[1];
+  while (hear(control[0], MSG_DONTWAIT, &value, &passed) == EXITED) status = value;
+  MUST(close(fds[1]));
   unlinkat(records, name, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

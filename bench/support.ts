@@ -55,6 +55,7 @@ export const names = {
   bareAllIds: "the first, all ids",
   allIds: "compiled, defaults, all ids",
   byHand: "the first, written in C by hand",
+  namespaces: "seven namespaces alone, in C",
   unshare: "unshare --map-auto",
   runc: "runc, rootless",
   crun: "crun, rootless",
@@ -161,15 +162,28 @@ const asBubblewrap =
     " ",
   );
 
-/** The program of bench/sandbox.c, made in the directory. */
-function byHand(rootfs: string, directory: string, records: string | null): Contender {
-  const name = names.byHand;
-  const program = join(directory, "sandbox");
-  const words = ["-O2", "-static", "-o", program, join(import.meta.dirname, "sandbox.c")];
+/** A static program of C, made in the directory of the file of that name here. */
+function inC(
+  name: string,
+  directory: string,
+  file: "sandbox" | "namespaces",
+  more: readonly string[],
+  argumentsOf: (payload: readonly string[]) => readonly string[],
+): Contender {
+  const program = join(directory, file);
+  const source = join(import.meta.dirname, `${file}.c`);
+  const words = ["-O2", "-static", ...more, "-o", program, source];
   const { status, stderr } = spawnSync("gcc", words, { encoding: "utf8" });
   if (status !== 0) return { kind: "missing", name, why: `gcc: ${stderr ?? "not installed"}` };
+  return peer(name, program, (payload) => [program, ...argumentsOf(payload)]);
+}
+
+/** What the first contender does, written by hand. */
+function byHand(rootfs: string, directory: string, records: string | null): Contender {
+  const name = names.byHand;
   if (records === null) return { kind: "missing", name, why: "no directory for records" };
-  return peer(name, program, (payload) => [program, rootfs, `${records}/sandboxes`, ...payload]);
+  const place = [rootfs, `${records}/sandboxes`];
+  return inC(name, directory, "sandbox", [], (payload) => [...place, ...payload]);
 }
 
 /**
@@ -221,6 +235,16 @@ export function contenders(rootfs: string, directory: string): Contender[] {
       }),
     ),
     byHand(rootfs, directory, host.run.path),
+    inC(
+      names.namespaces,
+      directory,
+      "namespaces",
+      ["-nostdlib", "-fno-stack-protector"],
+      (payload) => {
+        const [command = "", ...words] = payload;
+        return [join(rootfs, command), ...words];
+      },
+    ),
     // Without a rootfs, and only these namespaces: what a shell script would do.
     peer(names.unshare, "unshare", ([command = "", ...words]) => [
       unshare,
