@@ -57,6 +57,23 @@ exports.load = (save) => {
 `;
 
 /**
+ * A namespace of Node's as it is: esbuild would copy it for each importer, with a function to get each member, which is a
+ * hundred for node:fs.
+ */
+const builtins = {
+  name: "builtins",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => ({
+      loader: "ts",
+      contents: (await readFile(path, "utf8")).replace(
+        /^import \* as (\w+) from ("node:\w+");$/gm,
+        "const $1 = process.getBuiltinModule($2);",
+      ),
+    }));
+  },
+};
+
+/**
  * What is imported on demand is not in a bundle for a plain run, but for what it `keeps`: the start is begun anew with
  * `main.js`, before anything was done.
  */
@@ -185,7 +202,7 @@ try {
   await build({
     ...start,
     entryPoints: { run: "cmd/dispatch.ts" },
-    plugins: [later([])],
+    plugins: [builtins, later([])],
     banner: { js: "(function (exports, require, module, __filename, __dirname) {" },
     footer: { js: "})" },
     define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
@@ -194,7 +211,7 @@ try {
     ...start,
     entryPoints: { snapshot: "cmd/snapshot.ts" },
     // Many have a configuration file.
-    plugins: [later(["ini"])],
+    plugins: [builtins, later(["ini"])],
     define: {
       "import.meta.dirname": "globalThis.sbxDirectory",
       "import.meta.filename": "globalThis.sbxFile",
