@@ -8,7 +8,7 @@ import { k } from "../machine/constants.js";
 import type { Address, Value } from "../machine/ir.js";
 import type { Again } from "./again.js";
 
-type Optional = "message.header" | "netlink.copy" | "netlink.ask" | "network.hex";
+type Optional = "file.type" | "message.header" | "netlink.copy" | "netlink.ask" | "network.hex";
 
 export interface Context {
   readonly b: Builder;

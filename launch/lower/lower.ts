@@ -24,6 +24,7 @@ import { detectTerminal, terminalMemory, terminalSubroutines } from "./payload/t
 import { keepRecord, recordState, recordSubroutine } from "./record.js";
 import { messageSubroutine } from "./rights.js";
 import { janitorState, startJanitor, treeSubroutine } from "./rootfs/janitor.js";
+import { typeSubroutine } from "./rootfs/resolve.js";
 import { serverState } from "./rootfs/server.js";
 import { shareMemory } from "./shared.js";
 import { startStandalone } from "./standalone.js";
@@ -94,6 +95,7 @@ export function lower(plan: Plan, again: Again | null = null): Program {
   textSubroutines(c);
   failureTextSubroutines(c);
   treeSubroutine(c);
+  typeSubroutine(c);
 
   b.comment("what the monitor and the init need while the payload runs");
   b.label(landmarks.resident);

@@ -7,7 +7,7 @@
 import { at, slot } from "../../machine/builder.js";
 import { k, minus, openLink } from "../../machine/constants.js";
 import type { Slot, Value } from "../../machine/ir.js";
-import { type Context, octal, s, textSize, words64 } from "../context.js";
+import { type Context, call, octal, s, textSize, words64 } from "../context.js";
 import { compose, textLength } from "../text/text.js";
 import { procMagic } from "./filesystem.js";
 
@@ -48,10 +48,19 @@ export function failUnresolved({ b }: Context): void {
 export const statx = { mode: 28, inode: 32, rdev: 128, device: 136 } as const;
 
 /** Leaves a struct statx in `scratch`, and its type in `fileType`. */
-export function typeOf({ b, memory }: Context, fd: Value): void {
+export function typeOf(c: Context, fd: Value): void {
+  const { b, memory } = c;
   b.must("statx", [fd, b.text(""), k("AT_EMPTY_PATH"), k("STATX_BASIC_STATS"), memory.scratch]);
+  call(c, "file.type");
+}
+
+/** What the function above calls. */
+export function typeSubroutine({ b, memory, called }: Context): void {
+  if (!called.has("file.type")) return;
+  b.label("file.type");
   b.load(4, fileType, memory.scratch, statx.mode);
   b.alu("and", fileType, fileType, k("S_IFMT"));
+  b.return();
 }
 
 /** As many symbolic links as the kernel follows: MAXSYMLINKS, path_resolution(7). */
