@@ -16,6 +16,7 @@ import { keep } from "./cache/store.js";
 import { type Kept, lockKept } from "./life/kept.js";
 import { listSandboxes, type Sandbox } from "./life/records.js";
 import { lower } from "./lower/lower.js";
+import { begunSteps } from "./lower/payload/early.js";
 import { compile } from "./machine/link.js";
 import { plan } from "./plan.js";
 import { step } from "./steps.js";
@@ -81,10 +82,11 @@ export function heldSpec(spec: Spec): Spec {
 /** Of such a spec: the payload only waits. */
 export function planHeld(spec: Spec, host: Host): Plan {
   const { steps, ...rest } = plan(spec, host);
+  const begun = begunSteps({ steps });
   return {
     ...rest,
     steps: [
-      ...steps.filter(({ role }) => role !== "payload"),
+      ...steps.filter((each, index) => each.role !== "payload" || index < begun),
       step("payload", "execve", { kind: "awaitEnd" }),
     ],
   };

@@ -89,6 +89,7 @@ export async function listSandboxes(run: RunDirectory): Promise<Sandbox[]> {
   );
   const rest = whole.filter((each) => !running.includes(each));
   const locked = await sweep([...rest, ...unfinished.filter(isOld)]);
+  if (rest.some(isReplaced)) return listSandboxes(run);
   return [...running, ...rest.filter((each) => locked.has(each.path))]
     .flatMap((each) => (each.said === null ? [] : sandboxOf(each.said, each.inode)))
     .sort((a, b) => a.started - b.started || (a.name < b.name ? -1 : 1));
@@ -164,6 +165,12 @@ function readRecord(path: string): Found | null {
   if (file === null) return null;
   const { inode, modifiedMs, text } = file;
   return { path, inode, modifiedMs, said: parse(text, basename(path)) };
+}
+
+/** One that was started again meanwhile has another record by now. */
+function isReplaced({ path, inode }: Found): boolean {
+  const now = readRecord(path);
+  return now !== null && now.inode !== inode;
 }
 
 /** What is not yet whole has a dot before its name. */

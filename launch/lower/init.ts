@@ -11,7 +11,7 @@ import { ownStandard, takeStandard } from "./life/detach.js";
 import { endPayload } from "./life/enter.js";
 import { leaveNetworks } from "./netns/network.js";
 import { closePorts } from "./netns/ports.js";
-import { payload, releasePayload, startedRead, tellReady } from "./payload/early.js";
+import { begunSteps, payload, releasePayload, startedRead, tellReady } from "./payload/early.js";
 import { executeSubroutines, prepareExecute } from "./payload/execute.js";
 import { adoptTerminal } from "./payload/terminal.js";
 import { attachSubroutine } from "./rootfs/attach.js";
@@ -152,14 +152,12 @@ function lowerPayload(c: Context, ownProcess: boolean): void {
     b.must("setpgid", [0, 0]);
   }
   prepareExecute(c);
-  // What an early one does before and as the init would, with its signals blocked.
-  const begun = plan.steps.findLastIndex(
-    ({ role, action }) => role === "payload" && action.kind === "joinKeyring",
-  );
-  lowerSteps(c, "payload", (number) => number <= begun);
+  // With its signals blocked.
+  const begun = begunSteps(plan);
+  lowerSteps(c, "payload", (number) => number < begun);
   if (c.terminal) adoptTerminal(c, ownProcess);
   b.ignore("umask(2) always succeeds", "umask", [s.payloadUmask]);
   unblockSignals(c);
   ownStandard(c);
-  lowerSteps(c, "payload", (number) => number > begun);
+  lowerSteps(c, "payload", (number) => number >= begun);
 }

@@ -8,6 +8,7 @@
  * The init makes the network itself then, and the payload passes over what is done.
  */
 import { linkUp, u32 } from "../../../netns/netlink.js";
+import type { Plan } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import { actionOf, type Context, recordSize, s, tell } from "../context.js";
@@ -22,6 +23,11 @@ export const startedRead = slot("startedRead");
 const startedWrite = slot("startedWrite");
 const network = slot("networkFd");
 const socket = slot("routeSocket");
+
+/** How many of all steps there are up to the last that an early payload does as the init would; 0 where it is not early. */
+export const begunSteps = ({ steps }: Pick<Plan, "steps">): number =>
+  steps.findLastIndex(({ role, action }) => role === "payload" && action.kind === "joinKeyring") +
+  1;
 
 export const isEarly = (c: Context): boolean => actionOf(c, "startPayload") !== undefined;
 
