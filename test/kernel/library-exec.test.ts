@@ -45,7 +45,7 @@ test.needs(needs, "it sees what the first command does, and has settings of its 
 
 test.needs(needs, "signals, time-outs, and what cannot be executed", () =>
   inside(async (child) => {
-    const trapping = await child.exec("sh", ["-c", "trap 'exit 7' TERM; echo; sleep 50 & wait"]);
+    const trapping = await child.exec("sh", ["-c", "trap 'exit 7' TERM; sleep 50 & echo; wait"]);
     await new Promise((ready) => trapping.stdout?.once("data", ready));
     assert.ok(trapping.kill());
     assert.is((await trapping.exit).code, 7);
