@@ -46,6 +46,8 @@ interface Figure {
 
 const defaultRounds = 200;
 const warmUpRounds = 5;
+/** Of two that take so little there are more. */
+const duelRounds = 5;
 
 function measure(present: readonly Present[], rounds: number, host: Host): Result[] {
   const commands = present.map(({ run }) => run(["/bin/true"]));
@@ -67,6 +69,8 @@ function ratio(what: string, reach: number, ours: Times | null, peer: Times | nu
 
 interface Measured {
   readonly launches: readonly Result[];
+  /** Those of the first and of bubblewrap once more, with nothing else in their turns. */
+  readonly duel: readonly Result[];
   readonly memory: readonly Memory[];
   readonly programBytes: number;
   readonly parallel: readonly Times[];
@@ -75,9 +79,17 @@ interface Measured {
 }
 
 /** The figures, in the order of the table. */
-function figures({ launches, memory, programBytes, parallel, crowd, library }: Measured): Figure[] {
-  const of = (name: string): Times | null =>
-    launches.find((launch) => launch.name === name)?.nanoseconds ?? null;
+function figures({
+  launches,
+  duel,
+  memory,
+  programBytes,
+  parallel,
+  crowd,
+  library,
+}: Measured): Figure[] {
+  const of = (name: string, all = launches): Times | null =>
+    all.find((launch) => launch.name === name)?.nanoseconds ?? null;
   const pair = (reach: number, ours: string, peer: string) =>
     ratio(`${ours} / ${peer}`, reach, of(ours), of(peer));
   const both = ([ours, peer]: readonly Times[]) => [ours ?? null, peer ?? null] as const;
@@ -89,6 +101,7 @@ function figures({ launches, memory, programBytes, parallel, crowd, library }: M
     resident?.monitor != null && resident.init != null ? resident.monitor + resident.init : null;
   return [
     pair(0.4, names.bare, bubblewrap),
+    ratio("the same, the two alone in turns", 0.4, of(names.bare, duel), of(bubblewrap, duel)),
     pair(1, names.bare, names.byHand),
     pair(0.6, names.warm, names.bubblewrapMounts),
     pair(0.6, names.warmDefaults, bubblewrap),
@@ -209,6 +222,7 @@ async function main(): Promise<void> {
     }
     const found: Measured = {
       launches,
+      duel: peer === undefined ? [] : measure([ours, peer], duelRounds * rounds, host),
       memory,
       programBytes: statSync(ours.program).size,
       parallel: peer === undefined ? [] : await inParallel([ours, peer], host),

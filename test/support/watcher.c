@@ -32,7 +32,11 @@ static int read_file(int pid, const char *name, char *to, int size) {
   return n;
 }
 
-static void leak(int pid, const char *what) { printf("leak %d %s\n", pid, what); }
+/* Of the process at hand. Told once it is known to be the same still: SIGSTOP takes effect behind an execve that has begun. */
+static const char *leaks[32];
+static int leaked;
+
+static void leak(const char *what) { leaks[leaked++] = what; }
 
 static void try_all(int pid) {
   char path[64], text[4096];
@@ -42,29 +46,29 @@ static void try_all(int pid) {
     snprintf(path, sizeof path, "/proc/%d/%s", pid, files[i]);
     int fd = open(path, O_RDONLY);
     if (fd < 0) continue;
-    if (!strcmp(files[i], "mem") || read(fd, text, sizeof text) > 0) leak(pid, files[i]);
+    if (!strcmp(files[i], "mem") || read(fd, text, sizeof text) > 0) leak(files[i]);
     close(fd);
   }
   const char *links[] = {"exe", "cwd", "root", "ns/mnt", NULL};
   for (int i = 0; links[i]; i++) {
     snprintf(path, sizeof path, "/proc/%d/%s", pid, links[i]);
-    if (readlink(path, text, sizeof text) > 0 || open(path, O_RDONLY | O_PATH) >= 0) leak(pid, links[i]);
+    if (readlink(path, text, sizeof text) > 0 || open(path, O_RDONLY | O_PATH) >= 0) leak(links[i]);
   }
   snprintf(path, sizeof path, "/proc/%d/fd", pid);
   DIR *fds = opendir(path);
   if (fds) {
-    if (readdir(fds)) leak(pid, "fd");
+    if (readdir(fds)) leak("fd");
     closedir(fds);
   }
   struct iovec here = {text, 8}, there = {(void *)0x400000, 8};
-  if (process_vm_readv(pid, &here, 1, &there, 1, 0) > 0) leak(pid, "process_vm_readv");
+  if (process_vm_readv(pid, &here, 1, &there, 1, 0) > 0) leak("process_vm_readv");
   int pidfd = syscall(SYS_pidfd_open, pid, 0);
   if (pidfd >= 0) {
-    if (syscall(438 /* pidfd_getfd */, pidfd, 0, 0) >= 0) leak(pid, "pidfd_getfd");
+    if (syscall(438 /* pidfd_getfd */, pidfd, 0, 0) >= 0) leak("pidfd_getfd");
     close(pidfd);
   }
   if (ptrace(PTRACE_SEIZE, pid, 0, 0) == 0) {
-    leak(pid, "ptrace");
+    leak("ptrace");
     /* Else it would wait for us at each signal, for ever. */
     ptrace(PTRACE_INTERRUPT, pid, 0, 0);
     waitpid(pid, NULL, __WALL);
@@ -85,9 +89,12 @@ int main(int argc, char **argv) {
       if (kill(pid, SIGSTOP)) continue;
       if (read_file(pid, "cmdline", cmdline, sizeof cmdline) > 0 && !strcmp(cmdline, watched)) {
         printf("seen %d\n", pid);
-        if (signal == 0)
+        if (signal == 0) {
+          leaked = 0;
           try_all(pid);
-        else if (kill(pid, signal) == 0)
+          int isSame = read_file(pid, "cmdline", cmdline, sizeof cmdline) > 0 && !strcmp(cmdline, watched);
+          for (int i = 0; isSame && i < leaked; i++) printf("leak %d %s\n", pid, leaks[i]);
+        } else if (kill(pid, signal) == 0)
           signalled++;
       }
       kill(pid, SIGCONT);
