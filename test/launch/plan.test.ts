@@ -12,6 +12,8 @@ import { suite } from "../support/suite.js";
 
 const test = suite("plans");
 const base = closedSpec("/srv/debian");
+/** With nobody outside to remove its writes. */
+const alone: Spec = { ...base, sbx: { ...base.sbx, writes: "in-place" } };
 
 const asUser: Spec = {
   ...base,
@@ -53,6 +55,35 @@ test("protections come in an order in which none undoes another", () => {
   ordered(made, "setCapabilities", "noNewPrivileges");
   const last = made.steps.slice(-3).map(({ action }) => action.kind);
   assert.equal(last, ["noNewPrivileges", "seccomp", "execve"]);
+});
+
+test("an early payload waits for the sandbox, and the record is there before that", () => {
+  const made = plan(alone, hostOf());
+  const kindsOf = (wanted: string) =>
+    made.steps.flatMap(({ role, action }) => (role === wanted ? [action.kind] : []));
+  const begins = ["nonDumpable", "makeNetwork", "dropBounding", "awaitInit"];
+  assert.equal(kindsOf("payload").slice(0, 6), [...begins, "setIds", "joinKeyring"]);
+  ordered(made, "clone", "startPayload");
+  ordered(made, "askRecord", "pivotRoot");
+  ordered(made, "enterNetwork", "awaitRecord");
+  // What the monitor opens for the record cannot be had from then on.
+  assert.equal(kindsOf("init").slice(-2), ["awaitRecord", "nonDumpable"]);
+});
+
+test("a payload comes last where the sandbox needs more than itself", () => {
+  const { process, linux, sbx } = alone;
+  const sysctl = { "net.core.somaxconn": "1" };
+  for (const spec of [
+    base,
+    { ...alone, process: { ...process, oomScoreAdj: 1 } },
+    { ...alone, linux: { ...linux, sysctl } },
+    { ...alone, sbx: { ...sbx, init: false } },
+  ]) {
+    const { steps } = plan(spec, hostOf());
+    assert.not.ok(steps.some(({ action }) => action.kind === "startPayload"));
+    const clone = steps.find(({ action }) => action.kind === "clone")?.action;
+    assert.ok(clone?.kind === "clone" && clone.namespaces.includes("CLONE_NEWNET"));
+  }
 });
 
 test("without no_new_privs the filter is loaded while CAP_SYS_ADMIN is there", () => {
