@@ -50,7 +50,14 @@ export async function openTerminal(
     { env: { ...ownEnv, ...env }, cwd },
   );
 
-  const screen = async () => (await tmux("capture-pane", "-p")).replace(/\s+$/, "");
+  const server = Number(await tmux("display-message", "-p", "#{pid}"));
+
+  const screen = async () => {
+    // tmux with libutempter misses the end of a command that ends just when its terminal does: the library
+    // sets SIGCHLD back to its default while it runs its helper.
+    process.kill(server, "SIGCHLD");
+    return (await tmux("capture-pane", "-p")).replace(/\s+$/, "");
+  };
   const until = async <T>(what: string, timeoutMs: number, look: () => Promise<T | null>) => {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
