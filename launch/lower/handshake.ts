@@ -4,8 +4,8 @@
  */
 import type { Mapping } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
-import { at, constant, slot } from "../machine/builder.js";
-import { k, signo } from "../machine/constants.js";
+import { at, slot } from "../machine/builder.js";
+import { childFlags, k, signo } from "../machine/constants.js";
 import type { Address, Slot } from "../machine/ir.js";
 import { type Context, pseudoErrno, s } from "./context.js";
 import { startGuard, tellGuard } from "./guard.js";
@@ -38,12 +38,7 @@ export function bearInit(
   ...parent: "CLONE_PARENT"[]
 ): void {
   if (!intoCgroup) {
-    const flags = k(...parent, ...namespaces);
-    b.must(
-      "clone",
-      [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
-      s.initPid,
-    );
+    b.must("clone", [childFlags(...parent, ...namespaces), 0, 0, 0, 0], s.initPid);
   } else {
     // struct clone_args of clone(2). The signal at the end is the caller's own with CLONE_PARENT; a
     // stack of 0 is the same one, as with fork.

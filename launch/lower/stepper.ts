@@ -6,7 +6,7 @@
 import type { NamespaceType } from "../../spec/spec.js";
 import type { Action } from "../../spec/step.js";
 import { constant, slot } from "../machine/builder.js";
-import { k, minus, signo } from "../machine/constants.js";
+import { childFlags, k, minus } from "../machine/constants.js";
 import { lowerSteps } from "./action.js";
 import { actionOf, type Context, s } from "./context.js";
 import { bearInit, closeInitEnds, openInitEnds } from "./handshake.js";
@@ -32,12 +32,7 @@ export function visit({ b, memory }: Context, name: string, act: () => void): vo
   const [monitor, done] = [b.fresh(name), b.fresh(name)];
   // Unless it says why it failed: somebody has killed it.
   b.set(s.errno, constant("ESRCH", -minus("ESRCH").value));
-  const flags = k("CLONE_VM", "CLONE_VFORK", "CLONE_FILES");
-  b.must(
-    "clone",
-    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
-    stepper,
-  );
+  b.must("clone", [childFlags("CLONE_VM", "CLONE_VFORK", "CLONE_FILES"), 0, 0, 0, 0], stepper);
   b.branch(stepper, "ne", 0, monitor);
   b.failTo(`${name}.fail`);
   act();

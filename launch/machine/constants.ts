@@ -221,6 +221,12 @@ export function signo(name: string): Constant {
   return constant(name, known(signalNumbers, name));
 }
 
+/** Flags of clone(2) for a child whose end is told by SIGCHLD. */
+export function childFlags(...names: ConstantName[]): Constant {
+  const [flags, signal] = [k(...names), signo("SIGCHLD")];
+  return constant(`${flags.text}|${signal.text}`, flags.value | signal.value);
+}
+
 /** What a system call that fails with this errno returns. */
 export function minus(errno: string): Constant {
   return constant(`-${errno}`, -known(errnoNumbers, errno));

@@ -10,8 +10,8 @@
 import { dirname } from "node:path";
 import { errnoNumbers } from "../../../spec/linux.js";
 import type { Action, Uplink } from "../../../spec/step.js";
-import { at, constant, slot } from "../../machine/builder.js";
-import { k, minus, noFollow, signo } from "../../machine/constants.js";
+import { at, slot } from "../../machine/builder.js";
+import { childFlags, k, minus, noFollow, signo } from "../../machine/constants.js";
 import type { Address } from "../../machine/ir.js";
 import { type Context, failWithResult, octal, pseudoErrno, s, scratchSize } from "../context.js";
 import { leaveCaller } from "../fds.js";
@@ -218,14 +218,9 @@ function startKeeper(c: Context, address: Address): void {
 /** In the keeper, the step: namespaces for the networks, and the process that is in them. */
 export function holdNetworks(c: Context): void {
   const { b, memory } = c;
-  const flags = k("CLONE_NEWUSER", "CLONE_NEWNET");
   openAnswererSocket(c);
   // In the keeper, the steps that are about the init are about its child.
-  b.must(
-    "clone",
-    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
-    s.initPid,
-  );
+  b.must("clone", [childFlags("CLONE_NEWUSER", "CLONE_NEWNET"), 0, 0, 0, 0], s.initPid);
   b.branch(s.initPid, "eq", 0, "answerer");
   b.must("close", [h.inside]);
   for (const [name, fd] of [

@@ -7,8 +7,8 @@
  */
 import { errnoNumbers } from "../../../spec/linux.js";
 import type { Action } from "../../../spec/step.js";
-import { constant, slot } from "../../machine/builder.js";
-import { k, signo } from "../../machine/constants.js";
+import { slot } from "../../machine/builder.js";
+import { childFlags, k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
 import { type Context, message, recordSize, s } from "../context.js";
 import { attachFds, messageHeader, sendFd } from "../rights.js";
@@ -27,9 +27,8 @@ export function startMessenger(c: Context): void {
   const made = b.fresh("messenger");
   b.must("getpid", [], payload);
   // A child of the init, which reaps it, where there is one.
-  const flags = k("CLONE_FILES", ...(plan.init ? (["CLONE_PARENT"] as const) : []));
-  const text = `${flags.text}|SIGCHLD`;
-  b.must("clone", [constant(text, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0], pid);
+  const flags = childFlags("CLONE_FILES", ...(plan.init ? (["CLONE_PARENT"] as const) : []));
+  b.must("clone", [flags, 0, 0, 0, 0], pid);
   b.branch(pid, "ne", 0, started);
 
   b.comment("the messenger");

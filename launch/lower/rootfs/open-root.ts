@@ -3,8 +3,8 @@
  * (launch/doorway.ts). A child that has the same file descriptors enters for as long as that takes.
  */
 import type { Action } from "../../../spec/step.js";
-import { constant, slot } from "../../machine/builder.js";
-import { k, signo } from "../../machine/constants.js";
+import { slot } from "../../machine/builder.js";
+import { childFlags, k } from "../../machine/constants.js";
 import { type Context, s } from "../context.js";
 import { closeFrom } from "../fds.js";
 import { fdOf } from "../life/enter.js";
@@ -20,12 +20,7 @@ const status = slot("enteredStatus");
 export function openRoot(c: Context, { isAlone }: Extract<Action, { kind: "openRoot" }>): void {
   const { b, memory } = c;
   const [failed, parent, done] = [b.fresh("root"), b.fresh("root"), b.fresh("root")];
-  const flags = k("CLONE_FILES");
-  b.must(
-    "clone",
-    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
-    child,
-  );
+  b.must("clone", [childFlags("CLONE_FILES"), 0, 0, 0, 0], child);
   b.branch(child, "ne", 0, parent);
   b.failTo(failed);
   for (const type of ["user", "mount"] as const) {

@@ -10,8 +10,8 @@
  */
 import { errnoNumbers } from "../../../spec/linux.js";
 import type { Action } from "../../../spec/step.js";
-import { at, constant, slot } from "../../machine/builder.js";
-import { k, signo } from "../../machine/constants.js";
+import { at, slot } from "../../machine/builder.js";
+import { childFlags, k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
 import { actionOf, type Context, pseudoErrno, s } from "../context.js";
 import { leaveCaller } from "../fds.js";
@@ -64,12 +64,7 @@ export function serveOverlay(c: Context, action: Serve): void {
   b.must("pipe2", [memory.pair, k("O_CLOEXEC", "O_NONBLOCK")]);
   b.load(4, s.serverSaid, memory.pair);
   b.load(4, saidWrite, memory.pair, 4);
-  const flags = k("CLONE_NEWUSER", "CLONE_NEWNS");
-  b.must(
-    "clone",
-    [constant(`${flags.text}|SIGCHLD`, flags.value | signo("SIGCHLD").value), 0, 0, 0, 0],
-    serverPid,
-  );
+  b.must("clone", [childFlags("CLONE_NEWUSER", "CLONE_NEWNS"), 0, 0, 0, 0], serverPid);
   b.branch(serverPid, "ne", 0, monitor);
   becomeServer(c, action);
 
