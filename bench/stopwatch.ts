@@ -4,7 +4,7 @@
  * every fork, and its threads run beside what is timed.
  */
 import { type Builder, builder, constant, slot } from "../launch/machine/builder.js";
-import { k, signo } from "../launch/machine/constants.js";
+import { childFlags, k } from "../launch/machine/constants.js";
 import type { Address, Program, Value } from "../launch/machine/ir.js";
 
 /** A command's argv; the first word is the path that is executed, as it is. */
@@ -107,7 +107,8 @@ function timeRun(b: Builder): void {
   b.load(8, vector, run);
   b.load(8, path, vector);
   b.must("clock_gettime", [CLOCK_MONOTONIC, before]);
-  b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], pid);
+  // As posix_spawn(3) does, and with it most programs that start others.
+  b.must("clone", [childFlags("CLONE_VM", "CLONE_VFORK"), 0, 0, 0, 0], pid);
   b.branch(pid, "ne", 0, "parent");
   b.must("execve", [path, vector, envp]);
   b.label("parent");
