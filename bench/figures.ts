@@ -104,6 +104,7 @@ function figures({
     ratio("the same, the two alone in turns", 0.4, of(names.bare, duel), of(bubblewrap, duel)),
     pair(1, names.bare, names.byHand),
     pair(0.6, names.warm, names.bubblewrapMounts),
+    pair(0.6, names.warmLauncher, names.bubblewrapMounts),
     pair(0.6, names.warmDefaults, bubblewrap),
     pair(0.8, names.bareAllIds, names.unshare),
     pair(0.3, names.allIds, names.runc),

@@ -62,6 +62,7 @@ export const names = {
   node: "node -e 0",
   bubblewrapMounts: "bubblewrap, mounts of sbx run",
   warm: "sbx run, isolated as bubblewrap",
+  warmLauncher: "the same, by cmd/sbx",
   warmDefaults: "sbx run, defaults",
   cold: "sbx run --no-cache",
 } as const;
@@ -220,7 +221,9 @@ export function contenders(rootfs: string, directory: string): Contender[] {
   const filtered: Spec = { ...isolated, sbx: { ...isolated.sbx, seccomp: "default" } };
   const bwrap = findInPath("bwrap") ?? "bwrap";
   const unshare = findInPath("unshare") ?? "unshare";
-  const sbx = join(import.meta.dirname, "../cmd/sbx");
+  const launcher = join(import.meta.dirname, "../cmd/sbx");
+  // What README links as `sbx`.
+  const sbx = join(import.meta.dirname, `../dist/sbx-find-${host.architecture}`);
   return [
     compiled(names.bare, isolated, host),
     compiled(names.filtered, filtered, host),
@@ -262,12 +265,15 @@ export function contenders(rootfs: string, directory: string): Contender[] {
       program: null,
     },
     // One id, as bubblewrap maps: newuidmap is another contender's.
-    peer(names.warm, "node", (payload) => {
-      return [sbx, "run", "--network=none", "--userns=single", ...asBubblewrap, rootfs, ...payload];
-    }),
-    peer(names.warmDefaults, "node", (payload) => {
-      return [sbx, "run", "--network=none", "--userns=single", rootfs, ...payload];
-    }),
+    ...[
+      { name: names.warm, path: sbx, more: asBubblewrap },
+      { name: names.warmLauncher, path: launcher, more: asBubblewrap },
+      { name: names.warmDefaults, path: sbx, more: [] },
+    ].map(({ name, path, more }) =>
+      peer(name, "node", (payload) => {
+        return [path, "run", "--network=none", "--userns=single", ...more, rootfs, ...payload];
+      }),
+    ),
     peer(names.cold, "node", (payload) => {
       return [sbx, "run", "--no-cache", "--network=none", "--userns=single", rootfs, ...payload];
     }),

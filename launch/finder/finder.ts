@@ -1,7 +1,7 @@
 /**
- * The finder: a program that the launcher becomes, and that becomes the program which was compiled for
- * a command line, where that is kept and everything is still as it was when it was made. Otherwise it
- * becomes the launcher again, which has Node compile.
+ * The finder: the `sbx` command as a program, which becomes the program that was compiled for a command
+ * line, where that is kept and everything is still as it was when it was made. Otherwise it becomes the
+ * launcher, which has Node compile. The launcher, where it is what was started, becomes the finder first.
  *
  * A shell could find a program as fast. But it cannot see who may write to a directory, and between a
  * test of its and the execution somebody could put another file there; here every directory on the way
@@ -31,7 +31,10 @@ const count = slot("checkCount");
 const from = slot("firstCheck");
 const deeper = slot("deeper");
 
-/** Its arguments are the path of the launcher, and those that the launcher was given. */
+/** The launcher, from the directory that the finder is in. */
+const launcher = "../cmd/sbx\0";
+
+/** Its arguments are those of the `sbx` command. */
 export function lowerFinder(options: OptionWords): Program {
   const b = builder();
   const f = finderMemory(b);
@@ -41,7 +44,7 @@ export function lowerFinder(options: OptionWords): Program {
   b.alu("add", s.envp, s.argc, 2);
   b.alu("shl", s.envp, s.envp, 3);
   b.alu("add", s.envp, s.envp, s.stack);
-  b.branch(s.argc, "lt", 3, "refuse");
+  b.branch(s.argc, "lt", 1, "refuse");
   b.attempt("geteuid", [], s.uid);
   b.comment("the words that the program was compiled for");
   findWords(f, options);
@@ -62,29 +65,46 @@ export function lowerFinder(options: OptionWords): Program {
   b.load(8, count, f.entry, header.checks);
   b.set(from, { ...f.entry, offset: headerSize });
   runChecks(f, from, count);
-  b.comment("argv is `sbx`, then all that the launcher was given");
   b.load(8, field, f.entry, header.program);
   b.alu("add", field, field, f.entry);
-  b.alu("add", s.right, s.stack, 16);
+  b.alu("add", s.right, s.stack, 8);
   b.store(8, s.right, 0, b.text("sbx"));
-  b.load(8, s.other, s.stack, 16);
   b.ignore("a program that is gone is compiled anew", "execve", [field, s.right, s.envp]);
-  b.store(8, s.right, 0, s.other);
-
-  b.comment("sh LAUNCHER --cold ARGUMENT…, in the place of argc and what follows it");
   b.label("miss");
-  b.load(8, s.other, s.stack, 16);
-  b.store(8, s.stack, 0, b.text("sh"));
-  b.store(8, s.stack, 8, s.other);
-  b.store(8, s.stack, 16, b.text(coldWord));
-  b.ignore("there is nobody else to turn to", "execve", [b.text("/bin/sh"), s.stack, s.envp]);
-  b.label("refuse");
-  b.exit(125);
+  becomeLauncher(f);
   hashSubroutine(f);
   directorySubroutines(f);
   checkSubroutines(f);
   sameSubroutine(f);
   return b.finish();
+}
+
+/** `sh LAUNCHER --cold ARGUMENT…`: three words where one, argc and argv[0] were. */
+function becomeLauncher({ b, path }: Finder): void {
+  b.failTo("refuse");
+  const self = [k("AT_FDCWD"), b.text("/proc/self/exe"), path, pathSize - 16];
+  b.must("readlinkat", self, s.length);
+  b.alu("add", s.end, path, s.length);
+  b.label("launcher.directory");
+  b.alu("sub", s.end, s.end, 1);
+  b.branch(s.end, "lt", path, "refuse");
+  b.load(1, s.byte, s.end);
+  b.branch(s.byte, "ne", "/".charCodeAt(0), "launcher.directory");
+  for (const [index, letter] of [...launcher].entries()) {
+    b.store(1, s.end, 1 + index, letter.charCodeAt(0));
+  }
+  b.must("faccessat", [k("AT_FDCWD"), path, constant("R_OK", 4)]);
+  b.alu("sub", s.left, s.stack, 8);
+  b.store(8, s.left, 0, b.text("sh"));
+  b.store(8, s.left, 8, path);
+  b.store(8, s.left, 16, b.text(coldWord));
+  b.must("execve", [b.text("/bin/sh"), s.left, s.envp]);
+  b.label("refuse");
+  const why =
+    "sbx: start the launcher: there is no cmd/sbx beside the directory of /proc/self/exe, or no /bin/sh. Install sbx anew\n";
+  b.ignore("the exit code tells as well", "write", [2, b.text(why), why.length]);
+  b.exit(125);
+  b.failTo("miss");
 }
 
 /** The path of the entry, of the hash in hexadecimal. */

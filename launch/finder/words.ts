@@ -21,13 +21,18 @@ const letter = slot("letter");
 const entry = slot("optionEntry");
 
 /**
- * From `run`, the program's second argument, to ROOTFS. A line that is wrong is nobody's key: how it is read
+ * From `run`, the program's first argument, to ROOTFS. A line that is wrong is nobody's key: how it is read
  * does not matter.
  */
 export function findWords({ b }: Finder, { valued, switches }: OptionWords): void {
   const names = b.words("options", [...valued.map((each) => b.text(each)), 0], false);
-  b.alu("add", at, s.stack, 24);
+  b.alu("add", at, s.stack, 16);
   b.load(8, words, at);
+  b.branch(words, "eq", 0, "miss");
+  b.set(s.left, words);
+  b.set(s.right, b.text("run"));
+  b.call("same");
+  b.branch(s.result, "eq", 0, "miss");
 
   b.label("words.next");
   b.alu("add", at, at, 8);

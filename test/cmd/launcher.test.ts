@@ -143,16 +143,16 @@ for (const shell of shells) {
       const run = async (path: string) =>
         (await start([shell0, ...shell.slice(1), path, "run", "a b"], { env: { PATH: bin } }))
           .stdout;
-      assert.is(await run(sbx), `${sbx}|run|a b|`);
+      assert.is(await run(sbx), "run|a b|");
       for (const name of fs.readdirSync(found)) {
         if (name.startsWith("sbx-find-")) fs.symlinkSync(join(found, name), join(bin, name));
       }
-      assert.is(await run(join(bin, "sbx")), `${bin}/sbx|run|a b|`);
+      assert.is(await run(join(bin, "sbx")), "run|a b|");
       const other = await start([...shell, join(bin, "sbx"), "--cold", "run"]);
       assert.is(other.stdout, "compiled\n");
       for (const name of fs.readdirSync(bin)) if (name !== "sbx") fs.rmSync(join(bin, name));
       const through = await start([...shell, join(bin, "sbx"), "run", "a b"]);
-      assert.is(through.stdout, `${sbx}|run|a b|`);
+      assert.is(through.stdout, "run|a b|");
     },
   );
 

@@ -4,8 +4,9 @@
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { installFinder } from "../support/finder.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { copyBusyboxRootfs } from "../support/rootfs.js";
 import { command, sbx, start } from "../support/sandbox.js";
@@ -13,19 +14,14 @@ import { suite } from "../support/suite.js";
 
 const test = suite("escape by the cache");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
-const finder = join(dirname(command), "../dist/sbx-find-x86_64");
 
 /** A cache with one entry; `find` tells whether its program is executed. */
 async function world() {
   const home = temporaryDirectory("escape-cache");
-  const [cache, rootfs, launcher] = ["c", "rootfs", "launcher"].map((name) => join(home, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const [cache, rootfs] = [join(home, "c"), join(home, "rootfs")];
+  const finder = installFinder(join(home, "installation"), "echo compile");
   copyBusyboxRootfs(rootfs);
   fs.mkdirSync(cache, { mode: 0o700 });
-  fs.writeFileSync(launcher, "echo compile");
   await new Promise((done) => setTimeout(done, 100));
   const words = ["run", "--network=none", "--userns=single", rootfs, "echo", "hit"];
   const env = { HOME: home, XDG_CACHE_HOME: cache };
@@ -33,7 +29,7 @@ async function world() {
   const programs = join(cache, "sbx/programs");
   const name = fs.readdirSync(programs).find((each) => each.endsWith(".run")) ?? "";
   const find = async (changed: Record<string, string | undefined> = {}) =>
-    (await start([finder, launcher, ...words], { env: { ...env, ...changed } })).stdout;
+    (await start([finder, ...words], { env: { ...env, ...changed } })).stdout;
   assert.is(await find(), "hit\n");
   return { home, cache, programs, entry: join(programs, name), find, words, env };
 }

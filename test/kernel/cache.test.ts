@@ -4,6 +4,7 @@ import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { checkKinds, checkWords, header, headerSize } from "../../launch/cache/entry-format.js";
+import { installFinder } from "../support/finder.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { copyBusyboxRootfs } from "../support/rootfs.js";
 import { command, type SbxResult, sbx, start } from "../support/sandbox.js";
@@ -206,12 +207,10 @@ test.needs([...withIds, "fuse-overlayfs"], "every check of an entry is looked at
   const [name = ""] = entries();
   const path = join(programs, name);
   const bytes = fs.readFileSync(path);
-  const launcher = at("launcher");
-  fs.writeFileSync(launcher, "echo miss $*");
+  const finder = installFinder(at("installation"), "echo miss $*");
   const find = async (changed: Buffer) => {
     fs.writeFileSync(path, changed);
-    const finder = join(command, "../../dist/sbx-find-x86_64");
-    const result = await start([finder, launcher, "run", ...words, "echo", "hit"], { env });
+    const result = await start([finder, "run", ...words, "echo", "hit"], { env });
     return result.stdout;
   };
   assert.is(await find(bytes), "hit\n");

@@ -98,7 +98,7 @@ test("a line that the parser takes has the same words to the finder", () => {
       const wanted = parsed(each);
       if (wanted === null) return;
       taken += 1;
-      const { stdout, status } = spawnSync(program, ["launcher", "run", ...each], {
+      const { stdout, status } = spawnSync(program, ["run", ...each], {
         encoding: "utf8",
       });
       assert.equal([status, stdout], [0, wanted], JSON.stringify(each));
@@ -111,7 +111,7 @@ test("a line that the parser takes has the same words to the finder", () => {
 test("no ROOTFS, or no value: no words", () => {
   const program = printer();
   for (const each of [[], ["--"], ["-t"], ["--user"], ["-u"], ["--user=0"]]) {
-    assert.is(spawnSync(program, ["launcher", "run", ...each]).status, 1, each.join(" "));
+    assert.is(spawnSync(program, ["run", ...each]).status, 1, each.join(" "));
   }
 });
 
