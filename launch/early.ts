@@ -3,6 +3,8 @@
  * launch/lower/payload/early.ts. With a helper or a control group of its own, the sandbox needs somebody
  * outside to do things in their order, and its payload comes last.
  */
+import { defaultMounts, defaultNamespaces } from "../spec/default.js";
+import type { Mount, Spec } from "../spec/spec.js";
 import type { Step } from "../spec/step.js";
 import type { Hints } from "./hints.js";
 import { keyringStep, step } from "./steps.js";
@@ -40,17 +42,28 @@ export function earlySteps(
   };
 }
 
-/** Those that come before the kernel's sysfs is mounted, which shows the network of who mounts it, and the rest. */
-export function splitAtSysfs(steps: readonly Step[]): {
-  readonly soon: Step[];
-  readonly late: Step[];
-} {
-  const sysfs = steps
+/**
+ * The kernel's sysfs shows the network of who mounts it: `late` is what puts it together and in its place. With mounts
+ * of somebody's own all comes to its place in the order that they gave, since links of the rootfs may lead
+ * from one into another.
+ */
+export function splitAtSysfs(
+  { mounts }: Spec,
+  staged: readonly Step[],
+  placed: readonly Step[],
+): { readonly soon: readonly Step[]; readonly late: readonly Step[] } {
+  const sysfs = staged
     .map(({ action }) => action)
     .find((action) => action.kind === "mount" && action.type === "sysfs");
-  if (sysfs?.kind !== "mount") return { soon: [...steps], late: [] };
+  if (sysfs?.kind !== "mount") return { soon: [...staged, ...placed], late: [] };
   const { target } = sysfs;
   const isThere = ({ action }: Step) =>
     Object.values(action).some((value) => value === target || `${value}`.startsWith(`${target}/`));
-  return { soon: steps.filter((each) => !isThere(each)), late: steps.filter(isThere) };
+  const isDefault = ({ destination }: Mount) =>
+    defaultMounts(defaultNamespaces).some((each) => each.destination === destination);
+  const isLate = mounts.every(isDefault) ? isThere : () => true;
+  return {
+    soon: [...staged.filter((each) => !isThere(each)), ...placed.filter((each) => !isLate(each))],
+    late: [...staged.filter(isThere), ...placed.filter(isLate)],
+  };
 }

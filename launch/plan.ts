@@ -134,15 +134,21 @@ export function plan(given: Spec, host: Host): Plan {
   const recorded = (kind: "askRecord" | "awaitRecord") =>
     host.run.path === null ? [] : [step("init", "record", { kind })];
   // Out of the rootfs's reach as long as they are being put together.
-  const staged = splitAtSysfs([
+  const staged = [
     ...mounts.staged,
     ...etc.staged,
     // Writes below /proc/sys come before it is made read-only.
     ...sysctlSteps({ ...(stagedAt("/proc/sys") && pings), ...spec.linux.sysctl }, stagedAt),
     ...oomSteps(spec),
     ...masks.staged,
-  ]);
-  const [enterSoon, enterLate] = staged.late.length > 0 ? [early?.enter, []] : [[], early?.enter];
+    ...terminalSteps(spec, user, mounts.stageOf),
+  ];
+  const placed = [...root.inside, ...mounts.attach, ...etc.attach];
+  const { soon, late } =
+    early === null
+      ? { soon: [...staged, ...placed], late: [] }
+      : splitAtSysfs(withCgroup, staged, placed);
+  const [enterSoon, enterLate] = late.length > 0 ? [early?.enter, []] : [[], early?.enter];
   const mapsItself = maps.helpers === null && !host.mapsAnyId && isAlone;
 
   const steps: Step[] = [
@@ -237,20 +243,17 @@ export function plan(given: Spec, host: Host): Plan {
     }),
     step("init", "mounts", { kind: "openAnchors", newRoot }),
     step("init", "filesystems", { kind: "mkdir", path: stage, mode: 0o700, isNew: true }),
-    ...staged.soon,
+    ...soon,
+    // The monitor writes it while the init waits for the network.
+    ...(early === null ? [] : recorded("askRecord")),
     ...(enterSoon ?? []),
-    ...staged.late,
-    ...terminalSteps(spec, user, mounts.stageOf),
-    ...root.inside,
-    ...mounts.attach,
-    ...etc.attach,
+    ...late,
     // Over the mounts that they may lie in.
     ...masks.others,
     // Before the uplink, which the monitor waits for only then.
     ...(early === null ? recorded("awaitRecord") : []),
     ...uplink.wait,
     ...etc.named,
-    ...(early === null ? [] : recorded("askRecord")),
     // Last use of the host's mounts: its paths end here.
     step("init", "pivot_root", { kind: "pivotRoot", newRoot }),
 

@@ -70,6 +70,23 @@ test("an early payload waits for the sandbox, and the record is there before tha
   assert.equal(kindsOf("init").slice(-2), ["awaitRecord", "nonDumpable"]);
 });
 
+test("an early payload's network is waited for when all but /sys is in its place, or nothing of somebody's own", () => {
+  const order = (spec: Spec) =>
+    plan(spec, hostOf()).steps.flatMap(({ action }) =>
+      action.kind === "attach" ? [action.path] : action.kind === "enterNetwork" ? ["network"] : [],
+    );
+  const own = ["/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"];
+  const files = order(alone).filter((path) => path.startsWith("/etc/"));
+  assert.ok(files.length > 0);
+  assert.equal(order(alone), [...own, ...files, "network", "/sys"]);
+  const data = { destination: "/data", type: "tmpfs", source: "tmpfs", options: [] };
+  const [proc, dev, ...others] = own;
+  assert.equal(order({ ...alone, mounts: [...alone.mounts, data] }), [
+    ...["network", proc, dev, "/sys", ...others, "/data"],
+    ...files,
+  ]);
+});
+
 test("a payload comes last where the sandbox needs more than itself", () => {
   const { process, linux, sbx } = alone;
   const sysctl = { "net.core.somaxconn": "1" };
