@@ -190,6 +190,17 @@ test.needs(
   },
 );
 
+test.needs(needs, "the end of input ends a shell that sets its terminal's mode first", async () => {
+  await box([], async () => {
+    const end = { timeoutMs: 20_000 };
+    assert.is((await sbx(["exec", "-it", "box", "sh"], end)).code, 0);
+    const typed = await sbx(["exec", "-it", "box", "sh"], { ...end, input: "echo $((6 * 7))\n" });
+    assert.is(typed.code, 0);
+    assert.match(typed.stdout, /^42\r$/m);
+    assert.is((await exec(["-it"], "sleep 0.5; cat; exit 3", end)).code, 3);
+  });
+});
+
 test.needs(needs, "the command ends with who started it, unless it is to stay", async () => {
   const sleeping = (seconds: number) => `sleep ${seconds}`;
   await box([], async () => {

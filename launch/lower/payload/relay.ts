@@ -11,6 +11,8 @@ const bufferSize = 4096;
 const pollFd = slot("pollFd");
 const bytes = slot("bytes");
 const stdinOpen = slot("stdinOpen");
+/** 1 once there is no more of a stdin that is no terminal. */
+const inputEnded = slot("inputEnded");
 /** 1 while the pty is left alone for a moment. */
 const ptyResting = slot("ptyResting");
 
@@ -41,6 +43,7 @@ export function makeRelay({ b }: Context): Relay {
     return made;
   };
   b.set(stdinOpen, 1);
+  b.set(inputEnded, 0);
   b.set(ptyResting, 0);
   return {
     in: direction("input"),
@@ -67,6 +70,10 @@ export function watchRelay({ b }: Context, relay: Relay, poll: PollTable, timeou
   b.set(pollFd, 0);
   b.label(noStdin);
   poll.watch("stdin", pollFd, k("POLLIN"));
+  const notEnded = b.fresh("watch");
+  b.branch(inputEnded, "eq", 0, notEnded);
+  b.set(timeout, relay.pause);
+  b.label(notEnded);
 
   const noInput = b.fresh("watch");
   const noOutput = b.fresh("watch");
@@ -101,8 +108,13 @@ export function moveBytes({ b }: Context, relay: Relay, poll: PollTable): void {
   const noInput = b.fresh("move");
   const noStdin = b.fresh("move");
   const noStdout = b.fresh("move");
+  const notEnded = b.fresh("move");
   const readable = slot("readable");
 
+  b.branch(inputEnded, "eq", 0, notEnded);
+  b.branch(s.result, "ne", 0, notEnded);
+  b.call("input.end");
+  b.label(notEnded);
   poll.happened("pty");
   b.branch(events, "eq", 0, idlePty);
   b.alu("and", readable, events, k("POLLIN"));
@@ -158,10 +170,17 @@ export function relaySubroutines({ b }: Context, relay: Relay): void {
   };
 
   read("input", 0, relay.in);
-  b.comment("the end of a stdin that is no terminal is ^D to the payload's");
   b.set(stdinOpen, 0);
   b.branch(s.stdinIsTerminal, "ne", 0, "input.read.end");
+  b.comment("the end of a stdin that is no terminal is ^D to the payload's, again and again");
+  b.comment(
+    "while all is quiet: one that comes before the terminal has the payload's mode is lost",
+  );
+  b.set(inputEnded, 1);
+  b.label("input.end");
+  b.branch(relay.in.length, "ne", 0, "input.read.end");
   b.store(1, relay.in.buffer, 0, 4);
+  b.set(relay.in.start, 0);
   b.set(relay.in.length, 1);
   b.label("input.read.end");
   b.return();
