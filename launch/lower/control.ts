@@ -22,6 +22,8 @@ export const messageKind = slot("kind");
 /** Whether the command was executed. */
 export const isReady = slot("isReady");
 
+const isContinued = slot("isContinued");
+
 /** What the last recvmsg(2) gave. */
 export const received = slot("received");
 /** The payload's end as wait4(2) gave it to the init; -1 before. */
@@ -138,6 +140,9 @@ function suspendSubroutine(c: Context): void {
   if (c.relays) b.call("terminal.leave");
   b.ignore("getpid(2) always succeeds", "getpid", [], own);
   wakeOnMessage(c, own);
+  b.comment("somebody has continued the job meanwhile: the kernel would forget that");
+  readContinued(c);
+  b.branch(isContinued, "ne", 0, "monitor.awake");
   b.ignore("a signal to oneself arrives", "kill", [own, signo("SIGTSTP")]);
   b.ignore("a valid mask is never refused", "rt_sigprocmask", [
     k("SIG_UNBLOCK"),
@@ -178,17 +183,22 @@ function wakeOnMessage({ b, memory }: Context, own: Slot): void {
  * The kernel does not stop an orphaned process group (one that no shell looks after, as under
  * `ssh -t`): with nobody there who could continue it, the payload goes on at once.
  */
-function resumeUnstopped({ b, memory }: Context): void {
-  const pending = slot("pending");
+function resumeUnstopped(c: Context): void {
+  const { b } = c;
   const end = b.fresh("resumed");
   b.call("terminal.enter");
   b.branch(t.ptyFd, "lt", 0, end);
-  b.ignore("a valid buffer is never refused", "rt_sigpending", [memory.scratch, 8]);
-  b.load(8, pending, memory.scratch);
-  b.alu("and", pending, pending, bit("SIGCONT"));
-  b.branch(pending, "ne", 0, end);
+  readContinued(c);
+  b.branch(isContinued, "ne", 0, end);
   b.ignore("it has just died", "kill", [s.initPid, signo("SIGCONT")]);
   b.label(end);
+}
+
+/** Whether there is a SIGCONT to be taken. */
+function readContinued({ b, memory }: Context): void {
+  b.ignore("a valid buffer is never refused", "rt_sigpending", [memory.scratch, 8]);
+  b.load(8, isContinued, memory.scratch);
+  b.alu("and", isContinued, isContinued, bit("SIGCONT"));
 }
 
 /** The place of a signal in a sigset_t. */

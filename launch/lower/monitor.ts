@@ -18,7 +18,7 @@ import { eventSubroutine } from "./life/event.js";
 import { lifeOf } from "./life/life.js";
 import { outputState, outputSubroutines, takeOutput, watchOutput } from "./life/output.js";
 import { readerState, takeReader, watchReader } from "./life/reader.js";
-import { endFailed, endRun, noteStop } from "./life/restart.js";
+import { endFailed, endRun, noteStop, ssi } from "./life/restart.js";
 import { stateSubroutine } from "./life/state.js";
 import { leaveMounts, namespacesState } from "./namespaces.js";
 import {
@@ -52,6 +52,9 @@ const initStatus = slot("initStatus");
 const signal = slot("signal");
 const pid = slot("reapedPid");
 const code = slot("exitCode");
+
+/** Of sigaction(2); what a process is told of its fds (F_SETSIG) is between it and SI_USER, which is 0. */
+const SI_KERNEL = 0x80;
 
 /** State that `monitorLoop` and the failure path read; to be set before any step can fail. */
 export function initialState(c: Context): void {
@@ -146,16 +149,24 @@ function handleSignal(c: Context): void {
   }
   if (c.relays) {
     const notResized = b.fresh("signal");
-    const notContinued = b.fresh("signal");
     b.branch(signal, "ne", signo("SIGWINCH"), notResized);
     // Without a pty of its own the payload may be looking at the caller's terminal.
     b.branch(t.ptyFd, "lt", 0, notResized);
     b.call("terminal.resize");
     b.jump("monitor.loop");
     b.label(notResized);
-    b.branch(signal, "ne", signo("SIGCONT"), notContinued);
-    b.call("terminal.enter");
-    b.label(notContinued);
+  }
+  if (lifeOf(c) === undefined) {
+    const passedOn = b.fresh("signal");
+    b.branch(signal, "ne", signo("SIGCONT"), passedOn);
+    if (c.relays) b.call("terminal.enter");
+    b.comment(
+      "what wakes us alone (F_SETSIG), for somebody may have stopped the payload again by now",
+    );
+    b.load(4, code, memory.signal, ssi.code);
+    b.branch(code, "le", 0, passedOn);
+    b.branch(code, "lt", SI_KERNEL, "monitor.loop");
+    b.label(passedOn);
   }
   b.ignore("it has just died", "kill", [s.initPid, signal]);
   b.jump("monitor.loop");

@@ -27,7 +27,7 @@ const code = slot("signalCode");
 const value = slot("signalValue");
 
 /** struct signalfd_siginfo, signalfd(2). */
-const ssi = { code: 8, int: 44 } as const;
+export const ssi = { code: 8, int: 44 } as const;
 const SI_QUEUE = 0xffffffff;
 /** What `sbx stop` and `sbx kill` send along: that it be not started again, and whether the signal is for the payload. */
 const asked = { toStop: 1, toTell: 2 } as const;
