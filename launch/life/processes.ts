@@ -5,17 +5,33 @@ import { isSystemError } from "../facts/in-root.js";
 import type { Sandbox } from "./records.js";
 
 /**
- * Their pids, as the caller sees them, the init first; none where it has ended. All are below the init:
- * whose parent has ended becomes its child, see pid_namespaces(7).
+ * Their pids, as the caller sees them, the init first; none where it has ended. All are below the init, whose child
+ * becomes who has lost its parent, see pid_namespaces(7); but for the commands of `sbx exec`, whose parent is outside.
  */
-export function processesOf({ monitor, init }: Sandbox): number[] {
+export function processesOf({ monitor, init, namespaces }: Sandbox): number[] {
   const parents = readParents();
   // The pid is the init's as long as it is the monitor's child.
   if (parents.get(init) !== monitor) return [];
   const children = new Map<number, number[]>();
   for (const [pid, parent] of parents) children.set(parent, [...(children.get(parent) ?? []), pid]);
   const below = (pid: number): number[] => [pid, ...(children.get(pid) ?? []).flatMap(below)];
-  return below(init);
+  const own =
+    namespaces.pid === undefined ? null : namespaceAt(`/proc/${monitor}/fd/${namespaces.pid}`);
+  const entered =
+    own === null
+      ? []
+      : [...parents.keys()].filter((pid) => namespaceAt(`/proc/${pid}/ns/pid`) === own);
+  return [...new Set([init, ...entered].flatMap(below))];
+}
+
+/** As `pid:[4026531836]`; null where it has ended, or is another user's. */
+function namespaceAt(path: string): string | null {
+  try {
+    return fs.readlinkSync(path);
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
 }
 
 /** The child that a process has had longest; null where it has none. */

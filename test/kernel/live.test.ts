@@ -1,4 +1,6 @@
 /** Commands for running sandboxes, of those that have no control group. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
@@ -7,7 +9,7 @@ import { sampleOf } from "../../launch/life/control-group.js";
 import { processesOf } from "../../launch/life/processes.js";
 import { listSandboxes, type Sandbox } from "../../launch/life/records.js";
 import { temporaryDirectory } from "../support/inside.js";
-import { sbx } from "../support/sandbox.js";
+import { command, sbx } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
@@ -50,6 +52,19 @@ test.needs(needed, "top shows what ps knows of the processes inside, and no othe
     assert.match(wrong.stderr, /^sbx: top shown: ps: .*no-such-field.*\. Fields are those of ps/);
     // The pid of an init that has ended may be anybody's.
     assert.equal(processesOf({ ...sandbox, monitor: 1 }), []);
+  });
+});
+
+test.needs(needed, "top shows commands of exec as well, and what they have started", async () => {
+  await whileRunning("entered", async () => {
+    const script = "sleep 100 & echo up; wait";
+    const child = spawn(command, ["exec", "entered", "sh", "-c", script]);
+    await once(child.stdout, "data");
+    const { stdout } = await sbx(["top", "entered", "comm"]);
+    const lines = stdout.trim().split("\n").slice(1).sort();
+    assert.equal(lines, ["sbx-init", "sh", "sleep", "sleep"]);
+    child.kill();
+    await once(child, "exit");
   });
 });
 
