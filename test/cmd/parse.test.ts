@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import yargs from "yargs";
-import { runOptions } from "../../cmd/options.js";
+import { aliasesOf, type RunOption, runOptions } from "../../cmd/options.js";
 import { asksForHelp, parseRun, parseWords } from "../../cmd/parse.js";
 import { suite } from "../support/suite.js";
 
@@ -185,15 +185,55 @@ test("yargs takes the same table, and shows every option in its help", async () 
   assert.match(help, "Privileges and limits:");
 });
 
-test("agrees with yargs on plain lines", async () => {
-  const argv = ["-it", "--user", "x", "-e", "A=1", "--env=B=2", "--no-init", "--pid=host"];
-  const { _, $0, ...parsed } = await yargs(argv)
+/** Flags, and what follows them. */
+async function byYargs(argv: readonly string[]) {
+  const { _, $0, ...flags } = await yargs([...argv])
     .options(runOptions)
     .help(false)
     .version(false)
-    .parserConfiguration({ "camel-case-expansion": false, "strip-aliased": true })
+    .parserConfiguration({
+      "camel-case-expansion": false,
+      "halt-at-non-option": true,
+      "parse-positional-numbers": false,
+      "strip-aliased": true,
+    })
     .parse();
-  assert.equal({ ...parsed }, { ...flagsOf(...argv) });
+  return [flags, _];
+}
+
+/** Each option takes one of these. */
+const samples =
+  `x 1 1000 0:1:1 A=1 net.ipv4.x=1 /a:/b /a nofile=1 KILL host default 1g 10.0.0.1 fe80::1
+  02:00:00:00:00:01 a:10.0.0.1 type=tmpfs,dst=/a no-new-privileges /dev/sda:99 max-file=1`.split(
+    /\s+/,
+  );
+
+/** All ways of giving an option. */
+function waysOf(name: string, option: RunOption): string[][] {
+  const spelled = [name, ...aliasesOf(option)];
+  const dashed = spelled.map((each) => `${each.length === 1 ? "-" : "--"}${each}`);
+  if (option.type === "boolean") {
+    return [...dashed, `--no-${name}`, `--${name}=false`, `--${name}=true`].map((each) => [each]);
+  }
+  const { choices = [], suggestions = [] } = option;
+  const value = [...choices, ...suggestions, ...samples].find(
+    (each) => message(`--${name}`, each, "/") === "",
+  );
+  assert.ok(value, `no sample is a value of --${name}`);
+  const ways = dashed.flatMap((each) => [[each, value], [`${each}=${value}`]]);
+  const letters = dashed.filter((each) => each.length === 2);
+  const clusters = letters.flatMap((each) => [[`-it${each[1]}`, value], [`-i${each[1]}=${value}`]]);
+  return [...ways, ...clusters, ...(option.array ? [ways.flat()] : [])];
+}
+
+test("agrees with yargs on every option, in every way of giving it", async () => {
+  for (const [name, option] of Object.entries<RunOption>(runOptions)) {
+    for (const words of waysOf(name, option)) {
+      const argv = [...words, "./rootfs", "--user", "x", "-i"];
+      const { flags, rootfs, command } = parseRun(argv);
+      assert.equal(await byYargs(argv), [{ ...flags }, [rootfs, ...command]], words.join(" "));
+    }
+  }
 });
 
 test("options of a command without a payload stand anywhere, up to a --", () => {
