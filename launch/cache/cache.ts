@@ -1,6 +1,6 @@
 /** What is in the cache of programs, for those who look into it. */
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isSystemError } from "../facts/in-root.js";
 import { decodeEntry } from "./entry.js";
 import { isKept } from "./store.js";
@@ -26,7 +26,8 @@ export function listCache(places: readonly string[]): Cached[] {
       if (!path.endsWith(".run")) return [];
       const entry = attempt(() => decodeEntry(fs.readFileSync(path)));
       if (entry?.program == null) return [];
-      const { words, directory, program } = entry;
+      const { words, directory } = entry;
+      const program = join(dirname(path), entry.program);
       const stat = attempt(() => fs.statSync(program));
       const usedMs = attempt(() => usedAt(path)) ?? 0;
       return stat === null ? [] : [{ words, directory, program, bytes: stat.size, usedMs }];

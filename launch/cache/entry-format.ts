@@ -19,13 +19,14 @@ export const header = {
   deeper: 32,
   /** Absolute. */
   directory: 40,
+  /** A name in the directory of the entry. */
   program: 48,
   checks: 56,
 } as const;
 export const headerSize = 64;
 
 /** Another form of entries has another number. */
-export const magic = Buffer.from("sbxrun1\n").readBigInt64LE();
+export const magic = Buffer.from("sbxrun2\n").readBigInt64LE();
 
 /** A check is its kind and what it needs: offsets of texts, or numbers. */
 export const checkWords = 4;

@@ -1,5 +1,6 @@
 /** Entries of the cache, whose form launch/cache/entry-format.ts has: their names, and their bytes. */
 
+import { basename } from "node:path";
 import type { Recording } from "../facts/readings.js";
 import { type Check, checksOf, ids, text, uname } from "./entry-checks.js";
 import {
@@ -51,7 +52,7 @@ function encodeEntry(
     keyLength: key.length,
     deeper: program === null ? 1 : 0,
     directory: place(directory === null ? null : text(directory)),
-    program: place(program === null ? null : text(program)),
+    program: place(program === null ? null : text(basename(program))),
     checks: checks.length,
   };
   const bytes = Buffer.alloc(headerSize + 8 * checkWords * rows.length);
@@ -99,7 +100,7 @@ export function entriesFor(
   ];
 }
 
-/** What an entry says to people; null where the bytes are none, or it only leads to another. */
+/** What an entry says to people, `program` a name; null where the bytes are none, or it only leads to another. */
 export function decodeEntry(
   bytes: Buffer,
 ): { words: string[]; directory: string | null; program: string } | null {

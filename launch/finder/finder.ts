@@ -21,7 +21,7 @@ import { builder, constant, slot } from "../machine/builder.js";
 import { k, noFollow } from "../machine/constants.js";
 import type { Program } from "../machine/ir.js";
 import { checkSubroutines, runChecks, sameSubroutine } from "./checks.js";
-import { append, directorySubroutines, findDirectory } from "./directory.js";
+import { append, directorySubroutines, findDirectory, nextPlace } from "./directory.js";
 import { contentSize, type Finder, finderMemory, pathSize, s } from "./state.js";
 import { findWords, type OptionWords, words, wordsEnd } from "./words.js";
 
@@ -30,6 +30,7 @@ const field = slot("field");
 const count = slot("checkCount");
 const from = slot("firstCheck");
 const deeper = slot("deeper");
+const place = slot("place");
 
 /** The launcher, from the directory that the finder is in. */
 const launcher = "../cmd/sbx\0";
@@ -48,8 +49,10 @@ export function lowerFinder(options: OptionWords): Program {
   b.attempt("geteuid", [], s.uid);
   b.comment("the words that the program was compiled for");
   findWords(f, options);
+  b.set(place, 0);
   b.comment("the directory of programs");
-  findDirectory(f);
+  b.label("place");
+  findDirectory(f, place);
   b.comment("the entry");
   b.set(hash, constant("hashSeed", hashSeed));
   b.set(deeper, 0);
@@ -65,11 +68,14 @@ export function lowerFinder(options: OptionWords): Program {
   b.load(8, count, f.entry, header.checks);
   b.set(from, { ...f.entry, offset: headerSize });
   runChecks(f, from, count);
-  b.load(8, field, f.entry, header.program);
-  b.alu("add", field, field, f.entry);
+  findProgram(f);
   b.alu("add", s.right, s.stack, 8);
   b.store(8, s.right, 0, b.text("sbx"));
-  b.ignore("a program that is gone is compiled anew", "execve", [field, s.right, s.envp]);
+  b.ignore("a program that is gone is compiled anew", "execve", [f.path, s.right, s.envp]);
+  b.label(nextPlace);
+  b.branch(place, "ne", 0, "miss");
+  b.set(place, 1);
+  b.jump("place");
   b.label("miss");
   becomeLauncher(f);
   hashSubroutine(f);
@@ -107,12 +113,17 @@ function becomeLauncher({ b, path }: Finder): void {
   b.failTo("miss");
 }
 
+/** What is appended to the path next is a name in the directory of programs. */
+function enterDirectory(f: Finder): void {
+  f.b.set(s.end, s.directoryEnd);
+  f.b.set(s.left, f.b.text("/"));
+  append(f);
+}
+
 /** The path of the entry, of the hash in hexadecimal. */
 function nameEntry(f: Finder): void {
   const { b, path } = f;
-  b.set(s.end, s.directoryEnd);
-  b.set(s.left, b.text("/"));
-  append(f);
+  enterDirectory(f);
   const shift = slot("shift");
   const letter = b.fresh("digit");
   b.set(shift, 64);
@@ -135,7 +146,8 @@ function nameEntry(f: Finder): void {
 /** A file of the caller's that nobody else can write to, whole. */
 function readEntry({ b, path, stat, entry }: Finder): void {
   const mode = slot("entryMode");
-  b.must("openat", [k("AT_FDCWD"), path, noFollow("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC"), 0], s.fd);
+  const flags = noFollow("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC");
+  b.orElse(nextPlace, "openat", [k("AT_FDCWD"), path, flags, 0], s.fd);
   b.must("statx", [s.fd, b.text(""), k("AT_EMPTY_PATH"), k("STATX_BASIC_STATS"), stat]);
   b.load(4, s.other, stat, statxFields.uid);
   b.branch(s.other, "ne", s.uid, "miss");
@@ -185,6 +197,20 @@ function matchDirectory({ b, content, entry }: Finder): void {
   b.alu("add", s.right, content, s.result);
   b.jump("entry.find");
   b.label("directory.matched");
+}
+
+/** The path of the program, which is as `keep` has left it. */
+function findProgram(f: Finder): void {
+  const { b, path, stat, entry } = f;
+  enterDirectory(f);
+  b.load(8, s.left, entry, header.program);
+  b.alu("add", s.left, s.left, entry);
+  append(f);
+  b.must("statx", [k("AT_FDCWD"), path, k("AT_SYMLINK_NOFOLLOW"), k("STATX_BASIC_STATS"), stat]);
+  b.load(4, s.other, stat, statxFields.uid);
+  b.branch(s.other, "ne", s.uid, "miss");
+  b.load(4, s.other, stat, statxFields.mode);
+  b.branch(s.other, "ne", constant("S_IFREG|0700", 0o100700), "miss");
 }
 
 function hashSubroutine({ b }: Finder): void {

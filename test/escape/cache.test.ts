@@ -100,6 +100,33 @@ test.needs(needs, "entries that are no files of ours, or not whole", async () =>
   }
 });
 
+test.needs(needs, "programs that are not as they were left", async () => {
+  const { home, programs, find } = await world();
+  const name = fs.readdirSync(programs).find((each) => !each.includes(".")) ?? "";
+  const program = join(programs, name);
+  for (const mode of [0o770, 0o702, 0o755, 0o4700]) {
+    fs.chmodSync(program, mode);
+    assert.is(await find(), "compile\n", mode.toString(8));
+  }
+  fs.chmodSync(program, 0o700);
+  const elsewhere = join(home, "elsewhere");
+  fs.renameSync(program, elsewhere);
+  fs.symlinkSync(elsewhere, program);
+  assert.is(await find(), "compile\n", "a link");
+});
+
+test.needs(needs, "a cache that was moved: what is where it was is not executed", async () => {
+  const { home, cache, programs, find } = await world();
+  const names = fs.readdirSync(programs);
+  const moved = join(home, "moved");
+  fs.renameSync(cache, moved);
+  fs.mkdirSync(programs, { recursive: true });
+  for (const name of names) {
+    fs.writeFileSync(join(programs, name), "#!/bin/sh\necho foreign\n", { mode: 0o700 });
+  }
+  assert.is(await find({ XDG_CACHE_HOME: moved }), "hit\n");
+});
+
 test.needs(needs, "places that are no paths, and links on the way", async () => {
   const { home, cache, find } = await world();
   for (const place of [

@@ -74,6 +74,16 @@ test.needs(needs, "the second run of the same words starts no Node", async () =>
   assert.equal((await run(words)).code, 0);
 });
 
+test.needs(needs, "where the cache cannot be had, the runtime directory serves", async () => {
+  const { run, rootfs, at } = await world();
+  const words = [...quiet, rootfs, "true"];
+  const env = { XDG_CACHE_HOME: "/dev/null" };
+  assert.is((await run(words, { env })).compiles, 1);
+  assert.is((await run(words, { env })).compiles, 0);
+  fs.chmodSync(at("run"), 0o777);
+  assert.is((await run(words, { env })).compiles > 0, true);
+});
+
 test.needs(needs, "other words are others' programs", async () => {
   const { run, rootfs } = await world();
   for (const words of [
