@@ -7,9 +7,10 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { fields, temporaryDirectory } from "../support/inside.js";
 import { run } from "../support/once.js";
-import { processesNaming, sbx } from "../support/sandbox.js";
+import { sbx } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { leftNaming } from "../support/until.js";
 
 const test = suite("escape by exec");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay", "subids", "gcc"] as const;
@@ -81,9 +82,10 @@ test.needs(
   "who kills what holds a command from inside kills the command alone",
   async () => {
     await box(["--pid=host"], idle, async () => {
-      const { code, stderr } = await exec([], "sh", "-c", "kill -9 $PPID; exec sleep 97531");
+      const mark = `sleep 97${process.pid}.5`;
+      const { code, stderr } = await exec([], "sh", "-c", `kill -9 $PPID; exec ${mark}`);
       assert.equal([code, stderr], [137, ""]);
-      assert.equal(processesNaming("sleep 97531"), []);
+      assert.equal(await leftNaming(mark), []);
       assert.is((await exec([], "true")).code, 0);
     });
   },

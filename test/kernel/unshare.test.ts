@@ -4,8 +4,9 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { inside, temporaryDirectory } from "../support/inside.js";
 import { outerShell } from "../support/outer-shell.js";
-import { processesNaming, sbx } from "../support/sandbox.js";
+import { sbx } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
+import { leftNaming } from "../support/until.js";
 
 const test = suite("unshare");
 const needs = ["unprivileged", "user namespaces"] as const;
@@ -74,11 +75,12 @@ test.needs(needs, "a map without a root is refused, and helpers that refuse are"
 });
 
 test.needs([...needs, "tmux", "bash"], "a shell in the terminal has job control", async () => {
+  const mark = `sleep 98${process.pid}.5`;
   await outerShell("/", async (terminal) => {
     await terminal.enter('"$sbx" unshare bash --norc --noprofile -i');
     await terminal.enter("PS1='in''ner> '");
     await terminal.waitFor("inner>");
-    await terminal.enter("sh -c 'echo be''gun; exec sleep 1234567'");
+    await terminal.enter(`sh -c 'echo be''gun; exec ${mark}'`);
     // ^Z throws away what was typed and not yet read. A shell that it finds in vfork(2) would not stop.
     await terminal.waitFor("begun");
     await terminal.press("C-z");
@@ -90,7 +92,7 @@ test.needs([...needs, "tmux", "bash"], "a shell in the terminal has job control"
     await terminal.enter("echo status $?");
     await terminal.waitFor("status 3");
   });
-  assert.equal(processesNaming("sleep 1234567"), []);
+  assert.equal(await leftNaming(mark), []);
 });
 
 test.run();

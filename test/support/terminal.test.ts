@@ -2,6 +2,7 @@ import * as assert from "uvu/assert";
 import { processesNaming } from "./sandbox.js";
 import { suite } from "./suite.js";
 import { openTerminal } from "./terminal.js";
+import { leftNaming } from "./until.js";
 
 const test = suite("terminal");
 
@@ -40,7 +41,8 @@ test.needs(
   "tmux",
   "what is not seen is an error with the screen; nothing runs on after close",
   async () => {
-    const terminal = await openTerminal("echo here; sleep 86398.5");
+    const mark = `sleep 99${process.pid}.5`;
+    const terminal = await openTerminal(`echo here; ${mark}`);
     await terminal.waitFor("here");
     try {
       await terminal.waitFor("there", 200);
@@ -48,10 +50,9 @@ test.needs(
     } catch (error) {
       assert.match((error as Error).message, /there not seen in 200 ms on this screen:\nhere/);
     }
-    assert.ok(processesNaming("sleep 86398.5").length > 0);
+    assert.ok(processesNaming(mark).length > 0);
     await terminal.close();
-    await new Promise((done) => setTimeout(done, 300));
-    assert.equal(processesNaming("sleep 86398.5"), []);
+    assert.equal(await leftNaming(mark), []);
   },
 );
 
