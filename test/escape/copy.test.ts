@@ -23,7 +23,6 @@ const box = async (options: readonly string[], script: string, act: () => Promis
     ["--name=box", "--network=none", ...everything, ...options],
     `${script}\necho ready; exec sleep 600`,
     (pid) => act().finally(() => process.kill(pid, "SIGTERM")),
-    4 * patienceMs,
   );
   return out;
 };

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
-import { command, patienceMs, type SbxOptions, sbx } from "../support/sandbox.js";
+import { command, type SbxOptions, sbx } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
@@ -40,7 +40,7 @@ const listed = (archive: Uint8Array) =>
 const box = async (options: readonly string[], act: () => Promise<void>) => {
   const all = ["--name=box", "--network=none", ...options];
   const kill = (pid: number) => act().finally(() => process.kill(pid, "SIGTERM"));
-  await started(all, "echo ready; exec sleep 600", kill, 4 * patienceMs);
+  await started(all, "echo ready; exec sleep 600", kill);
 };
 
 test.needs(needs, "what SRC and DST are decides where it goes, as with docker", async () => {

@@ -6,13 +6,13 @@ import { command, patienceMs } from "./sandbox.js";
 
 /**
  * Starts a sandbox of the busybox rootfs whose shell script prints "ready", then acts on it by the
- * pid of its monitor, which is killed after `limitMs`; gives how it ended, and what it printed.
+ * pid of its monitor; gives how it ended, and what it printed. It is killed where it takes too long to be
+ * ready, or to end once that is done: how long `act` may take is its own business.
  */
 export async function started(
   options: readonly string[],
   script: string,
   act: (pid: number) => void | Promise<void>,
-  limitMs = patienceMs,
 ): Promise<{ code: number | null; signal: string | null; out: string }> {
   const child = spawn(command, ["run", ...options, busyboxRootfs(), "sh", "-c", script]);
   let out = "";
@@ -29,15 +29,19 @@ export async function started(
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal })),
   );
-  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
-  await Promise.race([
-    ready,
-    ended.then(() => Promise.reject(new Error(`it ended early: ${out}`))),
-  ]);
-  await act(child.pid ?? 0);
-  const end = await ended;
-  clearTimeout(timer);
-  return { ...end, out };
+  const inTime = <T>(what: Promise<T>): Promise<T> => {
+    const timer = setTimeout(() => child.kill("SIGKILL"), patienceMs);
+    return what.finally(() => clearTimeout(timer));
+  };
+  await inTime(ready);
+  try {
+    await act(child.pid ?? 0);
+  } catch (error) {
+    // The next test shall not find it.
+    child.kill("SIGKILL");
+    throw error;
+  }
+  return { ...(await inTime(ended)), out };
 }
 
 /** The children of a process, see proc_pid_task(5). */

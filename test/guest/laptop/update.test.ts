@@ -23,7 +23,7 @@ async function during(
       process.kill(pid, "SIGKILL");
     }
   };
-  await started(["--name", name, ...options], script, inIt, 120_000);
+  await started(["--name", name, ...options], script, inIt);
 }
 
 const files = ["memory.max", "memory.swap.max", "cpu.max", "pids.max"];
