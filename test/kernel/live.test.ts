@@ -20,7 +20,7 @@ const needed = ["busybox", "subids", "overlay"] as const;
 
 /** The record of a sandbox of that name whose shell waits until `look` is done. */
 async function whileRunning(name: string, look: (sandbox: Sandbox) => Promise<void>) {
-  await started([`--name=${name}`], "echo ready; sleep 1000", async (monitor) => {
+  await started([`--name=${name}`], "sleep 1000 & echo ready; wait", async (monitor) => {
     try {
       const all = await listSandboxes(callersRunDirectory(process.env));
       const sandbox = all.find((each) => each.name === name);
