@@ -7,9 +7,10 @@ import { checkKinds, checkWords, header, headerSize } from "../../launch/cache/e
 import { installFinder } from "../support/finder.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { copyBusyboxRootfs } from "../support/rootfs.js";
-import { command, type SbxResult, sbx, start } from "../support/sandbox.js";
+import { command, processesNaming, type SbxResult, sbx, start } from "../support/sandbox.js";
 import { findInPath } from "../support/skip.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("kernel/cache");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
@@ -201,8 +202,11 @@ test.needs(needs, "sbx cache lists and removes; what runs goes on", async () => 
     (await sbx(["cache", "ls"], { env })).stdout,
     `KiB  run ${quiet.join(" ")} -e "A=b c" ${rootfs}\n`,
   );
-  const running = run([...words, "sh", "-c", "sleep 1; echo done"]);
-  await sleep(300);
+  const mark = `1.0${process.pid}`;
+  const running = run([...words, "sh", "-c", `sleep ${mark}; echo done`]);
+  const isOn = () =>
+    processesNaming(mark).some(({ commandLine }) => commandLine === `sleep ${mark}`);
+  await until("it runs", isOn);
   assert.match((await sbx(["cache", "prune"], { env })).stdout, /^Removed 2 files, [\d.]+KiB\n$/);
   assert.equal(fs.readdirSync(programs), []);
   assert.is((await running).stdout, "done\n");

@@ -122,20 +122,27 @@ test.needs(
   needs,
   "a full disk: the payload goes on, what is missing is told, the end is kept",
   async () => {
+    // The monitor may still read what is in the pipe when the shell has written all.
+    const waiting = (name: string) =>
+      `until [ -e /data/${name} ]; do sleep 0.05; done; echo ${name}`;
     const sandbox = await background(
-      "seq 1 20000; sleep 1.5; echo later; sleep 1.5; echo last; exit 9",
+      `seq 1 20000; touch /data/said; ${waiting("later")}; ${waiting("last")}; exit 9`,
+      { options },
     );
     const program = join(data, "program");
     fs.copyFileSync(sandbox.program, program);
     const script = `
     cd / && mount -t tmpfs -o size=256k,mode=700 none ${sandbox.directory} && cd ${sandbox.directory} || exit 1
     setpriv --inh-caps=-all --ambient-caps=-all ${program} || exit 1
+    until [ -e ${data}/said ]; do sleep 0.05; done
     sleep 0.7
     tail -n 1 log
     : >log
-    sleep 1.5
+    touch ${data}/later
+    until grep -q later log; do sleep 0.05; done
     cat log
     cat /dev/zero >filler 2>&-
+    touch ${data}/last
     while ! grep -q exited state.json; do sleep 0.05; done
     rm filler; cat log | tail -n 1; cat state.json`;
     const { code, stdout, stderr } = await start([

@@ -3,12 +3,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import * as assert from "uvu/assert";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { command, sbx } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("events of sandboxes");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
@@ -28,23 +28,20 @@ const said = (lines: string) =>
 
 test.needs(needs, "a life, as it is told while it goes on and afterwards", async () => {
   const follower = spawn(command, ["events"]);
-  const told = text(follower.stdout);
+  let told = "";
+  follower.stdout.on("data", (chunk) => {
+    told += chunk;
+  });
   // It tells what comes from now on.
-  while (!fs.existsSync(join(process.env.XDG_RUNTIME_DIR ?? "", "sbx"))) {
-    await new Promise((done) => setTimeout(done, 50));
-  }
+  const run = join(process.env.XDG_RUNTIME_DIR ?? "", "sbx");
+  await until("it follows", () => fs.existsSync(run));
   await begin("web", "sleep 60", "--restart=always");
   await sbx(["exec", "web", "true"]);
   await sbx(["kill", "-s", "USR1", "web"]);
-  const all = async () =>
-    said((await sbx(["events", "--no-stream"])).stdout).filter(
-      (line) => !line.startsWith("create"),
-    );
-  const until = async (isSo: (lines: string[]) => boolean) => {
-    const deadline = performance.now() + 20_000;
-    while (!isSo(await all())) assert.ok(performance.now() < deadline, (await all()).join());
-  };
-  await until((lines) => lines.filter((line) => line === "start web").length === 2);
+  const lived = (lines: string) => said(lines).filter((line) => !line.startsWith("create"));
+  const all = async () => lived((await sbx(["events", "--no-stream"])).stdout);
+  const starts = async () => (await all()).filter((line) => line === "start web").length;
+  await until("it has started again", async () => (await starts()) === 2);
   await sbx(["stop", "web"]);
   await begin("gone", "exit 3", "--rm");
   const wanted = [
@@ -58,18 +55,13 @@ test.needs(needs, "a life, as it is told while it goes on and afterwards", async
     "start gone",
     "die gone exitCode=3,",
   ];
-  await until((lines) => lines.length >= wanted.length);
+  await until("all is told of", async () => (await all()).length >= wanted.length);
   // The command may have ended before the signal that ended it is told of.
   assert.equal((await all()).sort(), [...wanted].sort());
-  await new Promise((done) => setTimeout(done, 500));
+  await until("all is told of to who follows", () => lived(told).length >= wanted.length);
   follower.kill("SIGINT");
   await once(follower, "exit");
-  assert.equal(
-    said(await told)
-      .filter((line) => !line.startsWith("create"))
-      .sort(),
-    [...wanted].sort(),
-  );
+  assert.equal(lived(told).sort(), [...wanted].sort());
 });
 
 test.needs(needs, "filters, times and JSON", async () => {
