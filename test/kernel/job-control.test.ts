@@ -5,6 +5,7 @@ import { busyboxRootfs, debianRootfs } from "../support/rootfs.js";
 import { processesNaming } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 import type { Terminal } from "../support/terminal.js";
+import { leftNaming } from "../support/until.js";
 
 const test = suite("job control");
 const plain = ["unprivileged", "user namespaces", "busybox", "tmux"] as const;
@@ -153,11 +154,7 @@ test.needs(plain, "a terminal that goes away takes the sandbox along", async () 
     await terminal.waitFor("ready");
     assert.ok(processesNaming(`sleep ${marker}`).length >= 2);
   });
-  const deadline = performance.now() + 15_000;
-  while (processesNaming(marker).length > 0 && performance.now() < deadline) {
-    await new Promise((done) => setTimeout(done, 20));
-  }
-  assert.equal(processesNaming(marker), []);
+  assert.equal(await leftNaming(marker), []);
 });
 
 test.needs(plain, "in the background it writes, and stops when it reads", async () => {

@@ -1,11 +1,11 @@
 /** Sandboxes in the pid, ipc and uts namespaces of another one: what they share with it, and what not. */
 import { readlinkSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { attempt, inside, temporaryDirectory } from "../support/inside.js";
-import { processesNaming, sbx } from "../support/sandbox.js";
+import { type LeftProcess, processesNaming, sbx } from "../support/sandbox.js";
 import { childrenOf, started } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { leftNaming, until } from "../support/until.js";
 
 const test = suite("joined namespaces");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay", "subids"] as const;
@@ -22,14 +22,6 @@ const web = (options: readonly string[], script: string, act: (pid: number) => P
   started(["--name=web", "--hostname=other", "--network=none", ...options], script, async (pid) => {
     await act(pid).finally(() => process.kill(pid, "SIGTERM"));
   });
-
-function pidNamespaceOf(pid: number): string | null {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return null;
-  }
-}
 
 const payloadOf = (monitor: number) => childrenOf(childrenOf(monitor)[0] ?? 0)[0] ?? 0;
 
@@ -137,10 +129,7 @@ test.needs(needs, "in another's pid namespace it ends with its monitor and its i
         else process.kill(pid, signal);
       });
       assert.is(ended.code, code);
-      for (let tries = 0; processesNaming(marker).length > 0 && tries < 300; tries++) {
-        await sleep(10);
-      }
-      assert.equal(processesNaming(marker), []);
+      assert.equal(await leftNaming(marker), []);
     }
   });
 });
@@ -161,10 +150,11 @@ test.needs(needs, "commands enter it, and end with it", async () => {
       const modes = ["NetworkMode", "PidMode", "IpcMode", "UTSMode"].map((key) => HostConfig[key]);
       assert.equal(modes, ["none", "container:web", "container:web", "container:web"]);
       const marker = `87${process.pid}`;
-      const entered = sbx(["exec", "own", "/bin/busybox", "sleep", marker]);
-      // The launcher and the program itself name it too: the command is what is in the pid namespace.
-      const isIn = (each: { pid: number }) => pidNamespaceOf(each.pid) === theirs[0];
-      while (!processesNaming(marker).some(isIn)) await sleep(50);
+      const words = ["/bin/busybox", "sleep", marker];
+      const entered = sbx(["exec", "own", ...words]);
+      // The launcher and the program itself, which is in there before it is the command, name it too.
+      const isIn = ({ commandLine }: LeftProcess) => commandLine === words.join(" ");
+      await until("it is in there", () => processesNaming(marker).some(isIn));
       process.kill(monitor, "SIGKILL");
       assert.is((await entered).code, 137);
     });

@@ -3,13 +3,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { attempt, compileTo, inside, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
-import { processesNaming, start } from "../support/sandbox.js";
+import { start } from "../support/sandbox.js";
 import { childrenOf, started } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { leftNaming } from "../support/until.js";
 
 const test = suite("joined networks");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay", "subids"] as const;
@@ -39,8 +39,10 @@ test.needs(needs, "the network is shared, and nothing else", async () => {
       namespaces.filter((_, index) => links[index] === theirs[index]),
       ["net"],
     );
-    assert.is(await inside(joined, "nc -w 5 127.0.0.1 8080"), "hello\n");
-    assert.is(await inside(["--network=container:we"], "nc -w 5 127.0.0.1 8080"), "hello\n");
+    // It may not listen yet, or not again.
+    const ask = "until nc -w 5 127.0.0.1 8080 2>/dev/null; do sleep 0.05; done";
+    assert.is(await inside(joined, ask), "hello\n");
+    assert.is(await inside(["--network=container:we"], ask), "hello\n");
   });
 });
 
@@ -100,7 +102,10 @@ test.needs(needs, "the other one, whose root has rights over it, cannot reach it
     for p in /proc/[0-9]*; do nsenter -t \${p##*/} -U true 2>/dev/null && echo entered; done
     echo done; exec sleep 60`;
   const said = await web(everything, script, async () => {
-    const { code, stdout } = await attempt(joined, "echo | nc 127.0.0.1 9; sleep 2; echo alive");
+    const { code, stdout } = await attempt(
+      joined,
+      "until echo | nc 127.0.0.1 9 2>/dev/null; do sleep 0.05; done; sleep 2; echo alive",
+    );
     assert.equal([code, stdout], [0, "alive\n"]);
   });
   assert.match(said.out, /^ready\n[345]\ndone\n$/);
@@ -133,10 +138,7 @@ for (const [how, requirements, options] of [
       await started([...joined, ...options], script, (pid) => {
         process.kill(pid, "SIGKILL");
       });
-      for (let tries = 0; processesNaming(marker).length > 0 && tries < 300; tries++) {
-        await sleep(10);
-      }
-      assert.equal(processesNaming(marker), []);
+      assert.equal(await leftNaming(marker), []);
     });
   });
 }

@@ -14,6 +14,7 @@ import { compileTo, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { childrenOf } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("records under fire");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
@@ -66,7 +67,7 @@ test.needs(needs, "50 at once, with four readers: each is found, then none", asy
     const children = Array.from({ length: 50 }, () => begin(path));
     const monitors = () => children.map(({ pid }) => pid ?? 0).sort((a, b) => a - b);
     const found = async () => (await listSandboxes(run)).map(({ monitor }) => monitor);
-    for (let tries = 0; (await found()).length < 50 && tries < 400; tries++) await sleep(50);
+    await until("all are there", async () => (await found()).length === 50);
     assert.equal(
       (await found()).sort((a, b) => a - b),
       monitors(),
@@ -82,10 +83,10 @@ test.needs(
   "monitors are killed at random: the records that stay are of those that live",
   async () => {
     const paths = await Promise.all(["a", "b", "c"].map(program));
-    const until = performance.now() + Number(process.env.SBX_CRASH_SECONDS ?? 8) * 1000;
+    const untilMs = performance.now() + Number(process.env.SBX_CRASH_SECONDS ?? 8) * 1000;
     const taken: string[] = [];
     const worker = async (index: number) => {
-      while (performance.now() < until) {
+      while (performance.now() < untilMs) {
         const child = begin(paths[(index + Math.floor(Math.random() * 2)) % 3] ?? "");
         let said = "";
         child.stderr?.on("data", (chunk) => {
@@ -106,8 +107,7 @@ test.needs(
     await whileRead(2, async () => void (await Promise.all([0, 1, 2, 3].map(worker))));
     for (const said of taken) assert.match(said, /a sandbox of that name is running/);
     const living = paths.map(begin);
-    for (let tries = 0; (await listSandboxes(run)).length < 3 && tries < 200; tries++)
-      await sleep(20);
+    await until("all are there", async () => (await listSandboxes(run)).length === 3);
     const pids = (await listSandboxes(run)).map(({ name, monitor }) => [name, monitor]).sort();
     assert.equal(
       pids,

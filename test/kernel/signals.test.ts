@@ -8,6 +8,7 @@ import { busyboxRootfs } from "../support/rootfs.js";
 import { command, start } from "../support/sandbox.js";
 import { childrenOf, started } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("signals");
 const needs = ["unprivileged", "user namespaces", "busybox"] as const;
@@ -75,8 +76,7 @@ test.needs(needs, "SIGTSTP stops the payload, SIGCONT lets it go on", async () =
     const [payload = 0] = childrenOf(init);
     const isStopped = () => /\) T /.test(fs.readFileSync(`/proc/${payload}/stat`, "utf8"));
     process.kill(pid, "SIGTSTP");
-    for (let tries = 0; tries < 100 && !isStopped(); tries++) await sleep(10);
-    assert.ok(isStopped());
+    await until("it is stopped", isStopped);
     process.kill(pid, "SIGCONT");
   });
   assert.equal([end.code, end.out], [0, "ready\ndone\n"]);

@@ -30,7 +30,7 @@ test.needs(plain, "is a pty of the sandbox's own, on all three fds", async () =>
 test.needs(plain, "has the size of the caller's window, and follows it", async () => {
   await busybox(async (terminal) => {
     await terminal.enter(
-      "$sbx run $R sh -c 'stty size; trap \"stty size; exit\" WINCH; while :; do sleep 0.05; done'; stty size",
+      "$sbx run $R sh -c 'trap \"stty size; exit\" WINCH; stty size; while :; do sleep 0.05; done'; stty size",
     );
     await terminal.waitFor("30 100");
     await terminal.resize(71, 23);
