@@ -14,7 +14,7 @@ import type { Host } from "../../spec/host.js";
 import { compileTo, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
 import { entriesOf, mountPoints, processesNaming, start } from "../support/sandbox.js";
-import { childrenOf } from "../support/started.js";
+import { childrenOf, killIfThere } from "../support/started.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("kill");
@@ -92,7 +92,7 @@ async function killAtRandom(
     for (const pid of begun) children.add(pid);
     const chosen = begun[Math.floor(Math.random() * begun.length)];
     if (victim === "monitor" || chosen === undefined) child.kill("SIGKILL");
-    else process.kill(chosen, "SIGKILL");
+    else killIfThere(chosen);
     await end;
   };
   const indices = Array.from({ length: count }, (_, index) => index).values();

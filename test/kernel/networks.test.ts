@@ -10,6 +10,7 @@ import { busyboxRootfs } from "../support/rootfs.js";
 import { sbx } from "../support/sandbox.js";
 import { childrenOf } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("networks");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
@@ -31,10 +32,7 @@ test.after.each(endSiblings);
 
 /** Nothing holds networks that nobody is on. */
 async function nothingIsLeft(): Promise<void> {
-  for (let tries = 0; keeper() !== null; tries++) {
-    assert.ok(tries < 100, `the keeper ${keeper()} has not ended`);
-    await sleep(20);
-  }
+  await until("the keeper has ended", () => keeper() === null);
 }
 
 test.needs(needs, "siblings reach one another, and nobody of another network", async () => {
@@ -180,22 +178,23 @@ test.needs(needs, "a network that is removed leaves no bridge to those that live
 function helpers(): Record<string, number> {
   const pid = keeper();
   if (pid === null) return {};
+  const nameOf = (child: number) =>
+    readFileSync(`/proc/${child}/comm`, "utf8").trim().split(".")[0] ?? "";
   return Object.fromEntries(
-    childrenOf(pid).map((child) => [
-      readFileSync(`/proc/${child}/comm`, "utf8").trim().split(".")[0],
-      child,
-    ]),
+    whileThere(() => childrenOf(pid), []).flatMap((child) =>
+      whileThere<[string, number][]>(() => [[nameOf(child), child]], []),
+    ),
   );
 }
 
-/** Waits until `find` gives something other than null. */
-async function until<T>(what: string, find: () => T | null): Promise<T> {
-  for (let tries = 0; tries < 250; tries++) {
-    const found = find();
-    if (found !== null) return found;
-    await sleep(20);
+/** What is read of a process, or done to it; the other thing where it has ended meanwhile. */
+function whileThere<T>(act: () => T, ended: T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!["ENOENT", "ESRCH"].includes(`${(error as NodeJS.ErrnoException).code}`)) throw error;
+    return ended;
   }
-  throw new Error(`it did not happen: ${what}`);
 }
 
 test.needs(
@@ -207,7 +206,7 @@ test.needs(
     assert.equal(Object.keys(before).sort(), ["passt", "sbx-names"]);
     for (const pid of Object.values(before)) process.kill(pid, "SIGKILL");
     const isNew = (name: string) => (helpers()[name] ?? before[name]) !== before[name];
-    await until("both are there again", () => (isNew("passt") && isNew("sbx-names") ? true : null));
+    await until("both are there again", () => isNew("passt") && isNew("sbx-names"));
     const { stdout } = await attempt(
       ["--network=one"],
       "nslookup first 10.89.0.1 | grep -A1 Name:",
@@ -227,9 +226,9 @@ test.needs(
     const old = { ...helpers() };
     process.kill(keeper() ?? 0, "SIGKILL");
     await until("all that it had started has ended", () =>
-      Object.values(old).some((pid) => existsSync(`/proc/${pid}/ns/net`)) ? null : true,
+      Object.values(old).every((pid) => !existsSync(`/proc/${pid}/ns/net`)),
     );
-    await until("it is told", () => (first.stderr() === "" ? null : true));
+    await until("it is told", () => first.stderr().endsWith("\n"));
     assert.is(
       first.stderr(),
       "sbx: the holder of networks has ended, and the sandbox goes on without them: start it anew\n",
@@ -262,12 +261,12 @@ test.needs(needs, "nothing is left after a SIGKILL of whoever at any moment", as
   const program = await onOne();
   for (let round = 0; round < 12; round++) {
     const started = [1, 2, 3].map(() => {
-      return spawn(program, ["sleep", "5"], { stdio: "ignore" });
+      return spawn(program, ["sleep", "600"], { stdio: "ignore" });
     });
     await sleep(Math.random() * 300);
     const pids = [keeper(), ...Object.values(helpers()), ...started.map(({ pid }) => pid)];
     const victim = pids.filter((pid) => typeof pid === "number")[round % pids.length];
-    if (victim !== undefined) process.kill(victim, "SIGKILL");
+    if (victim !== undefined) whileThere(() => process.kill(victim, "SIGKILL"), false);
     await sleep(Math.random() * 100);
     for (const child of started) child.kill("SIGKILL");
     await nothingIsLeft();

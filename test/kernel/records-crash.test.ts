@@ -12,7 +12,7 @@ import { callersRunDirectory } from "../../launch/facts/run-directory.js";
 import { listSandboxes } from "../../launch/life/records.js";
 import { compileTo, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
-import { childrenOf } from "../support/started.js";
+import { childrenOf, killIfThere } from "../support/started.js";
 import { suite } from "../support/suite.js";
 import { until } from "../support/until.js";
 
@@ -50,15 +50,6 @@ async function whileRead(readers: number, work: () => Promise<void>): Promise<vo
     isOver = true;
   });
   await reading;
-}
-
-/** It may have ended, and been waited for by its monitor. */
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
 }
 
 test.needs(needs, "50 at once, with four readers: each is found, then none", async () => {

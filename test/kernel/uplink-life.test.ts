@@ -15,8 +15,9 @@ import { makeNewerPasta } from "../support/newer-pasta.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { processesNaming, start } from "../support/sandbox.js";
 import { findInPath } from "../support/skip.js";
-import { childrenOf } from "../support/started.js";
+import { childrenOf, killIfThere } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { leftNaming, until } from "../support/until.js";
 
 const test = suite("uplink-life");
 const common = ["unprivileged", "user namespaces", "busybox"] as const;
@@ -47,14 +48,8 @@ const payload = ["sh", "-c", "echo ready; exec sleep 86.25"];
 const left = () =>
   processesNaming(directory).map(({ pid, commandLine }) => `${pid} ${commandLine}`);
 
-async function until(reached: () => boolean): Promise<void> {
-  const deadline = performance.now() + 15_000;
-  while (!reached() && performance.now() < deadline) await sleep(10);
-}
-
 async function assertGone(): Promise<void> {
-  await until(() => left().length === 0);
-  assert.equal(left(), []);
+  assert.equal(await leftNaming(directory), []);
 }
 
 /** Starts the program; `ended` is its exit code, null after a signal. */
@@ -94,8 +89,7 @@ for (const [way, { helper, needs, isNewer }] of Object.entries(ways)) {
         await sleep(Math.random() * (name === "on a network" ? 200 : 80));
         const begun = [child.pid ?? 0, ...childrenOf(child.pid ?? 0)];
         // First one of the others, the init and the helper among them, and at last the monitor.
-        const victim = begun[round % begun.length] ?? 0;
-        process.kill(victim, "SIGKILL");
+        killIfThere(begun[round % begun.length] ?? 0);
         await sleep(round % 3 === 0 ? 0 : 20);
         child.kill("SIGKILL");
         await ended;
@@ -119,22 +113,26 @@ for (const [way, { helper, needs, isNewer }] of Object.entries(ways)) {
       const child = spawn(program, ["sh", "-c", script], {
         stdio: ["pipe", "pipe", "pipe", "pipe"],
       });
-      const [, out, err, status] = child.stdio.map((stream, fd) =>
-        fd === 0 || stream === null ? null : text(stream as NodeJS.ReadableStream),
+      const [, out, , status] = child.stdio.map((stream, fd) =>
+        fd === 0 || fd === 2 || stream === null ? null : text(stream as NodeJS.ReadableStream),
       );
+      let err = "";
+      child.stderr?.on("data", (chunk) => {
+        err += chunk;
+      });
       await once(child.stdout as NodeJS.ReadableStream, "data");
       // Newer versions look after the process that they were started for once a second.
       await sleep(1500);
       assert.is(processesNaming(isNewer ? newer : join(bin, helper)).length, 1);
       for (const { pid } of processesNaming(isNewer ? newer : join(bin, helper)))
         process.kill(pid, "SIGKILL");
-      await sleep(200);
+      const told = `sbx: ${helper}: it has ended, and the sandbox goes on without its network\n`;
+      await until("it is told", () => err === told);
       child.stdin?.end("on\n");
       const [code] = await once(child, "close");
       assert.is(code, 7);
       assert.match((await out) ?? "", "on\n");
-      const told = `sbx: ${helper}: it has ended, and the sandbox goes on without its network\n`;
-      assert.is(await err, told);
+      assert.is(err, told);
       assert.match(
         (await status) ?? "",
         `{"event":"uplink","helper":"${helper}","state":"ended"}\n`,
