@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
@@ -11,6 +10,7 @@ import { command, type SbxOptions, sbx, start } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
 import { openTerminal } from "../support/terminal.js";
+import { until } from "../support/until.js";
 
 const test = suite("exec");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay", "subids"] as const;
@@ -173,12 +173,15 @@ test.needs(
         await terminal.resize(80, 20);
         await terminal.enter("clear; stty size");
         await terminal.waitFor("20 80");
-        await terminal.enter("sleep 50");
-        await sleep(300);
+        // It tells what the shell, which shows its text, does not.
+        const job =
+          'trap "echo on $((6 * 7))" CONT; echo begun $((6 * 7)); while :; do sleep 0.1; done';
+        await terminal.enter(`sh -c '${job}'`);
+        await terminal.waitFor("begun 42");
         await terminal.press("C-z");
         await terminal.waitFor("Stopped");
         await terminal.enter("fg");
-        await sleep(300);
+        await terminal.waitFor("on 42");
         await terminal.press("C-c");
         await terminal.enter("exit 3");
         await terminal.waitFor("Pane is dead (status 3");
@@ -208,8 +211,7 @@ test.needs(needs, "the command ends with who started it, unless it is to stay", 
     await once(child.stdout, "data");
     child.kill("SIGKILL");
     await once(child, "close");
-    await sleep(100);
-    assert.not((await says([], "ps")).includes(sleeping(123)));
+    await until("it has ended", async () => !(await says([], "ps")).includes(sleeping(123)));
     const signalled = spawn(command, ["exec", "box", "sh", "-c", "echo up; exec sleep 124"]);
     await once(signalled.stdout, "data");
     signalled.kill("SIGTERM");

@@ -1,7 +1,5 @@
 /** More commands in a sandbox that this very process has started. */
-import { readdirSync } from "node:fs";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import {
   type ExecOptions,
@@ -9,9 +7,10 @@ import {
   type SandboxProcess,
   type SpawnOptions,
 } from "../../cmd/library.js";
-import { childrenOf } from "../support/children.js";
+import { asNow } from "../support/held.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("library: exec");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
@@ -54,7 +53,8 @@ test.needs(needs, "signals, time-outs, and what cannot be executed", () =>
     const nowhere = await (await child.exec("/nowhere")).exit;
     assert.equal([nowhere.reason, nowhere.code, nowhere.step], ["set-up failed", 127, "run"]);
     // Besides the first command's: the one that was left in the background, not the one that was killed.
-    assert.is((await outputOf(child, "pidof sleep | wc -w")).stdout, "2\n");
+    const sleepers = async () => (await outputOf(child, "pidof sleep | wc -w")).stdout;
+    await until("the one that was killed is gone", async () => (await sleepers()) === "2\n");
   }),
 );
 
@@ -78,13 +78,9 @@ test.needs(needs, "a hundred leave no fd, no child and no listener", () =>
       assert.is((await command.exit).code, 0);
     };
     await once();
-    await sleep(100);
-    const fds = () => readdirSync("/proc/self/fd").length;
-    const [before, children] = [fds(), childrenOf(process.pid)];
+    const leaveNothing = asNow();
     for (let left = 100; left > 0; left -= 4) await Promise.all([1, 2, 3, 4].map(once));
-    await sleep(100);
-    assert.is(fds(), before);
-    assert.equal(childrenOf(process.pid), children);
+    await until("they leave nothing", leaveNothing);
   }),
 );
 

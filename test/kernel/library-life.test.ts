@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { Sandbox, SbxError, type SpawnOptions } from "../../cmd/library.js";
 import { busyboxRootfs } from "../support/rootfs.js";
+import { patienceMs } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("library: life");
@@ -34,7 +35,7 @@ const isThere = (pid: number) => {
 };
 
 async function ended(pid: number): Promise<boolean> {
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + patienceMs;
   while (isThere(pid) && performance.now() < deadline) await sleep(20);
   return !isThere(pid);
 }
@@ -168,7 +169,11 @@ test.needs(
     for (const fd of most) closeSync(fd);
     execFileSync("prlimit", ["--pid", String(process.pid), "--nproc=1:"]);
     await box.spawn("true").catch(({ message }) => console.log(message));
-    console.log(readdirSync("/proc/self/fd").length - before);
+    const left = () => Math.max(0, readdirSync("/proc/self/fd").length - before);
+    for (let tries = 0; left() > 0 && tries < 300; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    console.log(left());
     await box.dispose();`);
     const lines = (await text(other.stdout)).trim().split("\n");
     assert.is(lines.at(-1), "0");

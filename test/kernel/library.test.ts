@@ -1,13 +1,13 @@
 /** Sandboxes that this very process starts. */
 import { getEventListeners } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { Sandbox, type SandboxOptions, SbxError, type SpawnOptions } from "../../cmd/library.js";
-import { childrenOf } from "../support/children.js";
+import { asNow, childrenOf } from "../support/held.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("library");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
@@ -166,15 +166,11 @@ test.needs(needs, "launches leave no fd, no child and no listener", async () => 
     child.stderr?.resume();
     assert.is((await child.exit).code, 0);
   };
-  const fds = () => readdirSync("/proc/self/fd").length;
   await launch();
-  await sleep(100);
-  const [before, children] = [fds(), childrenOf(process.pid)];
+  const leaveNothing = asNow();
   const launches = Number(process.env.SBX_LAUNCHES ?? 200);
   for (let left = launches; left > 0; left -= 4) await Promise.all([1, 2, 3, 4].map(launch));
-  await sleep(100);
-  assert.is(fds(), before);
-  assert.equal(childrenOf(process.pid), children);
+  await until("they leave nothing", leaveNothing);
   assert.equal(getEventListeners(signal, "abort"), []);
   await box.dispose();
 });
