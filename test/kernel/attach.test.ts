@@ -13,6 +13,7 @@ import { busyboxRootfs } from "../support/rootfs.js";
 import { command, sbx } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
 import type { Terminal } from "../support/terminal.js";
+import { until } from "../support/until.js";
 
 const test = suite("attach");
 const plain = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
@@ -46,16 +47,14 @@ function client(file: string, ...words: string[]) {
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal })),
   );
-  const until = async (text: string) => {
-    while (!out.includes(text)) await sleep(10);
-  };
+  const has = (text: string) => until(`it says ${text}`, () => `${out}${err}`.includes(text));
   /** The client has become the program, and waits for messages, when it has opened its monitor. */
   const isAttached = async () => {
     const links = () =>
       fs.readdirSync(`/proc/${child.pid}/fd`).map((fd) => linkOf(`/proc/${child.pid}/fd/${fd}`));
-    while (!links().some((link) => link.includes("pidfd"))) await sleep(10);
+    await until("it is attached", () => links().some((link) => link.includes("pidfd")));
   };
-  return { child, ended, until, isAttached, out: () => out, err: () => err };
+  return { child, ended, has, isAttached, out: () => out, err: () => err };
 }
 
 const inTerminal = (act: (terminal: Terminal) => Promise<void>) => outerShell(busyboxRootfs(), act);
@@ -152,12 +151,13 @@ test.needs(
   async () => {
     const name = await background(
       [],
-      "trap 'echo int' INT; trap 'echo end; exit 4' TERM; while :; do sleep 0.05; done",
+      "trap 'echo int' INT; trap 'echo end; exit 4' TERM; echo on; while :; do sleep 0.05; done",
     );
+    await until("it listens", async () => (await sbx(["logs", name])).stdout === "on\n");
     const one = attached(name);
     await one.isAttached();
     one.child.kill("SIGINT");
-    await one.until("int\n");
+    await one.has("int\n");
     const other = attached("--sig-proxy=false", name);
     await other.isAttached();
     other.child.kill("SIGINT");
@@ -183,7 +183,7 @@ test.needs(plain, "who is killed, or does not read, is soon forgotten", async ()
   await sleep(500);
   assert.not.match(quick.err(), "read");
   slow.child.kill("SIGKILL");
-  while (!quick.err().includes("read")) await sleep(20);
+  await quick.has("read");
   quick.child.stdin.end("bye\n");
   assert.equal(await quick.ended, { code: 0, signal: null });
   assert.match(quick.out(), /\n400000\nbye\n$/);
@@ -202,9 +202,9 @@ test.needs(plain, "clients that are killed at any moment leave nothing behind", 
     for (const { child } of clients) child.kill("SIGKILL");
     for (const { ended } of clients) await ended;
   }
-  while (fds() !== before) await sleep(10);
+  await until("their fds are closed", () => fds() <= before);
   const last = client(program);
-  await last.until("\n1000\n1\n");
+  await last.has("\n1000\n1\n");
   process.kill(monitor, "SIGKILL");
   assert.is((await last.ended).code, 125);
 });
