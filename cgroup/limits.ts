@@ -6,9 +6,9 @@
  * systemd needs none of them as a property of the scope: it leaves what is below a delegated unit alone
  * (systemd's CGROUP_DELEGATION.md), and the sandbox's group is one below it.
  */
+import type { LimitWrite } from "../spec/actions/cgroup.js";
 import type { LimitFacts } from "../spec/host.js";
 import type { DeviceNumber, Resources, Throttle } from "../spec/resources.js";
-import type { LimitWrite } from "../spec/step.js";
 
 /** In the order in which they are made: what each needs is there, and no state between kills anything. */
 export function limitWrites(

@@ -1,8 +1,9 @@
 /** The steps that give a sandbox a control group of its own, with its limits. */
+import type { LimitWrite } from "../spec/actions/cgroup.js";
 import { fail } from "../spec/error.js";
 import { type Host, kernelAtLeast, type ManagerSocket } from "../spec/host.js";
 import type { Mount, NamespaceType, Spec } from "../spec/spec.js";
-import type { Action, LimitWrite, Step } from "../spec/step.js";
+import type { Action, Step } from "../spec/step.js";
 import { limitWrites, neededControllers } from "./limits.js";
 import { type Controller, managerRestart } from "./mode.js";
 import { defaultSlice, findPlace, type Place } from "./place.js";

@@ -2,8 +2,8 @@
  * A scope of systemd's for a sandbox, as what is said to the user's manager: org.freedesktop.systemd1(5).
  * The name ends in digits that the program draws when it runs.
  */
+import type { ScopeRequest } from "../spec/actions/cgroup.js";
 import type { ManagerSocket } from "../spec/host.js";
-import type { ScopeRequest } from "../spec/step.js";
 import { encodeCall } from "./dbus.js";
 
 /** Hexadecimal digits at the end of the name. */

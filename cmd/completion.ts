@@ -1,5 +1,5 @@
 /** `sbx completion`: scripts that teach a shell to complete `sbx`. Pure. */
-import { assertNever } from "../spec/step.js";
+import { assertNever } from "../spec/assert-never.js";
 import { bashScript } from "./completion-bash.js";
 import { fishScript } from "./completion-fish.js";
 import type { Shell } from "./completion-words.js";

@@ -2,11 +2,11 @@
 import { compileSandbox } from "../launch/compile.js";
 import { explainPlan } from "../launch/explain.js";
 import { listing } from "../launch/listing.js";
+import { assertNever } from "../spec/assert-never.js";
 import { visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { specToJson } from "../spec/json.js";
 import type { Spec } from "../spec/spec.js";
-import { assertNever } from "../spec/step.js";
 import { explainOptions, type Stage } from "./options.js";
 import { parseRun } from "./parse.js";
 import { readRequest } from "./run.js";

@@ -1,7 +1,7 @@
 /** How a command of the library's is started: what is not compiled into its program. */
 import type { Start, Stdio } from "../launch/sandbox-process.js";
 import { fail } from "../spec/error.js";
-import type { Plan } from "../spec/step.js";
+import type { Plan } from "../spec/plan.js";
 
 /** On which `startProcess` listens to a program. */
 export const statusFd = 3;

@@ -2,8 +2,8 @@
 import { readPlain } from "../launch/life/plain-file.js";
 import type { RunningPort } from "../launch/life/records.js";
 import type { SandboxView } from "../launch/life/sandboxes.js";
+import { assertNever } from "../spec/assert-never.js";
 import { visible } from "../spec/error.js";
-import { assertNever } from "../spec/step.js";
 
 /** The fields of templates and of JSON. */
 export interface PsFields {

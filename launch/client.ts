@@ -1,6 +1,7 @@
 /** The programs of `sbx attach` and `sbx start --attach`. */
 import type { Host } from "../spec/host.js";
-import type { Plan, Step } from "../spec/step.js";
+import type { Plan } from "../spec/plan.js";
+import type { Step } from "../spec/step.js";
 import type { Compiled } from "./compile.js";
 import { lowerClient } from "./lower/life/client.js";
 import type { Client } from "./lower/life/client-input.js";

@@ -1,7 +1,7 @@
 /** Spec → bytes, with what lies between. */
 import type { Host } from "../spec/host.js";
+import type { Plan } from "../spec/plan.js";
 import type { Spec } from "../spec/spec.js";
-import type { Plan } from "../spec/step.js";
 import type { Again } from "./lower/again.js";
 import { lower } from "./lower/lower.js";
 import type { Program } from "./machine/ir.js";

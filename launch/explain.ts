@@ -1,7 +1,9 @@
 /** A plan as text: who does what in which order, with the particulars of each step below it. */
+import type { Server } from "../spec/actions/layers.js";
 import { describe } from "../spec/describe.js";
+import type { Plan } from "../spec/plan.js";
 import type { Mapping } from "../spec/spec.js";
-import type { Action, Plan, Server } from "../spec/step.js";
+import type { Action } from "../spec/step.js";
 
 /** One step a line, a heading for each phase of each role, and the notes; ends with a newline. */
 export function explainPlan({ steps, notes }: Plan): string {

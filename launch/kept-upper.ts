@@ -4,9 +4,9 @@
  * upper holds a lock on the directory itself (flock(2)).
  */
 import * as fs from "node:fs";
+import type { UpperRecord } from "../spec/actions/layers.js";
 import { fail } from "../spec/error.js";
 import { list, nonEmptyText, object, oneOf } from "../spec/shape.js";
-import type { UpperRecord } from "../spec/step.js";
 import { isSystemError } from "./facts/in-root.js";
 
 export const workOf = (upper: string) => `${upper}.work`;

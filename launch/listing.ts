@@ -2,7 +2,7 @@
  * Programs as text, like an annotated strace: what `explain --stage=program` prints and golden
  * tests hold. It shows ops, not machine code, so that it is the same for every architecture.
  */
-import { assertNever } from "../spec/step.js";
+import { assertNever } from "../spec/assert-never.js";
 import type { AluOperator, Condition, Data, Op, Program, Value, Width } from "./machine/ir.js";
 
 const operators = {

@@ -3,9 +3,10 @@
  * for one that enters it later.
  */
 import type { planFilter } from "../seccomp/filter.js";
+import type { CapabilitySets } from "../spec/actions/privileges.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
-import type { CapabilitySets, Step } from "../spec/step.js";
+import type { Step } from "../spec/step.js";
 import type { ResolvedUser } from "../userns/passwd.js";
 import { cwdHints, executeHints } from "./hints.js";
 import { executeAction, rlimitStep, step } from "./steps.js";

@@ -1,10 +1,11 @@
 /** What the plan on the page of launch/plan.ts is made with, besides the steps of the features. */
 import type { OnlyIds } from "../seccomp/owners.js";
+import type { NamespaceFlag } from "../spec/actions/namespaces.js";
+import type { CapabilitySets } from "../spec/actions/privileges.js";
 import { renderProblem } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { specToJson } from "../spec/json.js";
 import type { NamespaceType, Spec } from "../spec/spec.js";
-import type { CapabilitySets, NamespaceFlag } from "../spec/step.js";
 import type { IdMaps } from "../userns/idmap.js";
 import { nestMappings } from "../userns/nested.js";
 import type { ResolvedUser } from "../userns/passwd.js";

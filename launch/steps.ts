@@ -1,8 +1,7 @@
 /** Steps that are made straight from a key of the spec; none where the key is absent. */
-import { rlimInfinity } from "../spec/describe.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
-import type { Rlimit, Spec } from "../spec/spec.js";
+import { type Rlimit, rlimInfinity, type Spec } from "../spec/spec.js";
 import type { Action, Phase, Role, Step } from "../spec/step.js";
 import type { Hints } from "./hints.js";
 

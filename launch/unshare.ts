@@ -1,8 +1,8 @@
 /** `sbx unshare`: a command with a sandbox's id map, and nothing else of a sandbox. */
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
+import type { Plan } from "../spec/plan.js";
 import type { Spec } from "../spec/spec.js";
-import type { Plan } from "../spec/step.js";
 import { planIdMaps } from "../userns/idmap.js";
 import { userNamespaceBlocker } from "./blocker.js";
 import { cloneHints, executeHints, mapHints } from "./hints.js";

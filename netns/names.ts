@@ -2,11 +2,12 @@
  * Names: which resolver a sandbox asks, how it knows itself, and at which address it reaches the host.
  * The model is podman 5.
  */
+import type { UplinkHelper } from "../spec/actions/uplink.js";
+import { assertNever } from "../spec/assert-never.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { hostGateway, type NetworkKeys } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
-import { assertNever, type UplinkHelper } from "../spec/step.js";
 import { pastaHost } from "./pasta.js";
 import { resolvConf } from "./resolvers.js";
 import { slirpHost } from "./slirp4netns.js";

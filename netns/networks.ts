@@ -1,11 +1,13 @@
 /** Networks of siblings, `sbx network create`: what a sandbox on them does, and what their holder does. */
+import type { Attachment } from "../spec/actions/networks.js";
+import type { Uplink } from "../spec/actions/uplink.js";
 import { addressBytes } from "../spec/address.js";
 import { defaultHostname } from "../spec/default.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, Attachment, Step, Uplink } from "../spec/step.js";
+import type { Action, Step } from "../spec/step.js";
 
 import { resolversThrough } from "./resolvers.js";
 import {

@@ -2,9 +2,9 @@
  * pasta, of passt (https://passt.top): connections of the sandbox become sockets of the host's, with
  * the addresses and routes of the host copied inside. Facts are from passt(1) of 2023-03 and 2025.
  */
+import type { PortRange, Uplink, UplinkPiece } from "../spec/actions/uplink.js";
 import type { Host } from "../spec/host.js";
 import type { NetworkKeys } from "../spec/network.js";
-import type { PortRange, Uplink, UplinkPiece } from "../spec/step.js";
 import { hostPorts } from "./ports.js";
 import { needsForwarder, pastaDns } from "./resolvers.js";
 

@@ -1,9 +1,10 @@
 /** Published ports: what is done with each alike is done with consecutive ones at once. */
+import type { PortRange, UplinkPiece } from "../spec/actions/uplink.js";
 import { kindOf } from "../spec/address.js";
 import { describePorts } from "../spec/describe.js";
 import type { UplinkFacts } from "../spec/host.js";
 import type { PublishedPort } from "../spec/network.js";
-import type { PortRange, Step, UplinkPiece } from "../spec/step.js";
+import type { Step } from "../spec/step.js";
 
 /** Neighbours of the list that are neighbours on both sides become one range. */
 export function rangesOf(ports: readonly PublishedPort[]): PortRange[] {

@@ -2,9 +2,9 @@
  * Which resolvers a sandbox asks: resolv.conf(5). Where podman 5 takes those behind systemd-resolved's
  * stub, queries go to the stub itself, which alone knows what a VPN wants to be asked.
  */
+import type { UplinkHelper } from "../spec/actions/uplink.js";
 import type { Host } from "../spec/host.js";
 import type { Network, NetworkKeys } from "../spec/network.js";
-import type { UplinkHelper } from "../spec/step.js";
 
 /** Where queries are taken that pasta hands to the host's own resolver, if it is told so. */
 export const pastaDns = "169.254.1.1";

@@ -2,9 +2,9 @@
  * slirp4netns (https://github.com/rootless-containers/slirp4netns): a TCP/IP stack of its own between
  * the sandbox and sockets of the host's. Facts are from slirp4netns(1) 1.2.0, and its runs.
  */
+import type { PortRange, Uplink, UplinkPiece } from "../spec/actions/uplink.js";
 import type { Host } from "../spec/host.js";
 import type { NetworkKeys } from "../spec/network.js";
-import type { PortRange, Uplink, UplinkPiece } from "../spec/step.js";
 import { ipv6Only } from "./ports.js";
 
 /** Where the host's loopback is, unless it is disabled: slirp4netns(1), DESCRIPTION. */

@@ -2,18 +2,18 @@
  * The sandbox's own way out: pasta, else slirp4netns, which is decided by what the machine has, so that
  * the plan says it and a launch tries nothing in vain.
  */
+import {
+  type PortRange,
+  type Uplink,
+  type UplinkHelper,
+  uplinkHelpers,
+} from "../spec/actions/uplink.js";
+import { assertNever } from "../spec/assert-never.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { NetworkKeys } from "../spec/network.js";
 import type { Mapping, Spec } from "../spec/spec.js";
-import {
-  assertNever,
-  type PortRange,
-  type Step,
-  type Uplink,
-  type UplinkHelper,
-  uplinkHelpers,
-} from "../spec/step.js";
+import type { Step } from "../spec/step.js";
 import { pastaNotes, pastaRefusal, planPasta } from "./pasta.js";
 import { rangesOf, reserveSteps } from "./ports.js";
 import { planSlirp, type SlirpNeeds, slirpNotes, slirpRefusal } from "./slirp4netns.js";

@@ -5,9 +5,10 @@
  * What is in them is what podman 5 and docker 28 put there.
  */
 import { createHash } from "node:crypto";
+import type { RestrictingFlag } from "../spec/actions/mounts.js";
 import { type EtcFileName, etcFileNames, type Host, type Place } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, RestrictingFlag, Step } from "../spec/step.js";
+import type { Action, Step } from "../spec/step.js";
 import { chooseRung, hasInitLayer, needsOverlay } from "./ladder.js";
 import { contains } from "./paths.js";
 import { restrictMount } from "./restrict.js";

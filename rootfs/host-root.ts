@@ -3,9 +3,10 @@
  * the mounts below it are locked to it: so each directory that has no mounts below it gets an overlay
  * of its own, and those that have are made anew and filled entry by entry.
  */
+import type { Upper } from "../spec/actions/layers.js";
 import { fail } from "../spec/error.js";
 import type { DirectoryEntry, Host } from "../spec/host.js";
-import type { Step, Upper } from "../spec/step.js";
+import type { Step } from "../spec/step.js";
 import { overlayStep } from "./layers.js";
 import { bind, init } from "./pieces.js";
 

@@ -3,9 +3,10 @@
  * anything is mounted, as the caller, and named by fds from there on: so no path is looked up twice,
  * names need no escaping, and 500 of them fit the page that mount(2) takes.
  */
+import type { Server, Upper, UpperRecord } from "../spec/actions/layers.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, Server, Step, Upper, UpperRecord } from "../spec/step.js";
+import type { Action, Step } from "../spec/step.js";
 import { initLayer } from "./init-layer.js";
 import { hasInitLayer } from "./ladder.js";
 

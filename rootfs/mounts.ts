@@ -4,10 +4,11 @@
  * and no link of a hostile rootfs leads anywhere. Sources of binds are opened before that, as the
  * caller, and before any mount covers them.
  */
+import type { RestrictingFlag } from "../spec/actions/mounts.js";
 import { fail } from "../spec/error.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";
 import type { Mount, Spec } from "../spec/spec.js";
-import type { Action, RestrictingFlag, Step } from "../spec/step.js";
+import type { Action, Step } from "../spec/step.js";
 import { planDevices } from "./devices.js";
 import { type MountOptions, parseOptions } from "./options.js";
 import { restrictMount } from "./restrict.js";

@@ -1,7 +1,7 @@
 /** Mount options, after mount(8), the runtime-spec's config.md and podman-run(1). */
+import type { MountFlag } from "../spec/actions/mounts.js";
 import { fail } from "../spec/error.js";
 import type { Mount } from "../spec/spec.js";
-import type { MountFlag } from "../spec/step.js";
 
 const optionFlags: Readonly<Record<string, readonly MountFlag[]>> = {
   ro: ["MS_RDONLY"],

@@ -1,6 +1,7 @@
 /** The pieces that a root is put together from, as steps of the init. */
+import type { RestrictingFlag } from "../spec/actions/mounts.js";
 import type { Host } from "../spec/host.js";
-import type { Action, RestrictingFlag, Step } from "../spec/step.js";
+import type { Action, Step } from "../spec/step.js";
 import { restrictMount } from "./restrict.js";
 
 export const restrict = restrictMount("mounts");

@@ -1,6 +1,7 @@
 /** Flags added to a mount that is there already, by what the kernel offers for it. */
+import type { RestrictingFlag } from "../spec/actions/mounts.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";
-import type { Phase, RestrictingFlag, Step } from "../spec/step.js";
+import type { Phase, Step } from "../spec/step.js";
 
 /**
  * The steps that add `flags` to what is mounted at `target`. Where `source` is given, `target` is a

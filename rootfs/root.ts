@@ -4,10 +4,11 @@
  *
  * They start with the rootfs as working directory, so that no path of the host is looked up twice.
  */
+import { assertNever } from "../spec/assert-never.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
-import { type Action, assertNever, type Step } from "../spec/step.js";
+import type { Action, Step } from "../spec/step.js";
 import { copyOfHostRoot, type Uppers, upperIn } from "./host-root.js";
 import { chooseRung, needsOverlay, type Rung, tmpfsHasUserXattrs } from "./ladder.js";
 import { fuseOverlay, kernelOverlay, type LayerSteps, topMode } from "./layers.js";

@@ -1,5 +1,5 @@
 /** Whether a condition of 64 bits holds, by tests of words of 32 bits. */
-import { assertNever } from "../spec/step.js";
+import { assertNever } from "../spec/assert-never.js";
 import { type Facts, known, nothing, type Test } from "./facts.js";
 import { offsets } from "./instruction.js";
 import type { Condition } from "./rules.js";

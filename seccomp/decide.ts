@@ -2,7 +2,7 @@
  * What a rule set says about one call: the comment of `RuleSet`, read rule by rule. It shares nothing
  * with the compiler. Tests hold the one against the other, and `explain` shows which rule decides.
  */
-import { assertNever } from "../spec/step.js";
+import { assertNever } from "../spec/assert-never.js";
 import {
   armPrivate,
   auditArch,

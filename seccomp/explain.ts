@@ -1,5 +1,5 @@
 /** What a profile says about one call, and why, as text. Pure. */
-import { assertNever } from "../spec/step.js";
+import { assertNever } from "../spec/assert-never.js";
 import { auditArch, type SeccompArchitecture } from "./architecture.js";
 import { type Decision, decide } from "./decide.js";
 import { describeConditions } from "./describe.js";

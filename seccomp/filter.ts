@@ -2,11 +2,12 @@
  * The payload's filter: a profile made into instructions for this sandbox on this host, and the steps
  * that load it. To the compiled program the filter is data.
  */
+import type { FilterFlag } from "../spec/actions/privileges.js";
 import type { Capability } from "../spec/capabilities.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
-import type { FilterFlag, Step } from "../spec/step.js";
+import type { Step } from "../spec/step.js";
 import { compileFilter } from "./compile.js";
 import { defaultProfile } from "./default.js";
 import { isRefused, underFilter } from "./following.js";

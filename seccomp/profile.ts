@@ -5,9 +5,9 @@
  * `excludes` and names of errnos (profiles/seccomp of github.com/moby/moby, pkg/seccomp of
  * github.com/containers/common).
  */
+import type { FilterFlag } from "../spec/actions/privileges.js";
 import { type Problem, SbxError } from "../spec/error.js";
 import { list, object, optional, type Report, text } from "../spec/shape.js";
-import type { FilterFlag } from "../spec/step.js";
 import { notifyHint, type ProfileRule, rule, verdictOf } from "./profile-rule.js";
 import * as words from "./profile-words.js";
 import type { Verdict } from "./rules.js";

@@ -2,10 +2,10 @@
  * Profile → `RuleSet`: the conditions on capabilities, architecture and kernel are decided, as moby
  * (setupSeccomp() of profiles/seccomp) and runc (libcontainer/seccomp) decide them. Pure.
  */
+import type { FilterFlag } from "../spec/actions/privileges.js";
 import type { Capability } from "../spec/capabilities.js";
 import { type Problem, SbxError } from "../spec/error.js";
 import type { Architecture } from "../spec/host.js";
-import type { FilterFlag } from "../spec/step.js";
 import { architectures, type SeccompArchitecture } from "./architecture.js";
 import { keyOf } from "./decisions.js";
 import { isMultiplexer, multiplexed } from "./multiplex.js";

@@ -2,7 +2,7 @@
  * Runs a filter as the kernel does: bpf_convert_filter() of net/core/filter.c. And says whether the
  * kernel may keep the answer: seccomp_is_const_allow() of kernel/seccomp.c (Linux 5.11 to 6.18).
  */
-import { assertNever } from "../spec/step.js";
+import { assertNever } from "../spec/assert-never.js";
 import type { Instruction } from "./instruction.js";
 import { type Meaning, meaningOf, type Operator, type Relation, type Source } from "./meaning.js";
 

@@ -1,6 +1,6 @@
 /** What the kernel's seccomp can do: /proc/sys/kernel/seccomp/actions_avail, see seccomp(2). */
+import type { FilterFlag } from "../spec/actions/privileges.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";
-import type { FilterFlag } from "../spec/step.js";
 import type { Action } from "./verdict.js";
 
 /** The kernel version that brought each flag, seccomp(2). */

@@ -2,10 +2,9 @@
  * `Host`: what this kernel, user and machine can do, as data. The probe fills it in; everything
  * between probe and run only reads it, so that a plan can be made and tested for any machine.
  */
-
+import type { JoinedNamespaces } from "./actions/enter.js";
 import type { Network } from "./network.js";
 import type { JoinKeys, Mapping, Spec } from "./spec.js";
-import type { JoinedNamespaces } from "./step.js";
 
 /** Architectures by the names that uname(2) gives them. */
 export type Architecture = "x86_64" | "aarch64";

@@ -36,6 +36,9 @@ export const rlimitNames = [
 /** In the order of their numbers, see getrlimit(2). */
 export type RlimitName = (typeof rlimitNames)[number];
 
+/** RLIM_INFINITY, see getrlimit(2). */
+export const rlimInfinity = (1n << 64n) - 1n;
+
 export interface Rlimit {
   type: RlimitName;
   /** Units as getrlimit(2) has them; `"unlimited"` is RLIM_INFINITY. */

@@ -1,8 +1,8 @@
 /** Which capabilities(7) the payload holds: the default set, `--cap-add` and `--cap-drop`. */
+import type { CapabilitySets } from "../spec/actions/privileges.js";
 import { type Capability, capabilityNames } from "../spec/capabilities.js";
 import { type Problem, SbxError } from "../spec/error.js";
 import { nearest } from "../spec/nearest.js";
-import type { CapabilitySets } from "../spec/step.js";
 
 /** The default of docker: DefaultCapabilities of oci/caps/defaults.go in github.com/moby/moby. */
 export const defaultCapabilities: readonly Capability[] = [

@@ -1,8 +1,9 @@
 /** Id maps: which user and group ids of the host stand for which inside the sandbox. */
+import type { NestedMaps } from "../spec/actions/namespaces.js";
+import { assertNever } from "../spec/assert-never.js";
 import { fail } from "../spec/error.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";
 import type { Mapping, Spec, UsernsMode } from "../spec/spec.js";
-import { assertNever, type NestedMaps } from "../spec/step.js";
 import { checkExplicit } from "./explicit.js";
 import { fill, fits, mergeLines, shorten } from "./lines.js";
 import { addSubids, describeLack, type IdKind, type Lack, lacks } from "./mend.js";

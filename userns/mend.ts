@@ -1,6 +1,6 @@
 /** Why the ids of a user do not suffice, and what an administrator can do about it. */
+import { assertNever } from "../spec/assert-never.js";
 import type { Host } from "../spec/host.js";
-import { assertNever } from "../spec/step.js";
 import { maxId, renderRanges } from "./ranges.js";
 
 export type IdKind = "uid" | "gid";

@@ -5,12 +5,12 @@
  */
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
+import type { JoinedNamespaces } from "../../spec/actions/enter.js";
 import { fail } from "../../spec/error.js";
 import type { ParentIds, RunDirectory } from "../../spec/host.js";
 import type { PublishedPort } from "../../spec/network.js";
 import { isGivenName } from "../../spec/network-shape.js";
 import type { Mapping, NamespaceType, Spec } from "../../spec/spec.js";
-import type { JoinedNamespaces } from "../../spec/step.js";
 import type { ResolvedUser } from "../../userns/passwd.js";
 import { isSystemError } from "../facts/in-root.js";
 import { isWholeSpec, lockInode } from "./kept.js";

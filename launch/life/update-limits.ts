@@ -2,8 +2,8 @@
 import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { earlierText, keptInstead } from "../../cgroup/earlier.js";
+import type { LimitWrite } from "../../spec/actions/cgroup.js";
 import { fail } from "../../spec/error.js";
-import type { LimitWrite } from "../../spec/step.js";
 import { isSystemError } from "../facts/in-root.js";
 
 /** A group, what is being done with it, for errors, and how to take back what was done. */

@@ -3,10 +3,11 @@
  * and the errno in slots.
  */
 import { networkRules } from "../../netns/filter.js";
+import { assertNever } from "../../spec/assert-never.js";
 import { capabilityMask } from "../../spec/capabilities.js";
 import { describe } from "../../spec/describe.js";
 import { rlimitNames } from "../../spec/spec.js";
-import { type Action, assertNever, type Role } from "../../spec/step.js";
+import type { Action, Role } from "../../spec/step.js";
 import { constant, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import {
@@ -100,22 +101,60 @@ function isDoneElsewhere(action: Action): action is DoneElsewhere {
 function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: Role) {
   const { b } = c;
   switch (action.kind) {
+    case "detach":
+      return detach(c, action);
     case "connectSandbox":
       return connectSandbox(c, action);
     case "startSandbox":
       return startSandbox(c, action);
-    case "tidyFds":
-      return tidyFds(c, action);
-    case "detach":
-      return detach(c, action);
     case "writePidFile":
       return writePidFile(c, action.path);
-    case "chdir":
-      return b.must("chdir", [b.text(action.path)]);
-    case "makeUpperStore":
-      return nameUpperStore(c, action.parent);
-    case "bindUpperStore":
-      return bindUpperStore(c, action.target);
+    case "askRecord":
+      return tell(c, "record", 0);
+    case "awaitRecord":
+    case "awaitUplink":
+      return awaitMonitor(c);
+
+    case "moveToMemory":
+      return moveToMemory(c);
+    case "openSandbox":
+      return openSandbox(c, action);
+    case "enterSandbox":
+      return enterSandbox(c, action);
+    case "openRoot":
+      return openRoot(c, action);
+    case "readFiles":
+      return readFiles(c, action.paths);
+    case "awaitEnd":
+      return awaitEnd(c);
+    case "leaveCaller":
+      return leaveCaller(c);
+    case "outliveMonitor":
+      return outliveMonitor(c);
+    case "openJoined":
+      return openJoined(c, action);
+    case "startStepper":
+      return startStepper(c);
+    case "enterJoined":
+      return enterJoined(c);
+    case "copyMounts":
+      return copyMounts(c, action);
+    case "moveMount":
+      return moveMount(c, action);
+
+    case "clone":
+      return role === "stepper" ? stepInit(c, action) : cloneInit(c, action);
+    case "mapIds":
+      if (role === "stepper") return mapNested(c, action);
+      return mapIds(c, action, role === "init" ? "self" : s.initPid);
+    case "unshareTime":
+      return unshareTime(c, action);
+    case "sendNamespaces":
+      return sendNamespaces(c, action.types);
+    case "sethostname":
+    case "setdomainname":
+      return b.must(action.kind, [b.text(action.name), Buffer.byteLength(action.name)]);
+
     case "startScope":
       return startScope(c, action);
     case "openCgroup":
@@ -133,77 +172,13 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return joinCgroup(c);
     case "unshareCgroup":
       return b.must("unshare", [k("CLONE_NEWCGROUP")]);
-    case "moveToMemory":
-      return moveToMemory(c);
-    case "openSandbox":
-      return openSandbox(c, action);
-    case "enterSandbox":
-      return enterSandbox(c, action);
-    case "leaveCaller":
-      return leaveCaller(c);
-    case "outliveMonitor":
-      return outliveMonitor(c);
-    case "openRoot":
-      return openRoot(c, action);
-    case "awaitEnd":
-      return awaitEnd(c);
-    case "readFiles":
-      return readFiles(c, action.paths);
-    case "sendNamespaces":
-      return sendNamespaces(c, action.types);
     case "delegateCgroup":
       return delegateCgroup(c, action);
-    case "clone":
-      return role === "stepper" ? stepInit(c, action) : cloneInit(c, action);
-    case "openJoined":
-      return openJoined(c, action);
-    case "startStepper":
-      return startStepper(c);
-    case "copyMounts":
-      return copyMounts(c, action);
-    case "moveMount":
-      return moveMount(c, action);
-    case "enterJoined":
-      return enterJoined(c);
-    case "mapIds":
-      if (role === "stepper") return mapNested(c, action);
-      return mapIds(c, action, role === "init" ? "self" : s.initPid);
-    case "openHolder":
-      return openHolder(c, action);
-    case "holdNetworks":
-      return holdNetworks(c);
-    case "enterHolder":
-      return enterHolder(c);
-    case "joinNetwork":
-      return joinNetwork(c, action);
-    case "startSharedUplink":
-      return startSharedUplink(c, action);
-    case "answerNames":
-      return answerNames(c, action);
-    case "leaveNetwork":
-      return leaveNetwork(c, action.interface);
-    case "removeBridge":
-      return removeBridge(c, action.bridge);
-    case "loadRules":
-      openNetlink(c, "netfilter", fd);
-      tellKernel(c, fd, networkRules());
-      return b.must("close", [fd]);
-    case "setIds":
-      b.must("setresgid", [action.gid, action.gid, action.gid]);
-      return b.must("setresuid", [action.uid, action.uid, action.uid]);
-    case "dieWithMonitor":
-      return endWithMonitor(c, "SIGKILL");
-    case "unshareTime":
-      return unshareTime(c, action);
-    case "mount":
-      c.known.add(action.target);
-      return b.must("mount", [
-        b.text(action.source),
-        b.text(action.target),
-        action.type === null ? 0 : b.text(action.type),
-        k(...action.flags),
-        action.data === "" ? 0 : b.text(action.data),
-      ]);
+
+    case "makeUpperStore":
+      return nameUpperStore(c, action.parent);
+    case "bindUpperStore":
+      return bindUpperStore(c, action.target);
     case "openUpper":
       return openUpper(c, action);
     case "openLayer":
@@ -216,6 +191,18 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return serveOverlay(c, action);
     case "mountServed":
       return mountServed(c, action.target);
+
+    case "lockVolume":
+      return lockVolume(c, action);
+    case "mount":
+      c.known.add(action.target);
+      return b.must("mount", [
+        b.text(action.source),
+        b.text(action.target),
+        action.type === null ? 0 : b.text(action.type),
+        k(...action.flags),
+        action.data === "" ? 0 : b.text(action.data),
+      ]);
     case "addMountFlags": {
       // struct mount_attr: attr_set, attr_clr, propagation, userns_fd. MOUNT_ATTR_RDONLY, _NOSUID,
       // _NODEV and _NOEXEC have the numbers of their MS_ namesakes.
@@ -228,20 +215,6 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
     }
     case "remount":
       return remount(c, b.text(action.target), action.flags);
-    case "mkdir":
-      return makeDirectories(c, action.path, action.mode, action.isNew);
-    case "touch":
-      return make(c, "mknodat", action.path, regularFile(action.mode), action.isNew);
-    case "makeFile":
-      return makeFile(c, action);
-    case "nameOwnAddress":
-      return nameOwnAddress(c, action);
-    case "symlink":
-      return b.must("symlinkat", [b.text(action.target), k("AT_FDCWD"), b.text(action.path)]);
-    case "pivotRoot":
-      return pivotRoot(c, action.newRoot);
-    case "enterWorkdir":
-      return enterWorkdir(c, action.path);
     case "openAnchors":
       return openAnchors(c, action);
     case "openSource":
@@ -250,58 +223,78 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return bindSource(c, action);
     case "chownTree":
       return chownTree(c, action);
-    case "lockVolume":
-      return lockVolume(c, action);
     case "attach":
       return attach(c, action);
     case "mask":
       return mask(c, action);
     case "readonlyPath":
       return readonlyPath(c, action);
-    case "sethostname":
-    case "setdomainname":
-      return b.must(action.kind, [b.text(action.name), Buffer.byteLength(action.name)]);
-    case "reservePorts":
-      return reservePorts(c, action);
-    case "startUplink":
-      return connect(c, action);
-    case "askRecord":
-      return tell(c, "record", 0);
-    case "awaitRecord":
-    case "awaitUplink":
-      return awaitMonitor(c);
-    case "loopbackUp":
-      return loopbackUp(c);
-    case "startPayload":
-      return startPayload(c);
+    case "pivotRoot":
+      return pivotRoot(c, action.newRoot);
+
+    case "mkdir":
+      return makeDirectories(c, action.path, action.mode, action.isNew);
+    case "touch":
+      return make(c, "mknodat", action.path, regularFile(action.mode), action.isNew);
+    case "makeFile":
+      return makeFile(c, action);
+    case "symlink":
+      return b.must("symlinkat", [b.text(action.target), k("AT_FDCWD"), b.text(action.path)]);
+    case "nameOwnAddress":
+      return nameOwnAddress(c, action);
+    case "writeProc":
+      return writeProc(c, b.text(action.staged ?? action.path), action.text, action.isOptional);
+    case "chdir":
+      return b.must("chdir", [b.text(action.path)]);
+    case "enterWorkdir":
+      return enterWorkdir(c, action.path);
+
+    case "openHolder":
+      return openHolder(c, action);
+    case "holdNetworks":
+      return holdNetworks(c);
+    case "enterHolder":
+      return enterHolder(c);
+    case "joinNetwork":
+      return joinNetwork(c, action);
+    case "leaveNetwork":
+      return leaveNetwork(c, action.interface);
+    case "removeBridge":
+      return removeBridge(c, action.bridge);
+    case "loadRules":
+      openNetlink(c, "netfilter", fd);
+      tellKernel(c, fd, networkRules());
+      return b.must("close", [fd]);
+    case "startSharedUplink":
+      return startSharedUplink(c, action);
+    case "answerNames":
+      return answerNames(c, action);
+
     case "makeNetwork":
       return makeNetwork(c);
     case "enterNetwork":
       return enterNetwork(c);
-    case "awaitInit":
-      return awaitInit(c);
-    case "joinKeyring":
-      return joinKeyring(c, action.mayStay);
-    case "nonDumpable":
-      return b.must("prctl", [k("PR_SET_DUMPABLE"), 0, 0, 0, 0]);
-    case "writeProc":
-      return writeProc(c, b.text(action.staged ?? action.path), action.text, action.isOptional);
-    case "openTerminal":
-      return openTerminal(c, action);
-    case "setrlimit":
-      return b.must("prlimit64", [
-        0,
-        constant(action.type, rlimitNames.indexOf(action.type)),
-        b.bytes("limit", words64([action.soft, action.hard])),
-        0,
-      ]);
-    case "umask":
-      return b.set(s.payloadUmask, octal(action.mask));
+    case "loopbackUp":
+      return loopbackUp(c);
+    case "reservePorts":
+      return reservePorts(c, action);
+    case "startUplink":
+      return connect(c, action);
+
+    case "setIds":
+      b.must("setresgid", [action.gid, action.gid, action.gid]);
+      return b.must("setresuid", [action.uid, action.uid, action.uid]);
     case "setgroups":
       return b.must("setgroups", [
         action.gids.length,
         action.gids.length === 0 ? 0 : b.bytes("groups", words32(action.gids)),
       ]);
+    case "dieWithMonitor":
+      return endWithMonitor(c, "SIGKILL");
+    case "nonDumpable":
+      return b.must("prctl", [k("PR_SET_DUMPABLE"), 0, 0, 0, 0]);
+    case "joinKeyring":
+      return joinKeyring(c, action.mayStay);
     case "dropBounding":
       return dropBounding(c, capabilityMask(action.keep));
     case "keepCapabilities":
@@ -314,8 +307,27 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
       return watchOwners(c, action);
     case "seccomp":
       return loadFilter(c, action);
+
+    case "tidyFds":
+      return tidyFds(c, action);
+    case "openTerminal":
+      return openTerminal(c, action);
+    case "setrlimit":
+      return b.must("prlimit64", [
+        0,
+        constant(action.type, rlimitNames.indexOf(action.type)),
+        b.bytes("limit", words64([action.soft, action.hard])),
+        0,
+      ]);
+    case "umask":
+      return b.set(s.payloadUmask, octal(action.mask));
+    case "startPayload":
+      return startPayload(c);
+    case "awaitInit":
+      return awaitInit(c);
     case "execve":
       return execute(c);
+
     default:
       return assertNever(action);
   }

@@ -2,7 +2,8 @@
  * What all parts of a compiled program share: the pen, the plan, and the slots and buffers by name.
  * A cloned process has its own copy of every slot and buffer.
  */
-import type { Action, Plan } from "../../spec/step.js";
+import type { Plan } from "../../spec/plan.js";
+import type { Action } from "../../spec/step.js";
 import { type Builder, builder, constant, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import type { Address, Value } from "../machine/ir.js";

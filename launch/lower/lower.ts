@@ -1,7 +1,7 @@
 /**
  * Plan → Program. The order on this page is the order in which a sandbox comes to be.
  */
-import type { Plan } from "../../spec/step.js";
+import type { Plan } from "../../spec/plan.js";
 import { landmarks, type Program } from "../machine/ir.js";
 import { lowerSteps } from "./action.js";
 import { type Again, skipOptions } from "./again.js";

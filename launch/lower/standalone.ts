@@ -3,7 +3,7 @@
  * it says what it was made from where it is asked to, and looks whether what it needs is there.
  */
 import { renderProblem } from "../../spec/error.js";
-import type { Standalone } from "../../spec/step.js";
+import type { Standalone } from "../../spec/plan.js";
 import { at, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import { type Context, s } from "./context.js";

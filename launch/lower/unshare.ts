@@ -3,7 +3,8 @@
  * user namespace itself and becomes the command, so that terminal, signals and exit status are the
  * command's own; a child that stays outside, the mapper, maps its ids meanwhile.
  */
-import type { Action, Plan } from "../../spec/step.js";
+import type { Plan } from "../../spec/plan.js";
+import type { Action } from "../../spec/step.js";
 import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import type { Program } from "../machine/ir.js";

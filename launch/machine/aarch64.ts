@@ -6,8 +6,8 @@
  * again. Subroutines keep the address that they return to, which is in x30, on a stack below the slots,
  * at x21: the stack pointer itself would have to be a multiple of 16.
  */
+import { assertNever } from "../../spec/assert-never.js";
 import { syscallNumbers } from "../../spec/linux.js";
-import { assertNever } from "../../spec/step.js";
 import { type Assembler, assembler, b, bl, x0, xzr } from "./aarch64_assembler.js";
 import type { Encoded, Encoder } from "./encoder.js";
 import { errno, goesOn, targetOf, writeOf } from "./flow.js";

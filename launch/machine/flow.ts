@@ -1,5 +1,5 @@
 /** Where values and control go in a program: what the verifier and the linker ask of single ops. */
-import { assertNever } from "../../spec/step.js";
+import { assertNever } from "../../spec/assert-never.js";
 import type { Op, Slot, Value } from "./ir.js";
 
 /** The slot that every program has: the errno of the last error that went to a label. */

@@ -8,8 +8,8 @@
  * below the slots. What the other registers hold is known, and made use of, up to the next label or
  * call.
  */
+import { assertNever } from "../../spec/assert-never.js";
 import { syscallNumbers } from "../../spec/linux.js";
-import { assertNever } from "../../spec/step.js";
 import type { Encoded, Encoder } from "./encoder.js";
 import { errno, goesOn, isSlot, writeOf } from "./flow.js";
 import { type Condition, landmarks, type Op, type Value, type Width } from "./ir.js";

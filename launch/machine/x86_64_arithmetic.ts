@@ -1,5 +1,5 @@
 /** Arithmetic and comparisons on x86-64: in a slot itself where that is possible, else in rax. */
-import { assertNever } from "../../spec/step.js";
+import { assertNever } from "../../spec/assert-never.js";
 import { isSlot } from "./flow.js";
 import type { Op, Value } from "./ir.js";
 import { constantOf } from "./operand.js";

@@ -1,6 +1,6 @@
 /** Findings on where programs are kept, and where writes to a sandbox go. */
 import { dirname } from "node:path";
-import { assertNever } from "../../spec/step.js";
+import { assertNever } from "../../spec/assert-never.js";
 import type { Facts } from "./facts.js";
 import {
   describeFailure,

@@ -1,6 +1,6 @@
 /** What the operations of a program mean, carried out one by one: what machine code is compared with. */
 import type { AluOperator, Condition, Program, Slot, Value } from "../../launch/machine/ir.js";
-import { assertNever } from "../../spec/step.js";
+import { assertNever } from "../../spec/assert-never.js";
 
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 

@@ -5,8 +5,9 @@ import { plan } from "../../launch/plan.js";
 import { callsOf } from "../../seccomp/following.js";
 import type { Host } from "../../spec/host.js";
 import { errnoNumbers } from "../../spec/linux.js";
+import type { Plan } from "../../spec/plan.js";
 import type { Spec } from "../../spec/spec.js";
-import type { Action, Plan } from "../../spec/step.js";
+import type { Action } from "../../spec/step.js";
 import { closedSpec, failureOf, hostOf, poorHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import * as assert from "uvu/assert";
 import { type Builder, constant, slot } from "../../launch/machine/builder.js";
 import type { AluOperator, Condition, Slot, Value, Width } from "../../launch/machine/ir.js";
-import { assertNever } from "../../spec/step.js";
+import { assertNever } from "../../spec/assert-never.js";
 import { suite } from "../support/suite.js";
 import { interpret } from "./interpreter.js";
 import { print, program, runOn } from "./programs.js";

@@ -1,9 +1,9 @@
 import * as assert from "uvu/assert";
 import { planNames } from "../../netns/names.js";
+import type { UplinkHelper } from "../../spec/actions/uplink.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { Host } from "../../spec/host.js";
 import type { Network, NetworkKeys, NetworkMode } from "../../spec/network.js";
-import type { UplinkHelper } from "../../spec/step.js";
 import { hostOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 

@@ -1,11 +1,11 @@
 import * as assert from "uvu/assert";
 import { pingGroups, planUplink, type UplinkIds } from "../../netns/uplink.js";
+import type { UplinkPiece } from "../../spec/actions/uplink.js";
 import { defaultSpec } from "../../spec/default.js";
 import { describe } from "../../spec/describe.js";
 import type { Host, PastaOption, UplinkFacts } from "../../spec/host.js";
 import type { NetworkKeys } from "../../spec/network.js";
 import type { Spec } from "../../spec/spec.js";
-import type { UplinkPiece } from "../../spec/step.js";
 import { closedSpec, failureOf, hostOf, rootHost } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 

@@ -3,7 +3,8 @@
  * and removes it at the end; systemd removes the scope that it is in, if there is one, with all that is
  * in it. The init is born in it, or moved there before it is released.
  */
-import type { Action, LimitWrite } from "../../../spec/step.js";
+import type { LimitWrite } from "../../../spec/actions/cgroup.js";
+import type { Action } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Slot, Value } from "../../machine/ir.js";

@@ -2,7 +2,7 @@
  * The program of `sbx attach` and `sbx start -a`: shares the caller's terminal or pipes with a sandbox in the
  * background, by the messages of launch/lower/life/clients.ts, until the sandbox ends or the keys to detach are typed.
  */
-import type { Plan } from "../../../spec/step.js";
+import type { Plan } from "../../../spec/plan.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import type { Address, Program } from "../../machine/ir.js";

@@ -2,7 +2,7 @@
  * The program of `sbx network connect` and `disconnect`: one process, which enters the namespaces of the
  * networks' holder, and has rights over those of all sandboxes on them from there.
  */
-import type { Plan } from "../../../spec/step.js";
+import type { Plan } from "../../../spec/plan.js";
 import { slot } from "../../machine/builder.js";
 import type { Program } from "../../machine/ir.js";
 import { lowerSteps } from "../action.js";

@@ -1,5 +1,5 @@
 /** The sandbox's own way out, from the start of its helper to its end: launch/lower/netns/uplink.ts starts it. */
-import type { Uplink, UplinkPiece } from "../../../spec/step.js";
+import type { Uplink, UplinkPiece } from "../../../spec/actions/uplink.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";

@@ -8,8 +8,9 @@
  * the socket itself, so that all others wait at it until the holder is ready or has failed.
  */
 import { dirname } from "node:path";
+import type { Uplink } from "../../../spec/actions/uplink.js";
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { Action, Uplink } from "../../../spec/step.js";
+import type { Action } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { childFlags, k, minus, noFollow, signo } from "../../machine/constants.js";
 import type { Address } from "../../machine/ir.js";

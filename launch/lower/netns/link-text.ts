@@ -1,5 +1,5 @@
 /** Addresses and names of links, as the bytes and the texts that the kernel and the DNS answerer take them for. */
-import type { Attachment } from "../../../spec/step.js";
+import type { Attachment } from "../../../spec/actions/networks.js";
 import { at, slot } from "../../machine/builder.js";
 import type { Address, Slot } from "../../machine/ir.js";
 import { type Context, call } from "../context.js";

@@ -23,7 +23,7 @@ import {
   u8,
   u32,
 } from "../../../netns/netlink.js";
-import type { Attachment } from "../../../spec/step.js";
+import type { Attachment } from "../../../spec/actions/networks.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";

@@ -4,8 +4,9 @@
  * until the helper listens: that is possible beside a socket that does not, if both have SO_REUSEADDR.
  */
 import { kindsOf } from "../../../netns/ports.js";
+import type { PortRange } from "../../../spec/actions/uplink.js";
 import { addressBytes } from "../../../spec/address.js";
-import type { Action, PortRange } from "../../../spec/step.js";
+import type { Action } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";

@@ -6,7 +6,8 @@
  * init cannot, once it has changed its ids. So there is the anchor, a process of ours that enters both
  * namespaces and stays until the helper is ready. Nobody inside sees it: the payload starts after that.
  */
-import type { Action, Uplink, UplinkPiece } from "../../../spec/step.js";
+import type { Uplink, UplinkPiece } from "../../../spec/actions/uplink.js";
+import type { Action } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, signo } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";

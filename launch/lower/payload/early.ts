@@ -8,7 +8,7 @@
  * The init makes the network itself then, and the payload passes over what is done.
  */
 import { linkUp, u32 } from "../../../netns/netlink.js";
-import type { Plan } from "../../../spec/step.js";
+import type { Plan } from "../../../spec/plan.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import { actionOf, type Context, recordSize, s, tell } from "../context.js";

@@ -1,6 +1,6 @@
 /** Capabilities, set by set, and keys. */
+import type { CapabilitySets } from "../../../spec/actions/privileges.js";
 import { capabilityMask, capabilityNames } from "../../../spec/capabilities.js";
-import type { CapabilitySets } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import { type Context, failWithResult, s, words32 } from "../context.js";

@@ -1,5 +1,6 @@
 /** Steps that change what the sandbox sees of files. */
-import type { Action, MountFlag } from "../../../spec/step.js";
+import type { MountFlag } from "../../../spec/actions/mounts.js";
+import type { Action } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Address, Value } from "../../machine/ir.js";

@@ -1,5 +1,6 @@
 /** Masked and read-only paths: a subroutine each, as there are a dozen paths. */
-import type { Action, Plan } from "../../../spec/step.js";
+import type { Plan } from "../../../spec/plan.js";
+import type { Action } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import { type Context, failWithResult, s } from "../context.js";
