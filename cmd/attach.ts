@@ -10,8 +10,8 @@ import {
 import { type Client, mostDetachKeys } from "../launch/lower/life/client-input.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
-import { liveCommands } from "./live-options.js";
-import type { FlagsOf } from "./options.js";
+import { liveCommands } from "./options/live.js";
+import type { FlagsOf } from "./options/option.js";
 import { parseWords } from "./parse.js";
 
 const { options } = liveCommands.attach;

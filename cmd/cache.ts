@@ -3,7 +3,7 @@ import { listCache, pruneCache } from "../launch/cache/cache.js";
 import { programPlaces } from "../launch/cache/store.js";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
-import { type CacheCommand, cacheCommands } from "./cache-commands.js";
+import { type CacheCommand, cacheCommands } from "./options/cache.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { sizeText, table } from "./table.js";

@@ -10,17 +10,17 @@ import {
   shells,
   volumeCommands,
 } from "./completion.js";
-import { type LiveCommand, liveCommands } from "./live-options.js";
+import { type LiveCommand, liveCommands } from "./options/live.js";
+import { limitOptions } from "./options/resources.js";
 import {
   compileOptions,
   createOptions,
   explainOptions,
   runOptions,
   unshareOptions,
-} from "./options.js";
+} from "./options/run.js";
 import { asksForHelp } from "./parse.js";
 import { print } from "./print.js";
-import { limitOptions } from "./resource-options.js";
 import { version } from "./version.js";
 
 /** Carries the command line out, and gives the exit status. */

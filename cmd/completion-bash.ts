@@ -18,7 +18,7 @@ import {
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
-import type { RunOption } from "./options.js";
+import type { Option } from "./options/option.js";
 
 /** How bash completes what `completes` says. */
 const bashCompletes = {
@@ -31,15 +31,15 @@ const bashCompletes = {
     'mapfile -t COMPREPLY < <(compgen -f -W "default unconfined" -- "$cur"); compopt -o filenames',
   sandbox: `COMPREPLY=($(compgen -W "private host $(_sbx_sandboxes | sed s/^/container:/)" -- "$cur"))`,
   network: `COMPREPLY=($(compgen -W "${networkWords.join(" ")} $(_sbx_networks)" -- "$cur"))`,
-} as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
+} as const satisfies Record<NonNullable<Option["completes"]>, string>;
 
 /** Capabilities may be written in any case. */
-function typed({ completes }: RunOption): string {
+function typed({ completes }: Option): string {
   return completes === "capability" ? `"\${cur^^}"` : '"$cur"';
 }
 
 /** The command that completes the word in `cur` as a value of the option. */
-function valueAction(option: RunOption): string {
+function valueAction(option: Option): string {
   const words = wordsFor(option);
   if (words.length > 0) {
     return `COMPREPLY=($(compgen -W ${quoted(words.join(" "))} -- ${typed(option)}))`;

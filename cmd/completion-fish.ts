@@ -16,7 +16,7 @@ import {
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
-import { aliasesOf, type RunOption } from "./options.js";
+import { aliasesOf, type Option } from "./options/option.js";
 
 const fishCompletes = {
   file: "-F",
@@ -27,7 +27,7 @@ const fishCompletes = {
   profile: "-F -a 'default unconfined'",
   sandbox: "-xa 'private host (__sbx_sandboxes | string replace -r ^ container:)'",
   network: `-xa '${networkWords.join(" ")} (__sbx_networks)'`,
-} as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
+} as const satisfies Record<NonNullable<Option["completes"]>, string>;
 
 const fishTakes = {
   profile: "-F -a default",

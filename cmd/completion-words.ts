@@ -1,20 +1,18 @@
 /** What completions offer, whatever the shell: commands, options and the words of their values. */
 import { capabilityNames } from "../spec/capabilities.js";
-import { cacheCommands } from "./cache-commands.js";
-import { liveCommands } from "./live-options.js";
-import { networkCommands } from "./network-commands.js";
+import { cacheCommands } from "./options/cache.js";
+import { liveCommands } from "./options/live.js";
+import { networkCommands } from "./options/networks.js";
+import { aliasesOf, type Option, type OptionTable } from "./options/option.js";
+import { limitOptions } from "./options/resources.js";
 import {
-  aliasesOf,
   compileOptions,
   createOptions,
   explainOptions,
-  type OptionTable,
-  type RunOption,
   runOptions,
   unshareOptions,
-} from "./options.js";
-import { limitOptions } from "./resource-options.js";
-import { seccompCommands } from "./seccomp-options.js";
+} from "./options/run.js";
+import { seccompCommands } from "./options/seccomp.js";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
@@ -74,7 +72,7 @@ export const networkWords = [
 ] as const;
 
 /** The words that an option's value is chosen from, or none where it is open. */
-export function wordsFor(option: RunOption): readonly string[] {
+export function wordsFor(option: Option): readonly string[] {
   if (option.completes === "capability") {
     return ["ALL", ...capabilityNames.map((name) => name.slice("CAP_".length))];
   }
@@ -82,22 +80,22 @@ export function wordsFor(option: RunOption): readonly string[] {
 }
 
 /** How an option is written, long name first: `--user`, `-u`. */
-export function spellings(name: string, option: RunOption): string[] {
+export function spellings(name: string, option: Option): string[] {
   return [name, ...aliasesOf(option)].map((each) => (each.length > 1 ? `--${each}` : `-${each}`));
 }
 
 /** The options in the order of the table. */
-export const entries = Object.entries<RunOption>(runOptions);
+export const entries = Object.entries<Option>(runOptions);
 const besidesRun = (table: OptionTable) =>
-  Object.entries<RunOption>(table).filter(([name]) => !Object.hasOwn(runOptions, name));
+  Object.entries<Option>(table).filter(([name]) => !Object.hasOwn(runOptions, name));
 /** The options that only `explain run` has. */
 export const explainEntries = besidesRun(explainOptions);
 /** The options that only `compile` has. */
 export const compileEntries = besidesRun(compileOptions);
 /** The options of `create`, all of which `run` has too. */
-export const createEntries = Object.entries<RunOption>(createOptions);
+export const createEntries = Object.entries<Option>(createOptions);
 /** The options of `unshare`, all of which `run` has too. */
-export const unshareEntries = Object.entries<RunOption>(unshareOptions);
+export const unshareEntries = Object.entries<Option>(unshareOptions);
 /** Commands that have commands of their own. */
 export const families = {
   seccomp: seccompCommands,
@@ -119,7 +117,7 @@ export const familyEntries = Object.entries(families).flatMap(([family, each]) =
     const isProfile = family === "seccomp" && name !== "explain";
     return {
       path: `${family} ${name}`,
-      options: Object.entries<RunOption>(options),
+      options: Object.entries<Option>(options),
       takes: isNetwork ? "network" : isProfile ? "profile" : null,
     };
   }),
@@ -132,11 +130,11 @@ export const liveEntries = Object.entries({
   const takes = words.includes("UPPER") ? "sandbox or upper" : "sandbox";
   return {
     path,
-    options: Object.entries<RunOption>(options),
+    options: Object.entries<Option>(options),
     takes: words.includes("NAME") ? takes : null,
   };
 });
-export const isToggle = (option: RunOption) => option.type === "boolean";
+export const isToggle = (option: Option) => option.type === "boolean";
 
 /** A word of sh, bash or zsh that stands for the text as it is. */
 export function quoted(text: string): string {
@@ -144,6 +142,6 @@ export function quoted(text: string): string {
 }
 
 /** `--no-x`, where that may be given. */
-export function negation(name: string, option: RunOption): string[] {
+export function negation(name: string, option: Option): string[] {
   return isToggle(option) && option.negatable !== false ? [`--no-${name}`] : [];
 }

@@ -18,7 +18,7 @@ import {
   volumeCommands,
   wordsFor,
 } from "./completion-words.js";
-import type { RunOption } from "./options.js";
+import type { Option } from "./options/option.js";
 
 /** Within an _arguments spec `:`, `[` and `]` have a meaning. */
 function zshText(text: string): string {
@@ -34,7 +34,7 @@ const zshCompletes = {
   profile: "{compadd default unconfined; _files}",
   sandbox: "{compadd private host $(_sbx_sandboxes | sed s/^/container:/)}",
   network: `{compadd ${networkWords.join(" ")} $(_sbx_networks)}`,
-} as const satisfies Record<NonNullable<RunOption["completes"]>, string>;
+} as const satisfies Record<NonNullable<Option["completes"]>, string>;
 
 const zshTakes = {
   profile: "_files",

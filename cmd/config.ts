@@ -8,8 +8,9 @@ import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import { foldSeccomp, isProfileWord } from "./filter.js";
 import { isGiven } from "./flags.js";
-import { type Flags, longNames, type OptionTable, optionNamed, runOptions } from "./options.js";
-import { whyNoOption } from "./resource-options.js";
+import { longNames, type OptionTable, optionNamed } from "./options/option.js";
+import { whyNoOption } from "./options/resources.js";
+import { type Flags, runOptions } from "./options/run.js";
 import { checkValue } from "./values.js";
 
 /** The reader of one file's values: the `ini` package's, which is loaded only where a file exists. */

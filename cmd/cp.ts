@@ -10,10 +10,10 @@ import { hostTree } from "../launch/copy/tree.js";
 import { unpack } from "../launch/copy/unpack.js";
 import type { Door } from "../launch/doorway.js";
 import { fail } from "../spec/error.js";
-import { copyCommands } from "./copy-options.js";
 import { brokenPipe, say } from "./copy-side.js";
 import { withDoor } from "./door.js";
-import type { FlagsOf } from "./options.js";
+import { copyCommands } from "./options/copy.js";
+import type { FlagsOf } from "./options/option.js";
 import { parseWords } from "./parse.js";
 
 /** One of the two words of a copy. */

@@ -2,14 +2,9 @@
 import { writeSync } from "node:fs";
 import { isSystemError } from "../launch/facts/in-root.js";
 import { renderProblem, SbxError } from "../spec/error.js";
-import { liveCommands } from "./live-options.js";
-import {
-  compileOptions,
-  createOptions,
-  type OptionTable,
-  runOptions,
-  unshareOptions,
-} from "./options.js";
+import { liveCommands } from "./options/live.js";
+import type { OptionTable } from "./options/option.js";
+import { compileOptions, createOptions, runOptions, unshareOptions } from "./options/run.js";
 import { asksForHelp } from "./parse.js";
 import { run, runFromMemory } from "./run.js";
 

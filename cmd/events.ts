@@ -13,7 +13,7 @@ import {
 } from "../launch/life/events.js";
 import { fail, renderProblem, visible } from "../spec/error.js";
 import { watchDirectory } from "./changes.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { readTime } from "./times.js";

@@ -7,7 +7,7 @@ import { visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { specToJson } from "../spec/json.js";
 import type { Spec } from "../spec/spec.js";
-import { explainOptions, type Stage } from "./options.js";
+import { explainOptions, type Stage } from "./options/run.js";
 import { parseRun } from "./parse.js";
 import { readRequest } from "./run.js";
 

@@ -6,9 +6,9 @@ import type { Pack } from "../launch/copy/job.js";
 import type { DoorStdio } from "../launch/doorway.js";
 import { isSystemError } from "../launch/facts/in-root.js";
 import { fail } from "../spec/error.js";
-import { copyCommands } from "./copy-options.js";
 import { ended } from "./cp.js";
 import { withDoor } from "./door.js";
+import { copyCommands } from "./options/copy.js";
 import { parseWords } from "./parse.js";
 
 /** `argv` is what follows `export`. Gives 1 where something was left out. */

@@ -1,7 +1,7 @@
 /** What the flags say about the system-call filter. */
 import { fail } from "../spec/error.js";
 import type { SbxKeys } from "../spec/spec.js";
-import type { Flags } from "./options.js";
+import type { Flags } from "./options/run.js";
 import { readSecurityOption, type SecurityOption } from "./privileges.js";
 import type { FlagEnvironment } from "./variables.js";
 

@@ -3,7 +3,8 @@ import { lowerFinder } from "../launch/finder/finder.js";
 import type { OptionWords } from "../launch/finder/words.js";
 import { compile } from "../launch/machine/link.js";
 import type { Architecture } from "../spec/host.js";
-import { aliasesOf, type OptionTable, runOptions } from "./options.js";
+import { aliasesOf, type OptionTable } from "./options/option.js";
+import { runOptions } from "./options/run.js";
 
 /** What the finder has to know of a table of options. */
 export function optionWords(table: OptionTable): OptionWords {

@@ -19,7 +19,8 @@ import { specMounts } from "./mounts.js";
 import { networkKeys, sharesNetwork } from "./network-flags.js";
 import { readJoin } from "./network-values.js";
 import { namingOptions } from "./option-names.js";
-import { type FlagName, type Flags, type OptionTable, runOptions } from "./options.js";
+import type { OptionTable } from "./options/option.js";
+import { type FlagName, type Flags, runOptions } from "./options/run.js";
 import {
   readCapabilities,
   readOomScoreAdj,

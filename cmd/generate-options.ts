@@ -5,8 +5,9 @@
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 import { commandLineOnly, propertyOf } from "./library-flags.js";
-import { type OptionTable, runOptions } from "./options.js";
-import { limitOptions } from "./resource-options.js";
+import type { OptionTable } from "./options/option.js";
+import { limitOptions } from "./options/resources.js";
+import { runOptions } from "./options/run.js";
 
 /** The text of the file. */
 export function sandboxOptions(): string {

@@ -6,7 +6,7 @@ import type { RunningPort } from "../launch/life/records.js";
 import type { SandboxView } from "../launch/life/sandboxes.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { JoinKeys, Spec } from "../spec/spec.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { commandOf, networksOf } from "./ps-fields.js";

@@ -1,8 +1,9 @@
 /** The library's options as flags of the command line, which then go the same way. */
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
-import { lifeOptions } from "./life-options.js";
-import { type Flags, type OptionTable, type RunOption, runOptions } from "./options.js";
+import { lifeOptions } from "./options/life.js";
+import type { Option, OptionTable } from "./options/option.js";
+import { type Flags, runOptions } from "./options/run.js";
 import { checkValue } from "./values.js";
 
 /** What has another form in the library, or no meaning there. */
@@ -45,7 +46,7 @@ export function flagsOf(options: object): Flags {
   return flags as Flags;
 }
 
-function flagOf(at: string, name: string, { type, array }: RunOption, value: unknown): unknown {
+function flagOf(at: string, name: string, { type, array }: Option, value: unknown): unknown {
   if (type === "boolean") {
     return typeof value === "boolean" ? value : fail(at, "must be true or false");
   }

@@ -25,7 +25,7 @@ import {
   type Variables,
   variablesOf,
 } from "./library-start.js";
-import type { Flags } from "./options.js";
+import type { Flags } from "./options/run.js";
 import { createVolumes, readSpec, requestOf } from "./run.js";
 import type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
 

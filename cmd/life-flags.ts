@@ -5,7 +5,7 @@ import type { LifeKeys, LogKeys, RestartPolicy } from "../spec/life.js";
 import { didYouMean } from "../spec/nearest.js";
 import { signalNumber } from "../spec/signal.js";
 import type { Spec } from "../spec/spec.js";
-import type { FlagName, Flags } from "./options.js";
+import type { FlagName, Flags } from "./options/run.js";
 import { type Reader, wholeNumber } from "./privileges.js";
 import { readSize } from "./resource-values.js";
 import type { FlagEnvironment } from "./variables.js";

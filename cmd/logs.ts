@@ -5,8 +5,8 @@ import { closeLog, type Log, openLog, type Piece, readLog } from "../launch/life
 import { lockedInodes } from "../launch/life/records.js";
 import { fail, renderProblem } from "../spec/error.js";
 import { watchDirectory } from "./changes.js";
-import { liveCommands } from "./live-options.js";
 import { createLogPrinter, jsonLogPrinter } from "./log-printer.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { tryViews } from "./targets.js";
 import { readTime } from "./times.js";

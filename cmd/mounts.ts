@@ -6,7 +6,7 @@ import { posix } from "node:path";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import type { Mount, SbxKeys } from "../spec/spec.js";
-import type { Flags } from "./options.js";
+import type { Flags } from "./options/run.js";
 import type { Reader } from "./privileges.js";
 
 /** A mount as a command line asks for it. */

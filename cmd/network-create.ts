@@ -19,8 +19,8 @@ import { fail } from "../spec/error.js";
 import { isIPv4, isIPv6 } from "../spec/ip.js";
 import type { Network } from "../spec/network.js";
 import { isFreeName, networkWords, whatNamesAre } from "../spec/network-shape.js";
-import type { networkCommands } from "./network-commands.js";
-import type { FlagsOf } from "./options.js";
+import type { networkCommands } from "./options/networks.js";
+import type { FlagsOf } from "./options/option.js";
 import { print } from "./print.js";
 
 type CreateFlags = FlagsOf<typeof networkCommands.create.options>;

@@ -17,7 +17,7 @@ import {
   readResolverWord,
   readServer,
 } from "./network-values.js";
-import type { FlagName, Flags } from "./options.js";
+import type { FlagName, Flags } from "./options/run.js";
 
 /** Whether the host's network is asked for. */
 export function sharesNetwork(flags: Flags): boolean {

@@ -1,6 +1,6 @@
 /** What is wrong with a spec, told by the options that it was made of: those are what the user wrote. */
 import { type Problem, SbxError } from "../spec/error.js";
-import type { FlagName } from "./options.js";
+import type { FlagName } from "./options/run.js";
 
 /** Keys of a spec, as `validate` names them: these and all below. */
 const options: Readonly<Record<string, FlagName>> = {

@@ -1,5 +1,5 @@
 /**
- * Parsing of `sbx run`'s command line. The options are those of the table in options.ts; the
+ * Parsing of `sbx run`'s command line. The options are those of the table in options/run.ts; the
  * parser is this file's own, because it runs whenever Node does on the way to a sandbox:
  * yargs/helpers, which would give yargs's parser, brings all of yargs's helpers along (bundled it
  * adds 30 ms to the 60 ms of a bare Node 20). yargs itself prints the help, from the same table.
@@ -7,15 +7,14 @@
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import {
-  type Flags,
   type FlagsOf,
   longNames,
+  type Option,
   type OptionTable,
   optionNamed,
-  type RunOption,
-  runOptions,
-} from "./options.js";
-import { whyNoOption } from "./resource-options.js";
+} from "./options/option.js";
+import { whyNoOption } from "./options/resources.js";
+import { type Flags, runOptions } from "./options/run.js";
 import { checkValue } from "./values.js";
 
 /** Options as given, and how many words of argv they and a `--` after them take. */
@@ -199,7 +198,7 @@ function readCluster(
 }
 
 /** -h is help to many: here it is the host name, as it is to podman and docker. */
-function whatItTakes(shown: string, option: RunOption | undefined): string | undefined {
+function whatItTakes(shown: string, option: Option | undefined): string | undefined {
   return shown === "-h" ? `${option?.describe}; for help, sbx run --help` : option?.describe;
 }
 

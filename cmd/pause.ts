@@ -1,7 +1,7 @@
 /** `sbx pause` and `sbx unpause`: on sandboxes as a whole, by their control groups. */
 import { freeze } from "../launch/life/control-group.js";
 import { requireRunning } from "../launch/life/sandboxes.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { onEach } from "./targets.js";
 

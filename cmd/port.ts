@@ -2,8 +2,8 @@
 import type { RunningPort } from "../launch/life/records.js";
 import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
-import { liveCommands } from "./live-options.js";
 import { readExpose } from "./network-values.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 

@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { callersPlaces, listViews, type SandboxView } from "../launch/life/sandboxes.js";
 import { fail, renderProblem } from "../spec/error.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { wholeNumber } from "./privileges.js";

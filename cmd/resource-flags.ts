@@ -2,9 +2,10 @@
 import { fail } from "../spec/error.js";
 import type { CgroupKeys, CgroupManager, DeviceNumber, Resources } from "../spec/resources.js";
 import type { Mount } from "../spec/spec.js";
-import type { Flags, FlagsOf } from "./options.js";
+import type { FlagsOf } from "./options/option.js";
+import type { limitOptions } from "./options/resources.js";
+import type { Flags } from "./options/run.js";
 import type { Reader } from "./privileges.js";
-import type { limitOptions } from "./resource-options.js";
 import { type DeviceSetting, resourceReaders } from "./resource-values.js";
 
 export type LimitFlags = FlagsOf<typeof limitOptions>;

@@ -20,7 +20,7 @@ import { removeTrees } from "../launch/mapped.js";
 import { fail } from "../spec/error.js";
 import { signalNumbers } from "../spec/linux.js";
 import { confirm } from "./confirm.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { tryAll } from "./targets.js";

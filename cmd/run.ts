@@ -32,7 +32,8 @@ import { type Reading, readText } from "./files.js";
 import { readFilter } from "./filter.js";
 import { specFromFlags } from "./flags.js";
 import { refuseOtherLife } from "./life-flags.js";
-import { createOptions, type Flags, type OptionTable, unshareOptions } from "./options.js";
+import type { OptionTable } from "./options/option.js";
+import { createOptions, type Flags, unshareOptions } from "./options/run.js";
 import { type ParsedRun, parseCommand, parseRun } from "./parse.js";
 import { statusFdOf } from "./status.js";
 

@@ -10,12 +10,12 @@ import type { RuleSet } from "../seccomp/rules.js";
 import { fail, SbxError, visible } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
 import { writeWhole } from "./files.js";
-import type { FlagsOf } from "./options.js";
+import type { FlagsOf } from "./options/option.js";
+import { type SeccompCommand, seccompCommands } from "./options/seccomp.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { readCall } from "./seccomp-call.js";
 import { circumstancesOf, loadProfile, readSource } from "./seccomp-input.js";
-import { type SeccompCommand, seccompCommands } from "./seccomp-options.js";
 
 /** `argv` is what follows `seccomp`. Gives the exit status. */
 export async function seccomp([name, ...argv]: readonly string[]): Promise<number> {

@@ -7,7 +7,7 @@
  */
 import { dirname, resolve } from "node:path";
 import { startupSnapshot } from "node:v8";
-import { runOptions } from "./options.js";
+import { runOptions } from "./options/run.js";
 import { asksForHelp } from "./parse.js";
 import { run } from "./run.js";
 import { statusFdOf } from "./status.js";

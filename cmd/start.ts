@@ -13,7 +13,7 @@ import {
 } from "../launch/life/sandboxes.js";
 import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { createVolumes, requestOf } from "./run.js";
 import { tryAll } from "./targets.js";

@@ -4,7 +4,7 @@ import { pressures } from "../cgroup/usage.js";
 import { callersRunDirectory } from "../launch/facts/run-directory.js";
 import { requireGroup, type Sample, sampleOf } from "../launch/life/control-group.js";
 import { listSandboxes, type Sandbox } from "../launch/life/records.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { type Column, sizeText, table } from "./table.js";

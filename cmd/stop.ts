@@ -8,7 +8,7 @@ import {
 import { requireRunning, requireTold, type SandboxView } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { signalNumber } from "../spec/signal.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { onEach } from "./targets.js";
 

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { processesOf } from "../launch/life/processes.js";
 import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 

@@ -11,10 +11,10 @@ import { updateLimits } from "../launch/life/update-limits.js";
 import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
 import { refuseConflicts } from "./flags.js";
+import { limitOptions } from "./options/resources.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { readResources } from "./resource-flags.js";
-import { limitOptions } from "./resource-options.js";
 import { tryAll } from "./targets.js";
 
 /** `argv` is what follows `update`. Gives 0, or 1 where some of the sandboxes could not be changed. */

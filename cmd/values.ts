@@ -24,7 +24,8 @@ import {
   readResolverWord,
   readServer,
 } from "./network-values.js";
-import { type OptionTable, runOptions } from "./options.js";
+import type { OptionTable } from "./options/option.js";
+import { runOptions } from "./options/run.js";
 import {
   type Reader,
   readCapabilities,

@@ -1,7 +1,7 @@
 /** The environment that `--env` and `--env-file` ask for. */
 import { fail } from "../spec/error.js";
 import type { MountPlaces } from "./mounts.js";
-import type { Flags } from "./options.js";
+import type { Flags } from "./options/run.js";
 import type { FindDisk } from "./resource-flags.js";
 import { readVariable, type Variable } from "./values.js";
 

@@ -2,7 +2,7 @@
 import { callersPlaces, chooseView, listViews } from "../launch/life/sandboxes.js";
 import { awaitCondition, type Condition, conditions } from "../launch/life/waiting.js";
 import { fail, SbxError } from "../spec/error.js";
-import { liveCommands } from "./live-options.js";
+import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
 import { tryAll } from "./targets.js";

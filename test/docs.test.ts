@@ -2,21 +2,14 @@
 import * as fs from "node:fs";
 import { dirname, join, relative } from "node:path";
 import * as assert from "uvu/assert";
-import { execOptions } from "../cmd/exec-options.js";
-import { type LiveCommand, liveCommands } from "../cmd/live-options.js";
-import { type NetworkCommand, networkCommands } from "../cmd/network-commands.js";
-import {
-  aliasesOf,
-  compileOptions,
-  explainOptions,
-  type OptionTable,
-  type RunOption,
-  runOptions,
-  unshareOptions,
-} from "../cmd/options.js";
+import { execOptions } from "../cmd/options/exec.js";
+import { type LiveCommand, liveCommands } from "../cmd/options/live.js";
+import { type NetworkCommand, networkCommands } from "../cmd/options/networks.js";
+import { aliasesOf, type Option, type OptionTable } from "../cmd/options/option.js";
+import { limitOptions } from "../cmd/options/resources.js";
+import { compileOptions, explainOptions, runOptions, unshareOptions } from "../cmd/options/run.js";
+import { type SeccompCommand, seccompCommands } from "../cmd/options/seccomp.js";
 import { asksForHelp, parseCommand, parseRun, parseWords } from "../cmd/parse.js";
-import { limitOptions } from "../cmd/resource-options.js";
-import { type SeccompCommand, seccompCommands } from "../cmd/seccomp-options.js";
 import { svg } from "../docs/svg.js";
 import { suite } from "./support/suite.js";
 
@@ -32,17 +25,17 @@ const documents = [".", "docs"].flatMap((folder) =>
     .map((name) => join(folder, name)),
 );
 const reference = "docs/sbx.1.md";
-const options = Object.entries<RunOption>(runOptions);
+const options = Object.entries<Option>(runOptions);
 
 const seccompOptions = new Map(
-  Object.values(seccompCommands).flatMap((each) => Object.entries<RunOption>(each.options)),
+  Object.values(seccompCommands).flatMap((each) => Object.entries<Option>(each.options)),
 );
 
-const ownOfCompile = Object.entries<RunOption>(compileOptions).filter(
+const ownOfCompile = Object.entries<Option>(compileOptions).filter(
   ([name]) => !Object.hasOwn(runOptions, name),
 );
 
-const createOptions = Object.entries<RunOption>(networkCommands.create.options);
+const createOptions = Object.entries<Option>(networkCommands.create.options);
 
 const liveOptions = [...Object.values(liveCommands).map(({ options }) => options), execOptions]
   .flatMap((table: OptionTable) => Object.entries(table))
@@ -116,7 +109,7 @@ const isKnown = (name: string) =>
 test("every long flag of the reference is an option", () => {
   const unknown = longFlags(read(reference)).filter((name) => {
     const positive = name.replace(/^no-/, "");
-    const option: RunOption | undefined = Object.entries<RunOption>(runOptions).find(
+    const option: Option | undefined = Object.entries<Option>(runOptions).find(
       ([each]) => each === positive,
     )?.[1];
     const negated = positive !== name && option?.type === "boolean" && option.negatable !== false;

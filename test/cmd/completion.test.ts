@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { commands, completionScript, shells } from "../../cmd/completion.js";
-import { runOptions } from "../../cmd/options.js";
+import { runOptions } from "../../cmd/options/run.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("cmd/completion");

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import ini from "ini";
 import * as assert from "uvu/assert";
 import { combine, parseConfig, siteConfig, userConfig, withConfig } from "../../cmd/config.js";
-import type { Flags } from "../../cmd/options.js";
+import type { Flags } from "../../cmd/options/run.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("cmd/config");

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import yargs from "yargs";
-import { aliasesOf, type RunOption, runOptions } from "../../cmd/options.js";
+import { aliasesOf, type RunOption } from "../../cmd/options/option.js";
+import { runOptions } from "../../cmd/options/run.js";
 import { asksForHelp, parseRun, parseWords } from "../../cmd/parse.js";
 import { suite } from "../support/suite.js";
 

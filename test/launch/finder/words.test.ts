@@ -5,7 +5,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import * as assert from "uvu/assert";
 import { optionWords } from "../../../cmd/finder.js";
-import { aliasesOf, type RunOption, runOptions } from "../../../cmd/options.js";
+import { aliasesOf, type Option } from "../../../cmd/options/option.js";
+import { runOptions } from "../../../cmd/options/run.js";
 import { parseRun } from "../../../cmd/parse.js";
 import { sameSubroutine } from "../../../launch/finder/checks.js";
 import { finderMemory, s } from "../../../launch/finder/state.js";
@@ -45,7 +46,7 @@ function parsed(line: readonly string[]): string | null {
   }
 }
 
-const options = Object.entries<RunOption>(runOptions);
+const options = Object.entries<Option>(runOptions);
 const value = fc.constantFrom(
   "x",
   "",

@@ -1,8 +1,7 @@
 /** The options of `sbx cp` and `sbx export`: what help, completions and parsing are made from. */
-import type { OptionTable } from "./options.js";
+import { type CommandTable, under } from "./option.js";
 
-const group = "Options:";
-const toggle = { type: "boolean", negatable: false, group } as const;
+const { value, toggle, flag } = under("Options:");
 
 export const copyCommands = {
   cp: {
@@ -11,13 +10,12 @@ export const copyCommands = {
       "Copies files and directories into a sandbox, out of it, or from one to another; - is a tar\narchive on standard input or output. A path of this machine with a colon begins with ./ or /.",
     options: {
       archive: {
-        type: "boolean",
+        ...toggle,
         alias: "a",
-        group,
         describe: "Keep owners by number, where they go; else files are root's in a sandbox",
       },
-      "follow-link": { ...toggle, alias: "L", describe: "Copy what SRC leads to, not the link" },
-      overwrite: { ...toggle, describe: "Let files replace directories, and directories files" },
+      "follow-link": { ...flag, alias: "L", describe: "Copy what SRC leads to, not the link" },
+      overwrite: { ...flag, describe: "Let files replace directories, and directories files" },
     },
   },
   export: {
@@ -26,12 +24,10 @@ export const copyCommands = {
       "Writes the root of a sandbox as a tar archive: all files that it sees, with the owners that it\nsees, but what is mounted in it.",
     options: {
       output: {
-        type: "string",
-        nargs: 1,
+        ...value,
         alias: "o",
-        group,
         describe: "The file that is written, else standard output",
       },
     },
   },
-} as const satisfies Record<string, { words: string; usage: string; options: OptionTable }>;
+} as const satisfies CommandTable;

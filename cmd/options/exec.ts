@@ -1,17 +1,18 @@
 /** The options of `sbx exec`: what help, completions and parsing are made from. */
-import { type OptionTable, runOptions } from "./options.js";
+import { type OptionTable, under } from "./option.js";
+import { runOptions } from "./run.js";
 
 const { env, "env-file": envFile, workdir, tty, interactive } = runOptions;
 const group = "Options:";
-const toggle = { type: "boolean", negatable: false, group } as const;
+const { flag } = under(group);
 
 export const execOptions = {
-  detach: { ...toggle, alias: "d", describe: "Leave the command in the background" },
+  detach: { ...flag, alias: "d", describe: "Leave the command in the background" },
   env: { ...env, group },
   "env-file": { ...envFile, group },
   interactive: { ...interactive, group },
   "preserve-fds": { ...runOptions["preserve-fds"], group },
-  privileged: { ...toggle, describe: "Refused: no command has more rights than its sandbox" },
+  privileged: { ...flag, describe: "Refused: no command has more rights than its sandbox" },
   "status-fd": { ...runOptions["status-fd"], group },
   tty: { ...tty, group },
   user: {

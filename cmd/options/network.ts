@@ -1,10 +1,7 @@
-/** The options of `sbx run` for its network and for names: a part of the table in options.ts. */
-import type { OptionTable } from "./options.js";
+/** The options of `sbx run` for its network and for names. */
+import { type OptionTable, under } from "./option.js";
 
-const group = "Network:";
-const value = { type: "string", nargs: 1, group } as const;
-const values = { ...value, array: true } as const;
-const toggle = { type: "boolean", group } as const;
+const { value, values, toggle } = under("Network:");
 
 export const networkOptions = {
   network: {

@@ -1,40 +1,33 @@
 /** The commands of `sbx seccomp` and their options: what help, completions and parsing are made from. */
-import type { OptionTable } from "./options.js";
+import { type FamilyTable, type OptionTable, under } from "./option.js";
 
-const value = { type: "string", nargs: 1 } as const;
-const toggle = { type: "boolean" } as const;
-const group = "Options:";
+const { value, toggle } = under("Options:");
 
 /** What the conditions of a profile are resolved against, and how strictly it is taken. */
 const circumstances = {
   arch: {
     ...value,
-    group,
     choices: ["amd64", "arm64"],
     defaultDescription: "this machine's",
     describe: "The machine that the filter is for",
   },
   caps: {
     ...value,
-    group,
     completes: "capability",
     defaultDescription: "the default set of sbx run",
     describe: "The capabilities that are held: a comma list, ALL or none",
   },
   kernel: {
     ...value,
-    group,
     defaultDescription: "this one's",
     describe: "The kernel's version, as X.Y",
   },
   exact: {
     ...toggle,
-    group,
     describe: "Leave the rule out that numbers newer than the profile knows get ENOSYS",
   },
   strict: {
     ...toggle,
-    group,
     describe: "Take names of system calls that Linux does not have for errors",
   },
 } as const satisfies OptionTable;
@@ -52,7 +45,6 @@ export const seccompCommands = {
       ...circumstances,
       format: {
         ...value,
-        group,
         choices: ["bpf", "json", "asm"],
         defaultDescription: "bpf",
         describe: "An array of struct sock_filter, its members as JSON, or a listing",
@@ -60,7 +52,6 @@ export const seccompCommands = {
       output: {
         ...value,
         alias: "o",
-        group,
         completes: "file",
         defaultDescription: "standard output",
         describe: "Write to this file",
@@ -79,7 +70,6 @@ export const seccompCommands = {
       },
       profile: {
         ...value,
-        group,
         completes: "file",
         defaultDescription: "default",
         describe: "The profile: a file, - for standard input, or default",
@@ -91,8 +81,5 @@ export const seccompCommands = {
     describe: "Show what one profile allows that another does not",
     options: circumstances,
   },
-} as const satisfies Record<
-  string,
-  { readonly words: string; readonly describe: string; readonly options: OptionTable }
->;
+} as const satisfies FamilyTable;
 export type SeccompCommand = keyof typeof seccompCommands;

@@ -1,11 +1,8 @@
 /** The options that limit what a sandbox uses: names, units and meaning are docker-run(1)'s. */
-import { cgroupManagers } from "../spec/resources.js";
-import type { OptionTable } from "./options.js";
+import { cgroupManagers } from "../../spec/resources.js";
+import { type OptionTable, under } from "./option.js";
 
-const group = "Resources:";
-const value = { type: "string", nargs: 1, group } as const;
-const values = { type: "string", nargs: 1, array: true, group } as const;
-const toggle = { type: "boolean", group } as const;
+const { value, values, toggle } = under("Resources:");
 
 /** The limits themselves, which can be changed while a sandbox runs: all that `sbx update` takes. */
 export const limitOptions = {

@@ -1,7 +1,7 @@
 /** The commands of `sbx cache` and their options: what help, completions and parsing are made from. */
-import type { OptionTable } from "./options.js";
+import { type FamilyTable, under } from "./option.js";
 
-const toggle = { type: "boolean", group: "Options:" } as const;
+const { toggle } = under("Options:");
 
 export const cacheCommands = {
   ls: {
@@ -14,9 +14,6 @@ export const cacheCommands = {
     describe: "Remove all programs that are kept; those that run go on",
     options: {},
   },
-} as const satisfies Record<
-  string,
-  { readonly words: string; readonly describe: string; readonly options: OptionTable }
->;
+} as const satisfies FamilyTable;
 
 export type CacheCommand = keyof typeof cacheCommands;

@@ -1,15 +1,28 @@
-/** The commands for running sandboxes, with their options: what help, completions and parsing are made from. */
-import { copyCommands } from "./copy-options.js";
-import { execOptions } from "./exec-options.js";
-import { keptCommands } from "./kept-options.js";
-import type { OptionTable } from "./options.js";
+/** The commands that name sandboxes or tell of them, with their options. */
+import { copyCommands } from "./copy.js";
+import { execOptions } from "./exec.js";
+import { keptCommands } from "./kept.js";
+import { type CommandTable, under } from "./option.js";
 
-const group = "Options:";
-const toggle = { type: "boolean", negatable: false, group } as const;
-const value = { type: "string", nargs: 1, group } as const;
-const json = { ...toggle, describe: "Print a JSON array" } as const;
-const all = { all: { ...toggle, alias: "a", describe: "All that are running" } } as const;
+const { value, values, toggle, flag } = under("Options:");
+const json = { ...flag, describe: "Print a JSON array" } as const;
+const all = { all: { ...flag, alias: "a", describe: "All that are running" } } as const;
 
+const time = {
+  ...value,
+  alias: ["t", "timeout"],
+  defaultDescription: "--stop-timeout of the sandbox, else 10",
+  describe: "Seconds until SIGKILL; -1 for no end",
+} as const;
+const signal = { ...value, alias: "s", describe: "The signal, by name or number" } as const;
+const period = {
+  since: {
+    ...value,
+    describe: "From then on: a date, seconds since 1970, or how long ago (10m)",
+  },
+  until: { ...value, describe: "Up to then, likewise" },
+} as const;
+/** Of who is attached to a sandbox in the background. */
 const attaching = {
   "detach-keys": {
     ...value,
@@ -17,21 +30,20 @@ const attaching = {
     describe: "Keys that leave the sandbox to itself; none where empty",
   },
   "sig-proxy": {
-    type: "boolean",
-    group,
+    ...toggle,
     defaultDescription: "true",
     describe: "Pass signals on to a sandbox without a terminal",
   },
-} as const satisfies OptionTable;
+} as const;
 
-/** Words that are none of their options are the names of sandboxes. */
+/** What help, completions and parsing are made from. */
 export const liveCommands = {
   stats: {
     words: "[NAME…]",
     usage: "Shows what running sandboxes use, again each second, until Ctrl-C.",
     options: {
-      "no-stream": { ...toggle, describe: "Show it once" },
-      json: { ...toggle, describe: "Print it once, as a JSON array" },
+      "no-stream": { ...flag, describe: "Show it once" },
+      json: { ...flag, describe: "Print it once, as a JSON array" },
     },
   },
   top: {
@@ -54,39 +66,22 @@ export const liveCommands = {
     words: "NAME…",
     usage: "Starts sandboxes that sbx create or sbx run -d has made, in the background.",
     options: {
-      attach: { ...toggle, alias: "a", describe: "Attach to it from its first byte on" },
-      interactive: { ...toggle, alias: "i", describe: "The same, with standard input" },
+      attach: { ...flag, alias: "a", describe: "Attach to it from its first byte on" },
+      interactive: { ...flag, alias: "i", describe: "The same, with standard input" },
       ...attaching,
     },
   },
   restart: {
     words: "NAME…",
     usage: "Ends the sandboxes as sbx stop does, and starts them again.",
-    options: {
-      time: {
-        ...value,
-        alias: ["t", "timeout"],
-        defaultDescription: "--stop-timeout of the sandbox, else 10",
-        describe: "Seconds until SIGKILL; -1 for no end",
-      },
-    },
+    options: { time },
   },
   stop: {
     words: "NAME…",
     usage: "Asks the sandboxes to end by a signal, and kills them after a time.",
     options: {
-      time: {
-        ...value,
-        alias: ["t", "timeout"],
-        defaultDescription: "--stop-timeout of the sandbox, else 10",
-        describe: "Seconds until SIGKILL; -1 for no end",
-      },
-      signal: {
-        ...value,
-        alias: "s",
-        defaultDescription: "--stop-signal of the sandbox, else TERM",
-        describe: "The signal, by name or number",
-      },
+      time,
+      signal: { ...signal, defaultDescription: "--stop-signal of the sandbox, else TERM" },
       ...all,
     },
   },
@@ -94,12 +89,7 @@ export const liveCommands = {
     words: "NAME…",
     usage: "Kills all that runs in the sandboxes, or sends another signal to their commands.",
     options: {
-      signal: {
-        ...value,
-        alias: "s",
-        defaultDescription: "KILL",
-        describe: "The signal, by name or number",
-      },
+      signal: { ...signal, defaultDescription: "KILL" },
       ...all,
     },
   },
@@ -108,14 +98,13 @@ export const liveCommands = {
     usage: "Waits until the sandboxes have ended, and prints their exit codes, a line each.",
     options: {
       condition: {
-        ...value,
-        array: true,
+        ...values,
         suggestions: ["created", "running", "paused", "restarting", "exited", "removed"],
         defaultDescription: "exited",
         describe:
           "Until one of these states instead (repeatable); without an exit code -1 is printed",
       },
-      ignore: { ...toggle, describe: "What is not there is no error, and -1 is printed" },
+      ignore: { ...flag, describe: "What is not there is no error, and -1 is printed" },
       json,
     },
   },
@@ -132,53 +121,44 @@ export const liveCommands = {
       "Shares the terminal, or standard input and output, with a sandbox in the background until\nthat ends, or the keys to detach are typed.",
     options: {
       ...attaching,
-      "no-stdin": { ...toggle, describe: "Do not pass standard input on" },
+      "no-stdin": { ...flag, describe: "Do not pass standard input on" },
     },
   },
   events: {
     words: "",
     usage: "Shows what happens to sandboxes, from now on, until Ctrl-C.",
     options: {
-      since: {
-        ...value,
-        describe: "From then on: a date, seconds since 1970, or how long ago (10m)",
-      },
-      until: { ...value, describe: "Up to then, likewise" },
+      ...period,
       filter: {
-        ...value,
-        array: true,
+        ...values,
         alias: "f",
         suggestions: ["event=", "sandbox="],
         describe: "Only event=ACTION, sandbox=NAME or ID (repeatable)",
       },
-      "no-stream": { ...toggle, describe: "What has happened so far alone" },
-      json: { ...toggle, describe: "A JSON object in each line" },
+      "no-stream": { ...flag, describe: "What has happened so far alone" },
+      json: { ...flag, describe: "A JSON object in each line" },
     },
   },
   logs: {
     words: "NAME…",
     usage: "Shows what sandboxes in the background have written.",
     options: {
-      follow: { ...toggle, alias: "f", describe: "Go on until they end" },
-      since: {
-        ...value,
-        describe: "From then on: a date, seconds since 1970, or how long ago (10m)",
-      },
-      until: { ...value, describe: "Up to then, likewise" },
+      follow: { ...flag, alias: "f", describe: "Go on until they end" },
+      ...period,
       tail: {
         ...value,
         alias: "n",
         defaultDescription: "all",
         describe: "How many lines from the end on",
       },
-      timestamps: { ...toggle, alias: "t", describe: "Begin each line with its time" },
-      names: { ...toggle, describe: "Begin each line with its sandbox" },
+      timestamps: { ...flag, alias: "t", describe: "Begin each line with its time" },
+      names: { ...flag, describe: "Begin each line with its sandbox" },
       json: {
-        ...toggle,
+        ...flag,
         describe: "A JSON object in each line, with all of these; what is no UTF-8 is base64",
       },
     },
   },
-} as const satisfies Record<string, { words: string; usage: string; options: OptionTable }>;
+} as const satisfies CommandTable;
 
 export type LiveCommand = keyof typeof liveCommands;

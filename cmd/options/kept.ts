@@ -1,10 +1,7 @@
-/** The commands that list and remove sandboxes, with their options: cmd/live-options.ts has the others. */
-import type { OptionTable } from "./options.js";
+/** The commands that list and remove sandboxes, with their options. */
+import { type CommandTable, under } from "./option.js";
 
-const group = "Options:";
-const toggle = { type: "boolean", negatable: false, group } as const;
-const value = { type: "string", nargs: 1, group } as const;
-const filter = { ...value, array: true } as const;
+const { value, values, flag } = under("Options:");
 const format = { ...value, suggestions: ["json"] } as const;
 
 export const keptCommands = {
@@ -12,10 +9,10 @@ export const keptCommands = {
     words: "",
     usage: "Lists the sandboxes that run; with --all also those that are kept and do not.",
     options: {
-      all: { ...toggle, alias: "a", describe: "Those that do not run as well" },
-      quiet: { ...toggle, alias: "q", describe: "Only IDs" },
+      all: { ...flag, alias: "a", describe: "Those that do not run as well" },
+      quiet: { ...flag, alias: "q", describe: "Only IDs" },
       filter: {
-        ...filter,
+        ...values,
         alias: "f",
         suggestions: [
           ...["id=", "name=", "label=", "status=", "exited=", "before=", "since=", "until="],
@@ -27,10 +24,10 @@ export const keptCommands = {
         ...format,
         describe: "As json, or by a template, as 'table {{.Names}}\\t{{.Status}}'",
       },
-      json: { ...toggle, describe: "Print a JSON array" },
-      "no-trunc": { ...toggle, describe: "Cut nothing" },
+      json: { ...flag, describe: "Print a JSON array" },
+      "no-trunc": { ...flag, describe: "Cut nothing" },
       last: { ...value, alias: "n", describe: "The last that were made, so many" },
-      latest: { ...toggle, alias: "l", describe: "The last that was made" },
+      latest: { ...flag, alias: "l", describe: "The last that was made" },
     },
   },
   inspect: {
@@ -38,7 +35,7 @@ export const keptCommands = {
     usage: "Shows all that is known of sandboxes, as a JSON array.",
     options: {
       format: { ...format, alias: "f", describe: "By a template, as '{{.State.Status}}'" },
-      json: { ...toggle, describe: "Accepted for programs' sake: without --format it is JSON" },
+      json: { ...flag, describe: "Accepted for programs' sake: without --format it is JSON" },
     },
   },
   rename: { words: "NAME NEW", usage: "Gives a sandbox another name.", options: {} },
@@ -46,9 +43,9 @@ export const keptCommands = {
     words: "",
     usage: "Removes all sandboxes that are kept and do not run.",
     options: {
-      force: { ...toggle, alias: "f", describe: "Do not ask" },
+      force: { ...flag, alias: "f", describe: "Do not ask" },
       filter: {
-        ...filter,
+        ...values,
         suggestions: ["label=", "until="],
         describe: "Only those of which it holds: KEY=VALUE (repeatable)",
       },
@@ -59,13 +56,13 @@ export const keptCommands = {
     usage:
       "Removes sandboxes that are kept, with all that they have written; or kept uppers, which are named with a slash, as ./upper.",
     options: {
-      all: { ...toggle, alias: "a", describe: "All that are kept" },
-      force: { ...toggle, alias: "f", describe: "Kill what runs, and pass over what is absent" },
+      all: { ...flag, alias: "a", describe: "All that are kept" },
+      force: { ...flag, alias: "f", describe: "Kill what runs, and pass over what is absent" },
       volumes: {
-        ...toggle,
+        ...flag,
         alias: "v",
         describe: "Anonymous volumes too (accepted for docker's sake: they are always)",
       },
     },
   },
-} as const satisfies Record<string, { words: string; usage: string; options: OptionTable }>;
+} as const satisfies CommandTable;

@@ -1,10 +1,7 @@
 /** The commands of `sbx network` and their options: what help, completions and parsing are made from. */
-import type { OptionTable } from "./options.js";
+import { type FamilyTable, under } from "./option.js";
 
-const group = "Options:";
-const values = { type: "string", nargs: 1, array: true, group } as const;
-const value = { type: "string", nargs: 1, group } as const;
-const toggle = { type: "boolean", group } as const;
+const { value, values, toggle } = under("Options:");
 
 const ask = { force: { ...toggle, alias: "f", describe: "Do not ask" } } as const;
 
@@ -55,9 +52,6 @@ export const networkCommands = {
     options: {},
   },
   prune: { words: "", describe: "Remove all networks that no sandbox is on", options: ask },
-} as const satisfies Record<
-  string,
-  { readonly words: string; readonly describe: string; readonly options: OptionTable }
->;
+} as const satisfies FamilyTable;
 
 export type NetworkCommand = keyof typeof networkCommands;

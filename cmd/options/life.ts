@@ -1,24 +1,17 @@
 /** The options of `sbx run` and `sbx create` for what runs in the background, as podman-run(1) has them. */
-import type { OptionTable } from "./options.js";
+import { type OptionTable, under } from "./option.js";
 
-const life = "In the background:";
-
-const value = { type: "string", nargs: 1, group: life } as const;
-const values = { ...value, array: true } as const;
+const { value, values, flag } = under("In the background:");
 
 export const lifeOptions = {
   detach: {
-    type: "boolean",
-    negatable: false,
+    ...flag,
     configurable: false,
     alias: "d",
-    group: life,
     describe: "Run in the background, and print the ID; what is written is kept",
   },
   rm: {
-    type: "boolean",
-    negatable: false,
-    group: life,
+    ...flag,
     describe: "Keep nothing once it ends; in the foreground nothing ever is kept",
   },
   restart: {
