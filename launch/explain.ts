@@ -3,7 +3,7 @@ import type { Server } from "../spec/actions/layers.js";
 import { describe } from "../spec/describe.js";
 import type { Plan } from "../spec/plan.js";
 import type { Mapping } from "../spec/spec.js";
-import type { Action } from "../spec/step.js";
+import type { Action, ActionOf } from "../spec/step.js";
 
 /** One step a line, a heading for each phase of each role, and the notes; ends with a newline. */
 export function explainPlan({ steps, notes }: Plan): string {
@@ -63,7 +63,7 @@ function particulars(action: Action): string[] {
   }
 }
 
-function overlayLines({ lowers, upper }: Extract<Action, { kind: "overlay" }>): string[] {
+function overlayLines({ lowers, upper }: ActionOf<"overlay">): string[] {
   return [
     `lower ${lowers.join(":")}`,
     ...(upper === null

@@ -5,7 +5,7 @@ import type { Host } from "../spec/host.js";
 import { specToJson } from "../spec/json.js";
 import type { Plan, Standalone } from "../spec/plan.js";
 import type { Mapping, Spec } from "../spec/spec.js";
-import type { Action } from "../spec/step.js";
+import type { Action, ActionOf } from "../spec/step.js";
 import type { Compiled } from "./compile.js";
 import { lower } from "./lower/lower.js";
 import { compile } from "./machine/link.js";
@@ -87,7 +87,7 @@ function refuseKept({ sbx }: Spec, { networks }: Host): void {
   }
 }
 
-type MapIds = Extract<Action, { kind: "mapIds" }>;
+type MapIds = ActionOf<"mapIds">;
 
 function mapsOf({ steps }: Plan): MapIds {
   const action = steps.map(({ action }) => action).find(({ kind }) => kind === "mapIds");

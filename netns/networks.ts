@@ -7,8 +7,7 @@ import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Network, NetworkAttachment } from "../spec/network.js";
 import type { Spec } from "../spec/spec.js";
-import type { Action, Step } from "../spec/step.js";
-
+import type { Action, ActionOf, Step } from "../spec/step.js";
 import { resolversThrough } from "./resolvers.js";
 import {
   addressNumber,
@@ -20,7 +19,7 @@ import {
 } from "./subnet.js";
 import { mendOf, planSharedUplink, sharedKeys } from "./uplink.js";
 
-type Maps = Omit<Extract<Action, { kind: "mapIds" }>, "kind">;
+type Maps = Omit<ActionOf<"mapIds">, "kind">;
 
 export interface NetworksPlan {
   /** The holder's. */

@@ -3,7 +3,7 @@ import type { MountFlag } from "./actions/mounts.js";
 import type { PortRange } from "./actions/uplink.js";
 import { assertNever } from "./assert-never.js";
 import { rlimInfinity } from "./spec.js";
-import type { Action } from "./step.js";
+import type { Action, ActionOf } from "./step.js";
 
 export function describe(action: Action): string {
   switch (action.kind) {
@@ -220,7 +220,7 @@ export function describe(action: Action): string {
   }
 }
 
-function describeTidyFds({ preserved, statusFd }: Extract<Action, { kind: "tidyFds" }>): string {
+function describeTidyFds({ preserved, statusFd }: ActionOf<"tidyFds">): string {
   if (preserved === 0 && statusFd === null) return "close all file descriptors but 0 to 2";
   const status = statusFd === null ? "" : ` and ${statusFd}`;
   return `keep file descriptors 0 to ${2 + preserved}${status}, close all others`;
@@ -234,13 +234,7 @@ export function describePorts({ hostIp, hostPort, count, protocol }: PortRange):
   return `port ${address}${hostPort}${last}/${protocol}`;
 }
 
-function describeMount({
-  source,
-  target,
-  type,
-  flags,
-  destination,
-}: Extract<Action, { kind: "mount" }>): string {
+function describeMount({ source, target, type, flags, destination }: ActionOf<"mount">): string {
   const place = destination === undefined ? `on ${target}` : `for ${destination}`;
   if (flags.includes("MS_BIND")) return `bind ${source} ${place}`;
   if (type === null) {

@@ -53,6 +53,9 @@ export type Action =
   | PrivilegeAction
   | PayloadAction;
 
+/** The action of that kind. */
+export type ActionOf<K extends Action["kind"]> = Extract<Action, { kind: K }>;
+
 export interface Step {
   readonly role: Role;
   readonly phase: Phase;

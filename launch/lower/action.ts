@@ -7,7 +7,7 @@ import { assertNever } from "../../spec/assert-never.js";
 import { capabilityMask } from "../../spec/capabilities.js";
 import { describe } from "../../spec/describe.js";
 import { rlimitNames } from "../../spec/spec.js";
-import type { Action, Role } from "../../spec/step.js";
+import type { Action, ActionOf, Role } from "../../spec/step.js";
 import { constant, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import {
@@ -88,7 +88,7 @@ export function lowerSteps(
   }
 }
 
-type DoneElsewhere = Extract<Action, { kind: "handListener" | "keepRecord" }>;
+type DoneElsewhere = ActionOf<"handListener" | "keepRecord">;
 
 /**
  * The monitor hands a listener on whenever it comes (launch/lower/payload/listener.ts), and keeps the record
@@ -333,10 +333,7 @@ function lowerAction(c: Context, action: Exclude<Action, DoneElsewhere>, role: R
   }
 }
 
-function unshareTime(
-  c: Context,
-  { monotonic, boottime }: Extract<Action, { kind: "unshareTime" }>,
-): void {
+function unshareTime(c: Context, { monotonic, boottime }: ActionOf<"unshareTime">): void {
   c.b.must("unshare", [k("CLONE_NEWTIME")]);
   writeProc(
     c,

@@ -3,7 +3,7 @@
  * A cloned process has its own copy of every slot and buffer.
  */
 import type { Plan } from "../../spec/plan.js";
-import type { Action } from "../../spec/step.js";
+import type { Action, ActionOf } from "../../spec/step.js";
 import { type Builder, builder, constant, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import type { Address, Value } from "../machine/ir.js";
@@ -228,16 +228,16 @@ export function context(plan: Plan, again: Again | null = null): Context {
 export const recordText = (known: string): string => `${known}}\n`;
 
 /** Bytes for it; 1 where there is no record. */
-export function recordRoom({ steps }: Plan): number {
-  const action = steps.find(({ action }) => action.kind === "keepRecord")?.action;
-  if (action?.kind !== "keepRecord") return 1;
+export function recordRoom(plan: Plan): number {
+  const action = actionOf({ plan }, "keepRecord");
+  if (action === undefined) return 1;
   return Math.max(pathSize, Buffer.byteLength(recordText(action.known)));
 }
 
 /** The plan's only action of that kind, or its first. */
-export function actionOf<K extends Action["kind"]>({ plan }: Context, kind: K) {
+export function actionOf<K extends Action["kind"]>({ plan }: Pick<Context, "plan">, kind: K) {
   const action = plan.steps.find(({ action }) => action.kind === kind)?.action;
-  return action as Extract<Action, { kind: K }> | undefined;
+  return action as ActionOf<K> | undefined;
 }
 
 /** Sends a message from inside to the monitor, or by another socket. */
@@ -260,9 +260,8 @@ export function tell(
 }
 
 /** How many fds from 3 on the payload inherits. */
-export function preservedFds({ plan }: Context): number {
-  const tidy = plan.steps.find(({ action }) => action.kind === "tidyFds")?.action;
-  return tidy?.kind === "tidyFds" ? tidy.preserved : 0;
+export function preservedFds(c: Context): number {
+  return actionOf(c, "tidyFds")?.preserved ?? 0;
 }
 
 /** Calls a subroutine of those that are only there where something calls them. */

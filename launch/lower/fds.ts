@@ -1,6 +1,6 @@
 /** Which file descriptors the program keeps. */
 import { rlimitNames } from "../../spec/spec.js";
-import type { Action } from "../../spec/step.js";
+import type { ActionOf } from "../../spec/step.js";
 import { constant, slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import { type Context, preservedFds, s } from "./context.js";
@@ -12,7 +12,7 @@ const bits = slot("bits");
  * Fds 0 to 2 are made open, so that no file of ours takes their place; everything the caller left
  * open besides those it names is closed, before any of it can leak inside (CVE-2024-21626).
  */
-export function tidyFds(c: Context, action: Extract<Action, { kind: "tidyFds" }>): void {
+export function tidyFds(c: Context, action: ActionOf<"tidyFds">): void {
   const { b } = c;
   for (const standard of [0, 1, 2]) {
     const open = b.fresh("open");

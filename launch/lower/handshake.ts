@@ -3,7 +3,7 @@
  * whole exchange.
  */
 import type { Mapping } from "../../spec/spec.js";
-import type { Action } from "../../spec/step.js";
+import type { ActionOf } from "../../spec/step.js";
 import { at, slot } from "../machine/builder.js";
 import { childFlags, k, signo } from "../machine/constants.js";
 import type { Address, Slot } from "../machine/ir.js";
@@ -19,9 +19,9 @@ const otherPid = slot("otherHelperPid");
 const mapFd = slot("mapFd");
 const [ownUid, ownGid] = [slot("ownUid"), slot("ownGid")];
 
-type MapIds = Extract<Action, { kind: "mapIds" }>;
+type MapIds = ActionOf<"mapIds">;
 
-type Clone = Extract<Action, { kind: "clone" }>;
+type Clone = ActionOf<"clone">;
 
 /** In the monitor, the step. */
 export function cloneInit(c: Context, action: Clone): void {

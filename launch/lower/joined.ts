@@ -3,13 +3,13 @@
  * that a file leads to. Who joins them needs rights in the user namespace that owns them, which the kernel tells.
  */
 import type { NamespaceType } from "../../spec/spec.js";
-import type { Action } from "../../spec/step.js";
+import type { ActionOf } from "../../spec/step.js";
 import { at, slot } from "../machine/builder.js";
 import { k, minus, noFollow } from "../machine/constants.js";
 import type { Address } from "../machine/ir.js";
 import { actionOf, type Context, failWithResult, pseudoErrno, s } from "./context.js";
 
-type Open = Extract<Action, { kind: "openJoined" }>;
+type Open = ActionOf<"openJoined">;
 type OfSandbox = Extract<Open["from"], { kind: "sandbox" }>;
 
 /** -1 where none is open, to those that ask before one is. */

@@ -8,7 +8,7 @@
  * lives. A file is whole before it has its name. Until then it is called `.ID`, which readers pass over.
  */
 import { dirname } from "node:path";
-import type { Action } from "../../spec/step.js";
+import type { ActionOf } from "../../spec/step.js";
 import { at, constant, slot } from "../machine/builder.js";
 import { k, minus, noFollow } from "../machine/constants.js";
 import type { Address, Slot, Value } from "../machine/ir.js";
@@ -65,7 +65,7 @@ const started = slot("startedSeconds");
 const monitor = slot("ownPid");
 const [foundIn, foundName] = [slot("foundIn"), slot("foundName")];
 
-type Keep = Extract<Action, { kind: "keepRecord" }>;
+type Keep = ActionOf<"keepRecord">;
 const stepOf = (c: Context) => actionOf(c, "keepRecord");
 
 /** Before any step; from here on `sandboxName` is known. */

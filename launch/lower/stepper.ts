@@ -4,7 +4,7 @@
  * The init is the monitor's child all the same, and the stepper ends before it is released.
  */
 import type { NamespaceType } from "../../spec/spec.js";
-import type { Action } from "../../spec/step.js";
+import type { ActionOf } from "../../spec/step.js";
 import { constant, slot } from "../machine/builder.js";
 import { childFlags, k, minus } from "../machine/constants.js";
 import { lowerSteps } from "./action.js";
@@ -76,7 +76,7 @@ export function leaveJoined(c: Context): void {
 }
 
 /** In the stepper, the step: the init, which is the monitor's child. */
-export function stepInit(c: Context, action: Extract<Action, { kind: "clone" }>): void {
+export function stepInit(c: Context, action: ActionOf<"clone">): void {
   const { b, memory } = c;
   const namespaces = action.joinsPids ? [] : action.namespaces;
   bearInit(c, { ...action, namespaces }, "CLONE_PARENT");

@@ -2,7 +2,7 @@
  * A program that tries things out, each in a child process of its own, and reports every outcome as
  * a record on fd 3: no trial can spoil another one, or the process that asked.
  */
-import type { Action } from "../../spec/step.js";
+import type { ActionOf } from "../../spec/step.js";
 import { type Context, context, s } from "../lower/context.js";
 import { mapIds } from "../lower/handshake.js";
 import { textSubroutines } from "../lower/text/text.js";
@@ -16,7 +16,7 @@ export interface Trial<Name extends string = string> {
   /** Namespaces that the child gets, CLONE_NEW… flags. */
   readonly namespaces: readonly ConstantName[];
   /** Ids that are mapped from outside before the child goes on. */
-  readonly maps?: Extract<Action, { kind: "mapIds" }>;
+  readonly maps?: ActionOf<"mapIds">;
   /** What the child does. */
   readonly inside: (pen: TrialPen) => void;
 }

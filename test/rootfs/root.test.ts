@@ -4,7 +4,7 @@ import { escapeOverlayPath } from "../../launch/lower/rootfs/layers.js";
 import { planRoot } from "../../rootfs/root.js";
 import { defaultSpec } from "../../spec/default.js";
 import type { Spec } from "../../spec/spec.js";
-import type { Action } from "../../spec/step.js";
+import type { ActionOf } from "../../spec/step.js";
 import { failureOf, hostOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 
@@ -19,8 +19,7 @@ const kinds = (of: Spec, kernel = current) =>
 
 function overlayOf(of: Spec, kernel = current) {
   const found = planRoot(of, hostOf({ kernel })).mount.find(
-    (step): step is typeof step & { action: Extract<Action, { kind: "overlay" }> } =>
-      step.action.kind === "overlay",
+    (step): step is typeof step & { action: ActionOf<"overlay"> } => step.action.kind === "overlay",
   );
   return found?.action;
 }

@@ -4,7 +4,7 @@
  * in it. The init is born in it, or moved there before it is released.
  */
 import type { LimitWrite } from "../../../spec/actions/cgroup.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Slot, Value } from "../../machine/ir.js";
@@ -32,8 +32,6 @@ const file = slot("fd");
 const monitorGroup = "sbx.monitor";
 /** As systemd calls the group that it goes to itself, so that it takes the one above for its root. */
 export const initGroup = "init.scope";
-
-type ActionOf<K extends Action["kind"]> = Extract<Action, { kind: K }>;
 
 /** Before any step. */
 export function cgroupState(c: Context): void {

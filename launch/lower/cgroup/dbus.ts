@@ -4,7 +4,7 @@
  * stream of messages, each a header of 16 bytes, more of its fields, and a body.
  */
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { at, constant, slot } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Address, Slot, Value } from "../../machine/ir.js";
@@ -12,7 +12,7 @@ import { actionOf, type Context, pseudoErrno, s } from "../context.js";
 import { socketAddress } from "../payload/listener.js";
 import { idLength, idOf } from "../text/id.js";
 
-type StartScope = Extract<Action, { kind: "startScope" }>;
+type StartScope = ActionOf<"startScope">;
 
 /** D-Bus Specification, "Message Format": where the header has what. */
 const header = { type: 1, bodyLength: 4, fieldsLength: 12, size: 16 } as const;

@@ -1,5 +1,5 @@
 /** How a client gets its socket to the monitor of a sandbox in the background. */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, signo } from "../../machine/constants.js";
 import { type Context, s } from "../context.js";
@@ -12,10 +12,7 @@ export const socket = slot("clientSocket");
 export const started = slot("startedPid");
 
 /** The step: the sandbox is running. */
-export function connectSandbox(
-  c: Context,
-  { directory }: Extract<Action, { kind: "connectSandbox" }>,
-) {
+export function connectSandbox(c: Context, { directory }: ActionOf<"connectSandbox">) {
   const { b, memory } = c;
   const place = slot("clientDirectory");
   const flags = k("O_PATH", "O_CLOEXEC");
@@ -26,7 +23,7 @@ export function connectSandbox(
 }
 
 /** The step: its program starts the sandbox, and has the socket as its standard input. */
-export function startSandbox(c: Context, { program }: Extract<Action, { kind: "startSandbox" }>) {
+export function startSandbox(c: Context, { program }: ActionOf<"startSandbox">) {
   const { b, memory } = c;
   const parent = b.fresh("start");
   const other = slot("otherSocket");

@@ -7,7 +7,7 @@
  * of this machine alone. And the program is no file that anybody could execute or change (CVE-2019-5736).
  */
 import type { NamespaceType } from "../../../spec/spec.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
@@ -17,8 +17,6 @@ import { closeRecord, joinedRecord, openRecord, requireLocked } from "../joined.
 import { namespaceFiles } from "../namespaces.js";
 import { events, type PollTable } from "../poll.js";
 import { failure } from "../shared.js";
-
-type ActionOf<K extends Action["kind"]> = Extract<Action, { kind: K }>;
 
 const program = slot("programFd");
 const memory = slot("memoryFd");

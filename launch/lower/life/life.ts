@@ -1,9 +1,9 @@
 /** What a sandbox in the background has for as long as its monitor lives, whatever is started again. */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { actionOf, type Context } from "../context.js";
 
-export type Detach = Extract<Action, { kind: "detach" }>;
+export type Detach = ActionOf<"detach">;
 
 /** None where the sandbox is in the foreground. */
 export const lifeOf = (c: Context): Detach | undefined => actionOf(c, "detach");

@@ -10,7 +10,7 @@
 import { dirname } from "node:path";
 import type { Uplink } from "../../../spec/actions/uplink.js";
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { childFlags, k, minus, noFollow, signo } from "../../machine/constants.js";
 import type { Address } from "../../machine/ir.js";
@@ -26,7 +26,7 @@ import { compose } from "../text/text.js";
 import { answererChannel, lowerAnswerer } from "./answerer/answerer.js";
 import { dismissAnchor, startUplink, uplink } from "./uplink.js";
 
-type Open = Extract<Action, { kind: "openHolder" }>;
+type Open = ActionOf<"openHolder">;
 
 /** Slots of the monitor's, and of the keeper while it is its copy. */
 export const h = {
@@ -286,7 +286,7 @@ export function startSharedUplink(c: Context, action: Uplink): void {
 }
 
 /** In the answerer, the step, which is the rest of its life. */
-export function answerNames(c: Context, action: Extract<Action, { kind: "answerNames" }>): void {
+export function answerNames(c: Context, action: ActionOf<"answerNames">): void {
   const { b } = c;
   leaveCaller(c);
   b.jump("answerer.serve");

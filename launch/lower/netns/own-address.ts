@@ -3,7 +3,7 @@
  * UDP socket that is connected: that sends nothing (udp(7), connect(2)).
  */
 import { socketAddress } from "../../../netns/dns.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { at, type Builder, slot } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";
@@ -19,7 +19,7 @@ const cursor = slot("addressCursor");
 
 export function nameOwnAddress(
   c: Context,
-  { path, towards, names }: Extract<Action, { kind: "nameOwnAddress" }>,
+  { path, towards, names }: ActionOf<"nameOwnAddress">,
 ): void {
   const { b, memory } = c;
   const line = b.text(`\t${names}\n`);

@@ -6,13 +6,13 @@
 import { kindsOf } from "../../../netns/ports.js";
 import type { PortRange } from "../../../spec/actions/uplink.js";
 import { addressBytes } from "../../../spec/address.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";
 import { type Context, failWithResult, s } from "../context.js";
 
-type Reserve = Extract<Action, { kind: "reservePorts" }>;
+type Reserve = ActionOf<"reservePorts">;
 
 /** How many ports are tried for one that is free on both kinds of addresses. */
 const maxTries = 16;

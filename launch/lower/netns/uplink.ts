@@ -7,7 +7,7 @@
  * namespaces and stays until the helper is ready. Nobody inside sees it: the payload starts after that.
  */
 import type { Uplink, UplinkPiece } from "../../../spec/actions/uplink.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, signo } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";
@@ -42,7 +42,7 @@ const parent = slot("parentPid");
 export const uplinkOf = ({ plan }: Context) =>
   plan.steps
     .map(({ action }) => action)
-    .find((a): a is Extract<Action, { kind: "startUplink" }> => a.kind === "startUplink");
+    .find((a): a is ActionOf<"startUplink"> => a.kind === "startUplink");
 
 /** fds, of a user namespace and a network namespace that it owns. */
 export interface Namespaces {

@@ -2,7 +2,7 @@
  * The payload's last steps: its environment and arguments, which are inputs of the program at run
  * time, the search in PATH, and execve.
  */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Value } from "../../machine/ir.js";
@@ -47,7 +47,7 @@ export function execute(c: Context): void {
 }
 
 /** Precedence: names asked for, then settings, then all that the caller has. The first of a name wins. */
-function makeEnvironment(c: Context, action: Extract<Action, { kind: "execve" }>): void {
+function makeEnvironment(c: Context, action: ActionOf<"execve">): void {
   const { b } = c;
   const settings = action.environment.length + action.inherited.length;
   countCallers(c);
@@ -117,7 +117,7 @@ function allocate({ b }: Context): void {
 }
 
 /** The prefix, then the program's own arguments, or the fallback where it has none. */
-function makeArguments(c: Context, action: Extract<Action, { kind: "execve" }>): void {
+function makeArguments(c: Context, action: ActionOf<"execve">): void {
   const { b } = c;
   const push = (value: Value) => {
     b.store(8, end, 0, value);

@@ -6,7 +6,7 @@
  * monitor, which knows what the socket outside is to be told.
  */
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { childFlags, k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
@@ -132,7 +132,7 @@ export function socketAddress(path: string): Uint8Array {
 }
 
 /** The container process state of the runtime-spec's config-linux.md, behind what `compose` began. */
-function stateTail(action: Extract<Action, { kind: "handListener" }>): Uint8Array {
+function stateTail(action: ActionOf<"handListener">): Uint8Array {
   const { ociVersion, metadata, bundle } = action;
   const state = JSON.stringify({ ociVersion, status: "creating", bundle }).slice(1);
   const outer = { ociVersion, fds: ["seccompFd"], ...(metadata === null ? {} : { metadata }) };

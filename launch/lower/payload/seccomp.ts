@@ -1,5 +1,5 @@
 /** The payload's system-call filter. */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { type Builder, slot } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Address } from "../../machine/ir.js";
@@ -12,7 +12,7 @@ export function filterProgram(b: Builder, name: string, filter: Uint8Array): Add
 }
 
 /** From here on any call of the payload may be refused, or kill it: the rest is execve, as a rule. */
-export function loadFilter(c: Context, action: Extract<Action, { kind: "seccomp" }>): void {
+export function loadFilter(c: Context, action: ActionOf<"seccomp">): void {
   const { b } = c;
   const { filter, flags } = action;
   const args = [

@@ -4,7 +4,7 @@
  * the monitor, which relays bytes, keeps the caller's terminal in raw mode meanwhile, and follows
  * its window size.
  */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, noFollow, openLink } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
@@ -94,10 +94,7 @@ export function detectTerminal(c: Context, when: "auto" | "always"): void {
 }
 
 /** In the init: the step itself. Leaves the inner side in `terminalFd`. */
-export function openTerminal(
-  c: Context,
-  { uid, pts, console }: Extract<Action, { kind: "openTerminal" }>,
-): void {
+export function openTerminal(c: Context, { uid, pts, console }: ActionOf<"openTerminal">): void {
   const { b, memory } = c;
   const end = b.fresh("terminal");
   const outer = slot("outerFd");

@@ -2,7 +2,7 @@
  * Mounts that are put together outside the new root, where nobody else can reach them, and moved to
  * their place inside by fd once they are as they should be.
  */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, openLink } from "../../machine/constants.js";
 import type { Address, Slot, Value } from "../../machine/ir.js";
@@ -10,8 +10,6 @@ import { type Context, octal, pseudoErrno, regularFile, s } from "../context.js"
 import { compose } from "../text/text.js";
 import { requireProc } from "./filesystem.js";
 import { failUnresolved, fileType, resolve, resolved, statx, typeOf } from "./resolve.js";
-
-type ActionOf<Kind extends Action["kind"]> = Extract<Action, { kind: Kind }>;
 
 const fd = slot("fd");
 /** The host's /dev/null, verified. */

@@ -4,7 +4,7 @@
  */
 
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus, openLink } from "../../machine/constants.js";
 import { type Context, s, scratchSize } from "../context.js";
@@ -24,7 +24,7 @@ const depth = slot("chownDepth");
 const cell = slot("chownCell");
 const owner = slot("chownOwner");
 
-export function chownTree(c: Context, action: Extract<Action, { kind: "chownTree" }>): void {
+export function chownTree(c: Context, action: ActionOf<"chownTree">): void {
   const { b } = c;
   const label = (part: string) => b.fresh(`chown${part}`);
   const [read, entry, found] = [label("Read"), label("Entry"), label("Found")];

@@ -3,15 +3,13 @@
  * cannot mount what shows it. So they are cloned in the other one's mount namespace, by a process that is not
  * seen there, before there is an init; this finds them among its fds and puts them in their places.
  */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, openLink } from "../../machine/constants.js";
 import { actionOf, type Context } from "../context.js";
 import { joinedFd } from "../joined.js";
 import { visit } from "../stepper.js";
 import { requireProc } from "./filesystem.js";
-
-type ActionOf<K extends Action["kind"]> = Extract<Action, { kind: K }>;
 
 const fd = slot("fd");
 const parent = slot("parentFd");

@@ -1,6 +1,6 @@
 /** Steps that change what the sandbox sees of files. */
 import type { MountFlag } from "../../../spec/actions/mounts.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Address, Value } from "../../machine/ir.js";
@@ -61,7 +61,7 @@ export function make(
   b.label(made);
 }
 
-export function makeFile({ b }: Context, action: Extract<Action, { kind: "makeFile" }>): void {
+export function makeFile({ b }: Context, action: ActionOf<"makeFile">): void {
   const { path, mode, text } = action;
   const flags = k("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC");
   b.must("openat", [k("AT_FDCWD"), b.text(path), flags, octal(mode)], fd);

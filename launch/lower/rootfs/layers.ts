@@ -1,6 +1,6 @@
 /** Steps that join layers with the kernel's overlay. */
 import { basename } from "node:path";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { recordOf, recordText } from "../../kept-upper.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus, noFollow, openLink } from "../../machine/constants.js";
@@ -16,7 +16,7 @@ const fd = slot("fd");
  */
 export function openUpper(
   { b }: Context,
-  { path, work, mode, record }: Extract<Action, { kind: "openUpper" }>,
+  { path, work, mode, record }: ActionOf<"openUpper">,
 ): void {
   for (const [directory, wanted] of [
     [path, mode],
@@ -55,17 +55,11 @@ export function openLayer({ b }: Context, path: string, as: number): void {
   b.must("close", [fd]);
 }
 
-export function closeLayers(
-  c: Context,
-  { first, last }: Extract<Action, { kind: "closeLayers" }>,
-): void {
+export function closeLayers(c: Context, { first, last }: ActionOf<"closeLayers">): void {
   closeFrom(c, first, last);
 }
 
-export function overlay(
-  c: Context,
-  { lowers, upper, target }: Extract<Action, { kind: "overlay" }>,
-): void {
+export function overlay(c: Context, { lowers, upper, target }: ActionOf<"overlay">): void {
   const { b } = c;
   makeDirectories(c, target, 0o755);
   const options = [`lowerdir=${lowers.map(escapeOverlayPath).join(":")}`];

@@ -1,6 +1,6 @@
 /** Masked and read-only paths: a subroutine each, as there are a dozen paths. */
 import type { Plan } from "../../../spec/plan.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import { type Context, failWithResult, s } from "../context.js";
@@ -11,7 +11,7 @@ import { failUnresolved, resolve, resolved } from "./resolve.js";
 const path = slot("protectedPath");
 const required = slot("protectionRequired");
 
-export function mask(c: Context, what: Extract<Action, { kind: "mask" }>): void {
+export function mask(c: Context, what: ActionOf<"mask">): void {
   const { b } = c;
   b.set(required, what.required ? 1 : 0);
   if (what.staged !== null) {
@@ -29,7 +29,7 @@ export function mask(c: Context, what: Extract<Action, { kind: "mask" }>): void 
   b.label(end);
 }
 
-export function readonlyPath(c: Context, what: Extract<Action, { kind: "readonlyPath" }>): void {
+export function readonlyPath(c: Context, what: ActionOf<"readonlyPath">): void {
   const { b } = c;
   if (what.staged !== null) {
     b.set(path, b.text(what.staged));

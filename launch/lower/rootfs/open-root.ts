@@ -2,7 +2,7 @@
  * The root of a running sandbox as a file descriptor, for who works on its files from outside
  * (launch/doorway.ts). A child that has the same file descriptors enters for as long as that takes.
  */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { childFlags, k } from "../../machine/constants.js";
 import { type Context, s } from "../context.js";
@@ -17,7 +17,7 @@ const child = slot("enteredPid");
 const status = slot("enteredStatus");
 
 /** In the caller's process, the step. A failure comes back as the child's exit status. */
-export function openRoot(c: Context, { isAlone }: Extract<Action, { kind: "openRoot" }>): void {
+export function openRoot(c: Context, { isAlone }: ActionOf<"openRoot">): void {
   const { b, memory } = c;
   const [failed, parent, done] = [b.fresh("root"), b.fresh("root"), b.fresh("root")];
   b.must("clone", [childFlags("CLONE_FILES"), 0, 0, 0, 0], child);

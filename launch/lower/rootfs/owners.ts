@@ -2,7 +2,7 @@
  * Calls that give files to ids which do not exist inside: a filter asks the monitor about each, the
  * monitor lets it go on, as the kernel will refuse it, and tells once, at the end, what was missing.
  */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
@@ -18,7 +18,7 @@ const wasAsked = slot("ownersAsked");
 const noticeSize = 80;
 const answer = { value: 8, error: 16, flags: 20 } as const;
 
-type Watch = Extract<Action, { kind: "watchOwners" }>;
+type Watch = ActionOf<"watchOwners">;
 
 function watchOf({ plan }: Context): Watch | null {
   const found = plan.steps.find(({ action }) => action.kind === "watchOwners")?.action;

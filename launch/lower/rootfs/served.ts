@@ -1,5 +1,5 @@
 /** What fuse-overlayfs is given: its layers, in a mount namespace of its own, and /dev/fuse. */
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { at } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Address } from "../../machine/ir.js";
@@ -7,7 +7,7 @@ import { type Context, octal, preservedFds } from "../context.js";
 import { makeDirectories } from "./filesystem.js";
 import { openLayer } from "./layers.js";
 
-type Serve = Extract<Action, { kind: "serveOverlay" }>;
+type Serve = ActionOf<"serveOverlay">;
 
 /** Where fuse-overlayfs finds /dev/fuse, and the init what it passes on; above what a set-up opens. */
 export const fuseNumber = (c: Context) => 31 + preservedFds(c);

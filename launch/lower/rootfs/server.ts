@@ -9,7 +9,7 @@
  * a socket, whose end it sees. The monitor only waits for it, and ends the sandbox should it die.
  */
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { childFlags, k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
@@ -32,7 +32,7 @@ const fuse = slot("fuseFd");
 /** How long the monitor waits for its end. */
 const patienceSeconds = 10;
 
-type Serve = Extract<Action, { kind: "serveOverlay" }>;
+type Serve = ActionOf<"serveOverlay">;
 const isNeeded = (c: Context) => actionOf(c, "serveOverlay") !== undefined;
 
 /** Before any step. */
