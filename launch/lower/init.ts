@@ -1,7 +1,6 @@
 /** The init: PID 1 of the sandbox. Sets it up, starts the payload, then reaps and forwards. */
 import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
-import { lowerSteps } from "./action.js";
 import { leaveCgroup } from "./cgroup/cgroup.js";
 import { actionOf, type Context, preservedFds, s, tell } from "./context.js";
 import { giveBackInInit, giveBackSoon, untilGiveBack } from "./give-back.js";
@@ -21,6 +20,7 @@ import { resolveSubroutine } from "./rootfs/resolve.js";
 import { leaveServer } from "./rootfs/server.js";
 import { leaveFailure } from "./shared.js";
 import { enterPids, leaveJoined } from "./stepper.js";
+import { lowerSteps } from "./steps.js";
 import { rename } from "./text/rename.js";
 
 const signal = slot("signal");

@@ -3,7 +3,6 @@
  */
 import type { Plan } from "../../spec/plan.js";
 import { landmarks, type Program } from "../machine/ir.js";
-import { lowerSteps } from "./action.js";
 import { type Again, skipOptions } from "./again.js";
 import { cgroupState } from "./cgroup/cgroup.js";
 import { scopeState } from "./cgroup/dbus.js";
@@ -29,6 +28,7 @@ import { serverState } from "./rootfs/server.js";
 import { shareMemory } from "./shared.js";
 import { startStandalone } from "./standalone.js";
 import { readArguments, refuseForeignStart } from "./start.js";
+import { lowerSteps } from "./steps.js";
 import { failureTextSubroutines, failureTexts } from "./text/failure-texts.js";
 import { drawId } from "./text/id.js";
 import { tellStatus } from "./text/report.js";

@@ -7,7 +7,6 @@ import type { NamespaceType } from "../../spec/spec.js";
 import type { ActionOf } from "../../spec/step.js";
 import { constant, slot } from "../machine/builder.js";
 import { childFlags, k, minus } from "../machine/constants.js";
-import { lowerSteps } from "./action.js";
 import { actionOf, type Context, s } from "./context.js";
 import { bearInit, closeInitEnds, openInitEnds } from "./handshake.js";
 import { joinedFd, joinedTypes } from "./joined.js";
@@ -15,6 +14,7 @@ import { namespaceFiles } from "./namespaces.js";
 import { closeNetworks } from "./netns/network.js";
 import { closeCopies } from "./rootfs/copies.js";
 import { getShared } from "./shared.js";
+import { lowerSteps } from "./steps.js";
 
 const stepper = slot("stepperPid");
 

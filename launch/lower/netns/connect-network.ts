@@ -5,11 +5,11 @@
 import type { Plan } from "../../../spec/plan.js";
 import { slot } from "../../machine/builder.js";
 import type { Program } from "../../machine/ir.js";
-import { lowerSteps } from "../action.js";
 import { context, s } from "../context.js";
 import { sandboxName } from "../record.js";
 import { failure, shareMemory } from "../shared.js";
 import { readArguments, refuseForeignStart } from "../start.js";
+import { lowerSteps } from "../steps.js";
 import { failureTextSubroutines, failureTexts } from "../text/failure-texts.js";
 import { reportFailure } from "../text/report.js";
 import { textSubroutines } from "../text/text.js";

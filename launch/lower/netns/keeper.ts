@@ -7,12 +7,12 @@
 import { errnoNumbers } from "../../../spec/linux.js";
 import { slot } from "../../machine/builder.js";
 import { k, signo } from "../../machine/constants.js";
-import { lowerSteps } from "../action.js";
 import { type Context, s } from "../context.js";
 import { leaveCaller } from "../fds.js";
 import { leaveLife } from "../life/detach.js";
 import { attachFds, messageHeader } from "../rights.js";
 import { getShared, leaveFailure } from "../shared.js";
+import { lowerSteps } from "../steps.js";
 import { rename } from "../text/rename.js";
 import { compose } from "../text/text.js";
 import { h, isServing, openAnswererSocket, opensHolder, sentFds, sharesUplink } from "./holder.js";
