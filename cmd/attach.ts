@@ -7,7 +7,7 @@ import {
   requireRunning,
   type SandboxView,
 } from "../launch/life/sandboxes.js";
-import { type Client, mostDetachKeys } from "../launch/lower/life/client-input.js";
+import { type Client, mostDetachKeys } from "../launch/lower/life/attach/client-input.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
 import { liveCommands } from "./options/live.js";

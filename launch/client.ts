@@ -3,8 +3,8 @@ import type { Host } from "../spec/host.js";
 import type { Plan } from "../spec/plan.js";
 import type { Step } from "../spec/step.js";
 import type { Compiled } from "./compile.js";
-import { lowerClient } from "./lower/life/client.js";
-import type { Client } from "./lower/life/client-input.js";
+import { lowerClient } from "./lower/life/attach/client.js";
+import type { Client } from "./lower/life/attach/client-input.js";
 import { compile } from "./machine/link.js";
 import { step } from "./steps.js";
 

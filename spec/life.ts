@@ -45,6 +45,6 @@ export interface LifeStart {
   says: string;
   /** Of a start that fails nothing is left, not even the directory. */
   isNew: boolean;
-  /** Standard input is a socket whose other end is a client (launch/lower/life/clients.ts) from the beginning. */
+  /** Standard input is a socket whose other end is a client (launch/lower/life/attach/clients.ts) from the beginning. */
   isAttached?: boolean;
 }

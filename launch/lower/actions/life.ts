@@ -2,7 +2,7 @@
 import type { LifeAction } from "../../../spec/actions/life.js";
 import { tell } from "../context.js";
 import { awaitMonitor } from "../handshake.js";
-import { connectSandbox, startSandbox } from "../life/client-connect.js";
+import { connectSandbox, startSandbox } from "../life/attach/client-connect.js";
 import { detach, writePidFile } from "../life/detach.js";
 import type { DoneElsewhere, Lowering } from "../steps.js";
 

@@ -8,8 +8,9 @@ import type { Slot } from "../../machine/ir.js";
 import type { Context } from "../context.js";
 import { t } from "../payload/terminal.js";
 import { events, type Place, type PollTable } from "../poll.js";
+import { clientSubroutines, watchClients } from "./attach/clients.js";
+import { isHeld } from "./attach/table.js";
 import { chunk, chunkSize } from "./chunk.js";
-import { clientSubroutines, isHeld, watchClients } from "./clients.js";
 import { l, lifeOf } from "./life.js";
 import { logState, logSubroutines } from "./log.js";
 

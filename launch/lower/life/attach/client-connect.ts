@@ -1,10 +1,10 @@
 /** How a client gets its socket to the monitor of a sandbox in the background. */
-import type { ActionOf } from "../../../spec/step.js";
-import { slot } from "../../machine/builder.js";
-import { k, signo } from "../../machine/constants.js";
-import { type Context, s } from "../context.js";
-import { unblockSignals } from "../handshake.js";
-import { composeAddress } from "./clients.js";
+import type { ActionOf } from "../../../../spec/step.js";
+import { slot } from "../../../machine/builder.js";
+import { k, signo } from "../../../machine/constants.js";
+import { type Context, s } from "../../context.js";
+import { unblockSignals } from "../../handshake.js";
+import { composeAddress } from "./messages.js";
 
 /** The socket to the monitor. */
 export const socket = slot("clientSocket");

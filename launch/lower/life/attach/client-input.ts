@@ -1,11 +1,11 @@
 /** What a client passes on of its standard input, and the keys that it keeps to itself. */
-import { at, slot } from "../../machine/builder.js";
-import { k, minus } from "../../machine/constants.js";
-import type { Slot } from "../../machine/ir.js";
-import { type Context, s } from "../context.js";
-import { t } from "../payload/terminal.js";
+import { at, slot } from "../../../machine/builder.js";
+import { k, minus } from "../../../machine/constants.js";
+import type { Slot } from "../../../machine/ir.js";
+import { type Context, s } from "../../context.js";
+import { t } from "../../payload/terminal.js";
 import { socket } from "./client-connect.js";
-import { inputSize, tag } from "./clients.js";
+import { inputSize, tag } from "./messages.js";
 
 export interface Client {
   /** Whether the sandbox has a terminal; then signals are for the client. */

@@ -1,28 +1,26 @@
 /**
  * The program of `sbx attach` and `sbx start -a`: shares the caller's terminal or pipes with a sandbox in the
- * background, by the messages of launch/lower/life/clients.ts, until the sandbox ends or the keys to detach are typed.
+ * background, by the messages of launch/lower/life/attach/clients.ts, until the sandbox ends or the keys to detach are typed.
  */
-import type { Plan } from "../../../spec/plan.js";
-import { at, slot } from "../../machine/builder.js";
-import { k, minus, signo } from "../../machine/constants.js";
-import type { Address, Program } from "../../machine/ir.js";
-import { type Context, context, pseudoErrno, s } from "../context.js";
-import { blockSignals } from "../handshake.js";
-import { t, terminalMemory, terminalSubroutines } from "../payload/terminal.js";
-import { events, pollTable } from "../poll.js";
-import { failure } from "../shared.js";
-import { readArguments, refuseForeignStart } from "../start.js";
-import { lowerSteps } from "../steps.js";
-import { failureTextSubroutines, failureTexts } from "../text/failure-texts.js";
-import { exitStatus, reportFailure } from "../text/report.js";
-import { textSubroutines } from "../text/text.js";
-import { chunkSize } from "./chunk.js";
+import type { Plan } from "../../../../spec/plan.js";
+import { at, slot } from "../../../machine/builder.js";
+import { k, minus, signo } from "../../../machine/constants.js";
+import type { Address, Program } from "../../../machine/ir.js";
+import { type Context, context, pseudoErrno, s } from "../../context.js";
+import { blockSignals } from "../../handshake.js";
+import { t, terminalMemory, terminalSubroutines } from "../../payload/terminal.js";
+import { events, pollTable } from "../../poll.js";
+import { failure } from "../../shared.js";
+import { readArguments, refuseForeignStart } from "../../start.js";
+import { lowerSteps } from "../../steps.js";
+import { failureTextSubroutines, failureTexts } from "../../text/failure-texts.js";
+import { exitStatus, reportFailure } from "../../text/report.js";
+import { textSubroutines } from "../../text/text.js";
 import { socket, started } from "./client-connect.js";
 import { type Client, matched, sendSubroutines, sent, stdinOpen } from "./client-input.js";
-import { tag } from "./clients.js";
+import { monitor, outputSubroutines, shown } from "./client-output.js";
+import { tag } from "./messages.js";
 
-/** The monitor; -1 before it has said who it is. */
-const monitor = slot("monitorPidfd");
 /** 1 where the size of the window is to be told. */
 const isResized = slot("isResized");
 const signal = slot("signal");
@@ -30,11 +28,6 @@ const number = slot("clientNumber");
 const watched = slot("watchedFd");
 const wanted = slot("wantedEvents");
 const timeout = slot("timeout");
-/** What came from there: how much is left of it, and where it goes. */
-const shown = { fd: slot("shownFd"), start: slot("shownStart"), length: slot("shownLength") };
-
-/** A write of more may wait, though poll(2) says that there is room: PIPE_BUF, pipe(7). */
-const writeSize = 4096;
 
 export function lowerClient(plan: Plan, client: Client): Program {
   const c = context(plan);
@@ -63,7 +56,7 @@ export function lowerClient(plan: Plan, client: Client): Program {
   loop(c);
   takeSignal(c, client);
   ends(c);
-  receiveSubroutine(c);
+  outputSubroutines(c);
   sendSubroutines(c, client);
   const own = terminalMemory(c);
   terminalSubroutines(c, own, () => tellSize(c, own.size));
@@ -223,59 +216,4 @@ function ends(c: Context): void {
   b.set(failure.errno, s.errno);
   reportFailure(c, number);
   b.exit(number);
-}
-
-/** What comes from the monitor. */
-function receiveSubroutine(c: Context): void {
-  const { b } = c;
-  const message = b.buffer("shownMessage", 8 + chunkSize);
-  const [messageTag, data] = [at(message, 7), at(message, 8)];
-  b.label("client.receive");
-  b.branch(shown.length, "ne", 0, "client.receive.end");
-  b.label("client.receive.again");
-  const flags = k("MSG_DONTWAIT");
-  b.attempt("recvfrom", [socket, messageTag, 1 + chunkSize, flags, 0, 0], shown.length);
-  b.branch(shown.length, "gt", 0, "client.receive.some");
-  b.comment("the monitor ended with input of ours unread; what it has sent comes after this error");
-  b.branch(shown.length, "eq", minus("ECONNRESET"), "client.receive.again");
-  b.branch(shown.length, "ne", minus("EAGAIN"), "client.closed");
-  b.set(shown.length, 0);
-  b.return();
-  b.label("client.receive.some");
-  b.load(1, wanted, messageTag);
-  b.load(8, number, data);
-  b.set(shown.start, data);
-  b.alu("sub", shown.fd, wanted, "0".charCodeAt(0));
-  b.alu("sub", shown.length, shown.length, 1);
-  for (const each of [tag.stdout, tag.stderr]) b.branch(wanted, "eq", each, "client.receive.end");
-  b.branch(wanted, "eq", tag.exited, "client.exited");
-  b.set(shown.length, 0);
-  b.branch(wanted, "eq", tag.pid, "client.known");
-  b.set(s.errno, pseudoErrno.clientsFull);
-  b.jump("client.fail");
-  b.label("client.known");
-  b.orElse("client.receive.end", "pidfd_open", [number, 0], monitor);
-  b.comment("it is the monitor's, if that lives");
-  b.store(4, c.memory.scratch, 0, socket);
-  b.store(4, c.memory.scratch, 4, 0);
-  b.store(8, c.memory.scratch, 16, 0);
-  b.store(8, c.memory.scratch, 24, 0);
-  b.attempt("ppoll", [c.memory.scratch, 1, at(c.memory.scratch, 16), 0, 8], number);
-  b.branch(number, "eq", 0, "client.receive.end");
-  b.ignore("it is ours", "close", [monitor]);
-  b.set(monitor, -1);
-  b.label("client.receive.end");
-  b.return();
-
-  b.label("client.show");
-  b.set(number, shown.length);
-  b.branch(number, "le", writeSize, "client.show.part");
-  b.set(number, writeSize);
-  b.label("client.show.part");
-  b.attempt("write", [shown.fd, shown.start, number], number);
-  b.branch(number, "eq", minus("EAGAIN"), "client.receive.end");
-  b.branch(number, "lt", 0, "client.unread");
-  b.alu("add", shown.start, shown.start, number);
-  b.alu("sub", shown.length, shown.length, number);
-  b.return();
 }
