@@ -1,6 +1,6 @@
 /**
  * The sandboxes of the caller's that are running, by the records that their programs keep
- * (launch/lower/record.ts). A record whose lock nobody holds was left behind by a monitor that was
+ * (launch/lower/record/record.ts). A record whose lock nobody holds was left behind by a monitor that was
  * killed, and is removed by whoever finds it.
  */
 import * as fs from "node:fs";

@@ -224,7 +224,7 @@ export function context(plan: Plan, again: Again | null = null): Context {
   };
 }
 
-/** The end of the record, which is known before: launch/lower/record.ts. */
+/** The end of the record, which is known before: launch/lower/record/record.ts. */
 export const recordText = (known: string): string => `${known}}\n`;
 
 /** Bytes for it; 1 where there is no record. */

@@ -42,7 +42,8 @@ import {
 } from "./payload/relay.js";
 import { t } from "./payload/terminal.js";
 import { events, monitorPollTable } from "./poll.js";
-import { exitTold, removeRecord } from "./record.js";
+import { removeRecord } from "./record/name.js";
+import { exitTold } from "./record/record.js";
 import { awaitJanitor } from "./rootfs/janitor.js";
 import { answerOwners, ownersState, tellOfOwners, watchListener } from "./rootfs/owners.js";
 import { awaitServer, checkServer, killServer } from "./rootfs/server.js";

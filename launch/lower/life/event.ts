@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { slot } from "../../machine/builder.js";
 import { k, noFollow } from "../../machine/constants.js";
 import { actionOf, type Context, octal } from "../context.js";
-import { sandboxName } from "../record.js";
+import { sandboxName } from "../record/place.js";
 import { append, compose, writeText } from "../text/text.js";
 import { lifeOf } from "./life.js";
 import { state, status } from "./state.js";

@@ -6,7 +6,7 @@ import type { Plan } from "../../../spec/plan.js";
 import { slot } from "../../machine/builder.js";
 import type { Program } from "../../machine/ir.js";
 import { context, s } from "../context.js";
-import { sandboxName } from "../record.js";
+import { sandboxName } from "../record/place.js";
 import { failure, shareMemory } from "../shared.js";
 import { readArguments, refuseForeignStart } from "../start.js";
 import { lowerSteps } from "../steps.js";

@@ -29,7 +29,7 @@ import { k, minus } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";
 import { type Context, pseudoErrno, s } from "../context.js";
 import { joinedFd } from "../joined.js";
-import { sandboxName } from "../record.js";
+import { sandboxName } from "../record/place.js";
 import { append, compose, type JsonPiece, type Piece, type RecordFact } from "../text/text.js";
 import { h, opensHolder } from "./holder.js";
 import {

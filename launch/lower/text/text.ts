@@ -20,7 +20,7 @@ export type Piece = Address | { readonly string: Slot } | { readonly decimal: Va
 /** JSON text that is put together at run time. */
 export type JsonPiece = string | Exclude<Piece, Address>;
 
-/** A member of a record: launch/lower/record.ts. */
+/** A member of a record: launch/lower/record/record.ts. */
 export type RecordFact = readonly [key: string, ...value: JsonPiece[]];
 
 /** Writes the pieces, then a NUL, at `buffer`; what is beyond its `textSize` bytes is cut off. */
