@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
+import type { Present } from "./contenders.js";
+import { environment } from "./environment.js";
 import { time, timeParallel } from "./measure.js";
-import { environment, type Held, hold, type Present, pssOf, settleMs } from "./support.js";
+import { type Held, hold, pssOf, settleMs } from "./memory.js";
 
 /** Nanoseconds of each run. */
 export type Times = readonly number[];

@@ -10,22 +10,14 @@ import { probe } from "../launch/facts/probe.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import { copyBusyboxRootfs } from "../test/support/rootfs.js";
+import { bubblewrap, type Contender, contenders, names, type Present } from "./contenders.js";
 import { type Crowd, crowdOf, inParallel, libraryTimes, type Times } from "./crowd.js";
+import { environment } from "./environment.js";
+import { bare } from "./isolation.js";
 import { quantile, table, time } from "./measure.js";
+import { type Memory, memoryOf, readable } from "./memory.js";
 import { plot } from "./plot.js";
 import { type Command, periods, roundRobin } from "./stopwatch.js";
-import {
-  bare,
-  bubblewrap,
-  type Contender,
-  contenders,
-  environment,
-  type Memory,
-  memoryOf,
-  names,
-  type Present,
-  readable,
-} from "./support.js";
 
 interface Result {
   readonly name: string;

@@ -5,8 +5,8 @@ import { rmSync } from "node:fs";
 import { compile } from "../launch/machine/link.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
+import { environment, executable } from "./environment.js";
 import { type Command, stopwatch, stopwatchExit } from "./stopwatch.js";
-import { environment, executable } from "./support.js";
 
 /** Runs the commands by a stopwatch; nanoseconds by command, in the order of the runs. */
 export function time(

@@ -18,9 +18,9 @@ import { busyboxRootfs } from "../test/support/rootfs.js";
 import { command } from "../test/support/sandbox.js";
 import { findInPath } from "../test/support/skip.js";
 import { makeWorld, remote, sandboxOf, type World } from "../test/support/world.js";
+import { environment, executable } from "./environment.js";
 import { quantile, table, time } from "./measure.js";
 import { type Command, roundRobin } from "./stopwatch.js";
-import { environment, executable } from "./support.js";
 
 const seconds = 2;
 const helpers = ["pasta", "slirp4netns"] as const;

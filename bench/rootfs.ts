@@ -15,9 +15,9 @@ import { fail, SbxError } from "../spec/error.js";
 import type { SbxKeys } from "../spec/spec.js";
 import { testCache } from "../test/support/home.js";
 import { busyboxRootfs } from "../test/support/rootfs.js";
+import { environment, executable } from "./environment.js";
 import { quantile, table, time } from "./measure.js";
 import { type Command, roundRobin } from "./stopwatch.js";
-import { environment, executable } from "./support.js";
 
 /** With all that they depend on. */
 const packages = ["gcc", "libc6-dev", "coreutils", "dash", "tar"];

@@ -26,9 +26,9 @@ import type { Architecture } from "../spec/host.js";
 import { callsFor } from "../test/seccomp/calls.js";
 import { libseccompFilter } from "../test/support/libseccomp.js";
 import { defaultCapabilities } from "../userns/capabilities.js";
+import { environment } from "./environment.js";
 import { quantile, table, time } from "./measure.js";
 import { type Command, roundRobin } from "./stopwatch.js";
-import { environment } from "./support.js";
 
 /** The tenth percentile: what the machine does besides only adds to a time. */
 const typical = 0.1;
