@@ -5,7 +5,7 @@
  */
 import { slot } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
-import { type Context, pathSize, s } from "./context.js";
+import { type Context, pathSize, s, stepOf } from "./context.js";
 import { isReady } from "./control.js";
 import { failure } from "./shared.js";
 
@@ -42,12 +42,11 @@ export function skipOptions(c: Context): void {
 /** Before a failure is told, when all that was begun is ended. The command's own faults stay what they are. */
 export function startAgain(c: Context): void {
   if (c.again === null) return;
-  const { b, memory, plan } = c;
+  const { b, memory } = c;
   const told = b.fresh("again");
   b.branch(isWarm, "eq", 0, told);
   b.branch(isReady, "ne", 0, told);
-  const execute = plan.steps.findIndex(({ action }) => action.kind === "execve");
-  b.branch(failure.step, "eq", execute, told);
+  b.branch(failure.step, "eq", stepOf(c, "execve"), told);
   b.orElse(told, "chdir", [c.again.directory]);
   b.orElse(told, "rt_sigprocmask", [k("SIG_SETMASK"), memory.callerSignals, 0, 8]);
   b.comment("LAUNCHER --cold ARGUMENT…: the two stand where argc and argv[0] were");

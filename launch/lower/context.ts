@@ -240,6 +240,11 @@ export function actionOf<K extends Action["kind"]>({ plan }: Pick<Context, "plan
   return action as ActionOf<K> | undefined;
 }
 
+/** Its number, -1 where there is none. */
+export function stepOf({ plan }: Pick<Context, "plan">, kind: Action["kind"]): number {
+  return plan.steps.findIndex(({ action }) => action.kind === kind);
+}
+
 /** Sends a message from inside to the monitor, or by another socket. */
 export function tell(
   { b, memory }: Context,

@@ -10,7 +10,7 @@ import { lifeOf } from "./life/life.js";
 import { tellRunning } from "./life/state.js";
 import { showMounts, showNetwork, takeNamespace } from "./namespaces.js";
 import { isEarly } from "./payload/early.js";
-import { handListener, listenerStep } from "./payload/listener.js";
+import { handListener } from "./payload/listener.js";
 import { t, takeTerminal } from "./payload/terminal.js";
 import { receivedFd, recordHeader } from "./rights.js";
 import { takeOwners, watchesOwners } from "./rootfs/owners.js";
@@ -68,7 +68,7 @@ export function controlSubroutines(c: Context): void {
   b.call("monitor.ready");
   b.return();
   b.label("control.notReady");
-  if (listenerStep(c) !== null) {
+  if (actionOf(c, "handListener") !== undefined) {
     next("control.notListener", "listener");
     b.load(4, fd, receivedFd(c));
     handListener(c, fd);

@@ -2,7 +2,7 @@
 import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import { leaveCgroup } from "./cgroup/cgroup.js";
-import { actionOf, type Context, preservedFds, s, tell } from "./context.js";
+import { actionOf, type Context, preservedFds, s, stepOf, tell } from "./context.js";
 import { giveBackInInit, giveBackSoon, untilGiveBack } from "./give-back.js";
 import { leaveGuard } from "./guard.js";
 import { awaitMonitor, mapsItself, unblockSignals } from "./handshake.js";
@@ -53,7 +53,7 @@ export function lowerInit(c: Context): void {
   if (plan.statusFd !== null) b.must("close", [plan.statusFd]);
   b.ignore("umask(2) always succeeds", "umask", [0], s.payloadUmask);
   b.must("setsid", []);
-  const mapped = plan.steps.findIndex(({ action }) => action.kind === "mapIds");
+  const mapped = stepOf(c, "mapIds");
   lowerSteps(c, "init", (number) => number < mapped);
   if (!mapsItself(c)) {
     b.comment("wait for the id maps");

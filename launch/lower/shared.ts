@@ -7,7 +7,7 @@ import type { Action } from "../../spec/step.js";
 import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import type { Slot, Value } from "../machine/ir.js";
-import { type Context, s } from "./context.js";
+import { type Context, s, stepOf } from "./context.js";
 
 /** The address of the shared memory: one page. */
 export const sharedPage = slot("sharedMemory");
@@ -50,14 +50,12 @@ export function leaveFailure(c: Context): void {
 }
 
 /** In the monitor's loop: the sandbox cannot start, because of the step of that kind. */
-export function blame({ b, plan }: Context, kind: Action["kind"], errno: Slot | number): void {
+export function blame(c: Context, kind: Action["kind"], errno: Slot | number): void {
+  const { b } = c;
   const other = b.fresh("failure");
   b.branch(failure.happened, "ne", 0, other);
   b.set(failure.happened, 1);
-  b.set(
-    failure.step,
-    plan.steps.findIndex(({ action }) => action.kind === kind),
-  );
+  b.set(failure.step, stepOf(c, kind));
   b.set(failure.errno, errno);
   b.label(other);
   b.ignore("it may have died by itself", "kill", [s.initPid, signo("SIGKILL")]);

@@ -4,11 +4,10 @@
  * command's own; a child that stays outside, the mapper, maps its ids meanwhile.
  */
 import type { Plan } from "../../spec/plan.js";
-import type { Action } from "../../spec/step.js";
 import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
 import type { Program } from "../machine/ir.js";
-import { type Context, context, s } from "./context.js";
+import { actionOf, type Context, context, s, stepOf } from "./context.js";
 import { blockSignals, mapIds, unblockSignals } from "./handshake.js";
 import { executeSubroutines, prepareExecute } from "./payload/execute.js";
 import { failure, shareMemory } from "./shared.js";
@@ -36,7 +35,7 @@ export function lowerUnshare(plan: Plan): Program {
   shareMemory(c);
 
   // Else a step of the payload's enters one that is there.
-  const isNew = stepOf(plan, "clone") >= 0;
+  const isNew = stepOf(c, "clone") >= 0;
   if (isNew) unshareMapped(c);
   unblockSignals(c);
   prepareExecute(c);
@@ -58,14 +57,14 @@ export function lowerUnshare(plan: Plan): Program {
 
 /** The process goes on in a user namespace of its own, when the mapper has mapped its ids. */
 function unshareMapped(c: Context): void {
-  const { b, memory, plan } = c;
+  const { b, memory } = c;
   b.must("getpid", [], s.initPid);
   b.must("pipe2", [memory.pair, k("O_CLOEXEC")]);
   b.load(4, s.releaseRead, memory.pair);
   b.load(4, s.releaseWrite, memory.pair, 4);
   b.must("clone", [signo("SIGCHLD"), 0, 0, 0, 0], mapper);
   b.branch(mapper, "eq", 0, "mapper");
-  b.set(s.step, stepOf(plan, "clone"));
+  b.set(s.step, stepOf(c, "clone"));
   b.must("unshare", [k("CLONE_NEWUSER")]);
   b.ignore("a mapper that died is noticed below", "write", [s.releaseWrite, b.text("!"), 1]);
   b.must("wait4", [mapper, memory.status, 0, 0]);
@@ -77,19 +76,15 @@ function unshareMapped(c: Context): void {
 }
 
 function lowerMapper(c: Context): void {
-  const { b, memory, plan } = c;
+  const { b, memory } = c;
   b.label("mapper");
   b.must("close", [s.releaseWrite]);
   b.ignore("the result tells", "read", [s.releaseRead, memory.scratch, 1], bytes);
   b.branch(bytes, "eq", 1, "mapper.released");
   b.exit(exitStatus.setUpFailed);
   b.label("mapper.released");
-  const step = plan.steps[stepOf(plan, "mapIds")];
-  b.set(s.step, stepOf(plan, "mapIds"));
-  if (step?.action.kind === "mapIds") mapIds(c, step.action, s.initPid);
+  const action = actionOf(c, "mapIds");
+  b.set(s.step, stepOf(c, "mapIds"));
+  if (action !== undefined) mapIds(c, action, s.initPid);
   b.exit(0);
-}
-
-function stepOf({ steps }: Plan, kind: Action["kind"]): number {
-  return steps.findIndex(({ action }) => action.kind === kind);
 }

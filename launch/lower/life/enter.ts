@@ -11,7 +11,7 @@ import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { actionOf, type Context, failWithResult, pseudoErrno, s } from "../context.js";
+import { actionOf, type Context, failWithResult, pseudoErrno, s, stepOf } from "../context.js";
 import { endWithMonitor, unblockSignals } from "../handshake.js";
 import { closeRecord, joinedRecord, openRecord, requireLocked } from "../joined.js";
 import { namespaceFiles } from "../namespaces.js";
@@ -93,8 +93,9 @@ export function takeEntered(c: Context, poll: PollTable): void {
 }
 
 /** In the monitor, before a failure is told: where the sandbox has ended meanwhile, that is why. */
-export function blameEnd({ b, plan }: Context): void {
-  const step = plan.steps.findIndex(({ action }) => action.kind === "openSandbox");
+export function blameEnd(c: Context): void {
+  const { b } = c;
+  const step = stepOf(c, "openSandbox");
   if (step < 0) return;
   const other = b.fresh("ended");
   b.attempt("flock", [joinedRecord, k("LOCK_SH", "LOCK_NB")], s.result);

@@ -14,7 +14,15 @@ import type { ActionOf } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { childFlags, k, minus, noFollow, signo } from "../../machine/constants.js";
 import type { Address } from "../../machine/ir.js";
-import { type Context, failWithResult, octal, pseudoErrno, s, scratchSize } from "../context.js";
+import {
+  actionOf,
+  type Context,
+  failWithResult,
+  octal,
+  pseudoErrno,
+  s,
+  scratchSize,
+} from "../context.js";
 import { leaveCaller } from "../fds.js";
 import { sayLine } from "../payload/terminal.js";
 import { events, type PollTable } from "../poll.js";
@@ -62,8 +70,7 @@ const patienceSeconds = 30;
 /** fds that the holder sends: user namespace, network namespace, pipe. */
 export const sentFds = 3;
 
-export const opensHolder = ({ plan }: Context): boolean =>
-  plan.steps.some(({ action }) => action.kind === "openHolder");
+export const opensHolder = (c: Context): boolean => actionOf(c, "openHolder") !== undefined;
 
 /** Before any step. */
 export function holderState({ b }: Context): void {
@@ -258,8 +265,7 @@ export function openAnswererSocket({ b, memory }: Context): void {
 /** 1 once the keeper has told who started it that all is well. */
 export const isServing = slot("keeperIsServing");
 
-export const sharesUplink = ({ plan }: Context): boolean =>
-  plan.steps.some(({ action }) => action.kind === "startSharedUplink");
+export const sharesUplink = (c: Context): boolean => actionOf(c, "startSharedUplink") !== undefined;
 
 /** In the keeper, the step; and again where it has ended. What it says of its failure is for the caller. */
 export function startSharedUplink(c: Context, action: Uplink): void {

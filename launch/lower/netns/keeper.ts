@@ -7,7 +7,7 @@
 import { errnoNumbers } from "../../../spec/linux.js";
 import { slot } from "../../machine/builder.js";
 import { k, signo } from "../../machine/constants.js";
-import { type Context, s } from "../context.js";
+import { type Context, s, stepOf } from "../context.js";
 import { leaveCaller } from "../fds.js";
 import { leaveLife } from "../life/detach.js";
 import { attachFds, messageHeader } from "../rights.js";
@@ -80,10 +80,7 @@ function awaitAnswerer(c: Context, answering: string): void {
   b.label(told);
   b.load(8, s.errno, memory.scratch);
   b.branch(s.errno, "eq", 0, answering);
-  b.set(
-    s.step,
-    c.plan.steps.findIndex(({ action }) => action.kind === "answerNames"),
-  );
+  b.set(s.step, stepOf(c, "answerNames"));
 }
 
 /** In the keeper, for a child that has ended: another takes its place. */

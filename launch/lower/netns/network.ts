@@ -27,7 +27,7 @@ import type { Attachment } from "../../../spec/actions/networks.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";
-import { type Context, pseudoErrno, s } from "../context.js";
+import { actionOf, type Context, pseudoErrno, s } from "../context.js";
 import { joinedFd } from "../joined.js";
 import { sandboxName } from "../record/place.js";
 import { append, compose, type JsonPiece, type Piece, type RecordFact } from "../text/text.js";
@@ -124,8 +124,8 @@ export function removeBridge(c: Context, name: string): void {
 
 /** From here on the stepper is in the sandbox's network namespace; the socket stays with the holder's. */
 function openInside(c: Context): void {
-  const { b, memory, plan } = c;
-  if (plan.steps.some(({ action }) => action.kind === "openJoined")) {
+  const { b, memory } = c;
+  if (actionOf(c, "openJoined") !== undefined) {
     b.set(namespace, joinedFd("network"));
   } else {
     compose(c, [b.text("/proc/"), { decimal: s.initPid }, b.text("/ns/net")]);

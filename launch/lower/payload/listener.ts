@@ -10,7 +10,7 @@ import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { childFlags, k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { type Context, message, recordSize, s } from "../context.js";
+import { actionOf, type Context, message, recordSize, s, stepOf } from "../context.js";
 import { attachFds, messageHeader, sendFd } from "../rights.js";
 import { getShared, leaveFailure, putShared } from "../shared.js";
 import { compose, textLength } from "../text/text.js";
@@ -64,18 +64,11 @@ export function awaitHandOver(c: Context, listener: Slot): void {
   b.branch(s.result, "eq", 0, wait);
 }
 
-/** The number of the step that the monitor does when the listener comes, or null. */
-export function listenerStep({ plan }: Context): number | null {
-  const number = plan.steps.findIndex(({ action }) => action.kind === "handListener");
-  return number === -1 ? null : number;
-}
-
 /** In the monitor, part of a subroutine: the step itself, for a listener that it has received. */
 export function handListener(c: Context, listener: Slot): void {
-  const { b, memory, plan } = c;
-  const number = listenerStep(c) ?? 0;
-  const action = plan.steps[number]?.action;
-  if (action?.kind !== "handListener") return;
+  const { b, memory } = c;
+  const action = actionOf(c, "handListener");
+  if (action === undefined) return;
   const end = b.fresh("handListener");
   const refused = b.fresh("handListener");
   const socket = slot("agentSocket");
@@ -119,7 +112,7 @@ export function handListener(c: Context, listener: Slot): void {
   b.must("sendto", [s.controlOutside, memory.record, recordSize, k("MSG_NOSIGNAL"), 0, 0]);
   b.jump(end);
   b.label(refused);
-  b.set(s.step, number);
+  b.set(s.step, stepOf(c, "handListener"));
   leaveFailure(c);
   b.ignore("it has just died", "kill", [s.initPid, signo("SIGKILL")]);
   b.label(end);

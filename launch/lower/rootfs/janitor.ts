@@ -5,12 +5,12 @@
  * that was killed. Nothing inside is alive by then, so that nobody moves directories about under it.
  */
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { Action } from "../../../spec/step.js";
+import type { ActionOf } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
 import { removeGroups } from "../cgroup/groups.js";
-import { actionOf, type Context, s, scratchSize } from "../context.js";
+import { actionOf, type Context, octal, s, scratchSize, stepOf } from "../context.js";
 import { leaveCaller } from "../fds.js";
 import { leaveGuard } from "../guard.js";
 import { leaveUplink } from "../netns/connect.js";
@@ -65,10 +65,6 @@ export function openUpperStore(c: Context): void {
   if (!c.janitor) return;
   c.b.set(s.step, stepOf(c, "bindUpperStore"));
   c.b.must("openat", [k("AT_FDCWD"), c.memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], storeFd);
-}
-
-function stepOf({ plan }: Context, kind: Action["kind"]): number {
-  return plan.steps.findIndex(({ action }) => action.kind === kind);
 }
 
 /** In the init: the step itself. */
@@ -162,7 +158,7 @@ function awaitReady({ b, memory }: Context, readyRead: Slot, readyWrite: Slot): 
  */
 function makeStore(c: Context): void {
   const { b, memory } = c;
-  b.must("openat", [k("AT_FDCWD"), b.text(parentOf(c)), k("O_RDONLY", "O_CLOEXEC"), 0], parent);
+  b.must("openat", [k("AT_FDCWD"), b.text(store(c).parent), k("O_RDONLY", "O_CLOEXEC"), 0], parent);
   b.must("flock", [parent, k("LOCK_EX")]);
   b.must("mkdirat", [k("AT_FDCWD"), memory.storePath, constant("0700", 0o700)]);
   b.must("openat", [k("AT_FDCWD"), memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
@@ -170,10 +166,10 @@ function makeStore(c: Context): void {
   b.must("close", [parent]);
 }
 
-function parentOf(c: Context): string {
-  const action = c.plan.steps[stepOf(c, "makeUpperStore")]?.action;
-  if (action?.kind !== "makeUpperStore") throw new Error("there is no upper store");
-  return action.parent;
+function store(c: Context): ActionOf<"makeUpperStore"> {
+  const action = actionOf(c, "makeUpperStore");
+  if (action === undefined) throw new Error("there is no upper store");
+  return action;
 }
 
 /**
@@ -184,7 +180,7 @@ function sweep(c: Context): void {
   const { b, memory } = c;
   b.failTo("sweep.end");
   b.label("sweep.next");
-  b.must("openat", [k("AT_FDCWD"), b.text(parentOf(c)), k("O_RDONLY", "O_CLOEXEC"), 0], parent);
+  b.must("openat", [k("AT_FDCWD"), b.text(store(c).parent), k("O_RDONLY", "O_CLOEXEC"), 0], parent);
   b.must("flock", [parent, k("LOCK_EX")]);
   b.label("sweep.read");
   b.must("getdents64", [parent, memory.entries, scratchSize], entries);
@@ -200,7 +196,7 @@ function sweep(c: Context): void {
   b.must("close", [locked]);
   b.jump("sweep.entry");
   b.label("sweep.stale");
-  compose(c, [b.text(`${parentOf(c)}/`), { string: name }]);
+  compose(c, [b.text(`${store(c).parent}/`), { string: name }]);
   b.must("close", [parent]);
   b.set(treeTop, memory.text);
   b.call("tree.remove");
@@ -215,13 +211,9 @@ function sweep(c: Context): void {
 
 /** Where root inside is not the caller: the parent, which is the caller's alone, still keeps all others out. */
 function makeOpen(c: Context): void {
-  const step = c.plan.steps[stepOf(c, "makeUpperStore")];
-  if (step?.action.kind !== "makeUpperStore" || step.action.mode === 0o700) return;
-  c.b.must("fchmodat", [
-    k("AT_FDCWD"),
-    c.memory.storePath,
-    constant(`0${step.action.mode.toString(8)}`, step.action.mode),
-  ]);
+  const { mode } = store(c);
+  if (mode === 0o700) return;
+  c.b.must("fchmodat", [k("AT_FDCWD"), c.memory.storePath, octal(mode)]);
 }
 
 /** In the monitor, at the end: nothing is left when sbx returns. */

@@ -6,7 +6,7 @@ import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import type { Context } from "../context.js";
+import { actionOf, type Context } from "../context.js";
 import { filterProgram } from "../payload/seccomp.js";
 import { events, type PollTable } from "../poll.js";
 import { sendFd } from "../rights.js";
@@ -20,10 +20,7 @@ const answer = { value: 8, error: 16, flags: 20 } as const;
 
 type Watch = ActionOf<"watchOwners">;
 
-function watchOf({ plan }: Context): Watch | null {
-  const found = plan.steps.find(({ action }) => action.kind === "watchOwners")?.action;
-  return found?.kind === "watchOwners" ? found : null;
-}
+const watchOf = (c: Context): Watch | undefined => actionOf(c, "watchOwners");
 
 /** In the payload. Where there is a listener around sbx, there cannot be another: it does without. */
 export function watchOwners(c: Context, { filter }: Watch): void {
@@ -47,7 +44,7 @@ export function ownersState({ b }: Context): void {
 
 /** Whether there may be anything to be told. */
 export function watchesOwners(c: Context): boolean {
-  return watchOf(c) !== null;
+  return watchOf(c) !== undefined;
 }
 
 export function takeOwners({ b }: Context, fd: Slot): void {
@@ -93,7 +90,7 @@ export function answerOwners(c: Context, poll: PollTable): void {
 /** At the end, when the terminal is the caller's again. */
 export function tellOfOwners(c: Context): void {
   const watch = watchOf(c);
-  if (watch === null) return;
+  if (watch === undefined) return;
   const { b } = c;
   const end = b.fresh("owners");
   const line = `${watch.message}\n`;

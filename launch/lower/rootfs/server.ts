@@ -13,7 +13,7 @@ import type { ActionOf } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { childFlags, k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { actionOf, type Context, pseudoErrno, s } from "../context.js";
+import { actionOf, type Context, pseudoErrno, s, stepOf } from "../context.js";
 import { leaveCaller } from "../fds.js";
 import { leaveGuard } from "../guard.js";
 import { mapIds, unblockSignals } from "../handshake.js";
@@ -171,16 +171,14 @@ export function checkServer(c: Context, pid: Slot): void {
 }
 
 /** For a status in `memory.status`: how it ended is why the sandbox did, if it was not well and nothing else is. */
-function blameServer({ b, memory, plan }: Context): void {
+function blameServer(c: Context): void {
+  const { b, memory } = c;
   const other = b.fresh("server");
   b.load(4, s.result, memory.status);
   b.branch(s.result, "eq", 0, other);
   b.branch(failure.happened, "ne", 0, other);
   b.set(failure.happened, 1);
-  b.set(
-    failure.step,
-    plan.steps.findIndex(({ action }) => action.kind === "serveOverlay"),
-  );
+  b.set(failure.step, stepOf(c, "serveOverlay"));
   b.set(failure.errno, pseudoErrno.serverEnded);
   b.label(other);
 }

@@ -6,7 +6,7 @@
 import { errnoNumbers } from "../../../spec/linux.js";
 import { slot } from "../../machine/builder.js";
 import type { Slot, Value } from "../../machine/ir.js";
-import { type Context, pseudoErrno, s } from "../context.js";
+import { actionOf, type Context, pseudoErrno, s, stepOf } from "../context.js";
 import { failure } from "../shared.js";
 import { appendErrno, findText, found, textOf } from "./failure-texts.js";
 import { appendSaid } from "./said.js";
@@ -69,18 +69,13 @@ function findHint(c: Context): void {
   c.b.label(end);
 }
 
-/** The number of the execve step, whose failures name the command and have exit statuses of their own. */
-function executeStep({ plan }: Context): number {
-  return plan.steps.findIndex(({ action }) => action.kind === "execve");
-}
-
 function appendCommand(c: Context): void {
-  const { b, plan } = c;
+  const { b } = c;
   const end = b.fresh("command");
   const command = slot("reportCommand");
-  const execute = plan.steps[executeStep(c)]?.action;
-  if (execute?.kind !== "execve") return;
-  b.branch(failure.step, "ne", executeStep(c), end);
+  const execute = actionOf(c, "execve");
+  if (execute === undefined) return;
+  b.branch(failure.step, "ne", stepOf(c, "execve"), end);
   append(c, [b.text(" ")]);
   const [first] = execute.prefix;
   if (first !== undefined) {
@@ -96,11 +91,12 @@ function appendCommand(c: Context): void {
   b.label(end);
 }
 
+/** Failures of execve name the command, and have exit statuses of their own. */
 function exitCode(c: Context): void {
   const { b } = c;
   const end = b.fresh("code");
   b.set(code, exitStatus.setUpFailed);
-  b.branch(failure.step, "ne", executeStep(c), end);
+  b.branch(failure.step, "ne", stepOf(c, "execve"), end);
   b.set(code, exitStatus.notFound);
   for (const errno of [errnoNumbers.ENOENT, errnoNumbers.ENOTDIR, pseudoErrno.noInterpreter]) {
     b.branch(failure.errno, "eq", errno ?? 0, end);
