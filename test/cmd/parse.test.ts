@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import yargs from "yargs";
-import { aliasesOf, type RunOption } from "../../cmd/options/option.js";
+import { aliasesOf, type Option } from "../../cmd/options/option.js";
 import { runOptions } from "../../cmd/options/run.js";
 import { asksForHelp, parseRun, parseWords } from "../../cmd/parse.js";
 import { suite } from "../support/suite.js";
@@ -210,7 +210,7 @@ const samples =
   );
 
 /** All ways of giving an option. */
-function waysOf(name: string, option: RunOption): string[][] {
+function waysOf(name: string, option: Option): string[][] {
   const spelled = [name, ...aliasesOf(option)];
   const dashed = spelled.map((each) => `${each.length === 1 ? "-" : "--"}${each}`);
   if (option.type === "boolean") {
@@ -228,7 +228,7 @@ function waysOf(name: string, option: RunOption): string[][] {
 }
 
 test("agrees with yargs on every option, in every way of giving it", async () => {
-  for (const [name, option] of Object.entries<RunOption>(runOptions)) {
+  for (const [name, option] of Object.entries<Option>(runOptions)) {
     for (const words of waysOf(name, option)) {
       const argv = [...words, "./rootfs", "--user", "x", "-i"];
       const { flags, rootfs, command } = parseRun(argv);
