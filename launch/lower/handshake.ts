@@ -241,3 +241,16 @@ export function unblockSignals({ b, memory }: Context): void {
     8,
   ]);
 }
+
+/** What is to run in the background ignores and blocks no signals, whatever whoever started it does. */
+export function forgetSignals({ b, memory }: Context): void {
+  const next = b.fresh("signals");
+  const number = slot("signalNumber");
+  const byDefault = b.bytes("defaultAction", new Uint8Array(32));
+  b.store(8, memory.callerSignals, 0, 0);
+  b.set(number, 1);
+  b.label(next);
+  b.ignore("SIGKILL and SIGSTOP have no other", "rt_sigaction", [number, byDefault, 0, 8]);
+  b.alu("add", number, number, 1);
+  b.branch(number, "le", 64, next);
+}

@@ -46,6 +46,14 @@ sys.exit(libc.sigqueue(pid, sig, Value(i=value)))`;
   assert.is(code, 0, stderr);
 }
 
+test.needs(needs, "ignores and blocks no signal, whatever its caller does", async () => {
+  const sandbox = await background("grep -E '^Sig(Blk|Ign)' /proc/self/status; echo");
+  const script = "trap '' INT QUIT PIPE; exec \"$0\"";
+  assert.is((await start(["sh", "-c", script, sandbox.program])).code, 0);
+  await sandbox.ended();
+  assert.match(sandbox.output().stdout, /^SigBlk:\t0+\nSigIgn:\t0+\n$/m);
+});
+
 test.needs(needs, "says its id once it runs, and tells what became of it", async () => {
   const sandbox = await background(tillTold("echo out; echo err >&2; read line <&0 || echo empty"));
   const { code, stdout, stderr } = await sandbox.start({ input: "from the caller" });

@@ -218,6 +218,11 @@ test.needs(needs, "the command ends with who started it, unless it is to stay", 
     assert.equal(await once(signalled, "close"), [143, null]);
     assert.is((await sbx(["exec", "-d", "box", "sleep", "125"])).code, 0);
     assert.match(await says([], "ps"), sleeping(125));
+    const ignoring = ["sh", "-c", 'trap "" INT PIPE; exec "$0" "$@"', command];
+    const copy = ["exec", "-d", "box", "cp", "/proc/self/status", "/tmp/status"];
+    assert.is((await start([...ignoring, ...copy])).code, 0);
+    const read = "until grep SigIgn /tmp/status; do sleep 0.1; done 2>/dev/null";
+    assert.match(await says([], read), /^SigIgn:\t0+$/m);
     assert.is((await sbx(["exec", "-d", "box", "nothing"])).code, 127);
   });
 });

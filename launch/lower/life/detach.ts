@@ -11,7 +11,7 @@ import { k, minus, noFollow, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
 import { type Context, octal, pseudoErrno, s } from "../context.js";
 import { closeFrom } from "../fds.js";
-import { unblockSignals } from "../handshake.js";
+import { forgetSignals, unblockSignals } from "../handshake.js";
 import { branchUnlessSame } from "../rootfs/filesystem.js";
 import { forgetFailure } from "../shared.js";
 import { exitStatus } from "../text/report.js";
@@ -71,6 +71,7 @@ export function detach(c: Context, action: Detach): void {
 
   b.label(monitor);
   b.must("setsid", []);
+  forgetSignals(c);
   b.must("openat", [k("AT_FDCWD"), b.text("/dev/null"), k("O_RDWR", "O_CLOEXEC"), 0], nothing);
   for (const standard of [0, 1]) b.must("dup3", [nothing, standard, 0]);
   b.must("close", [nothing]);

@@ -12,7 +12,7 @@ import { slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
 import { actionOf, type Context, failWithResult, pseudoErrno, s, stepOf } from "../context.js";
-import { endWithMonitor, unblockSignals } from "../handshake.js";
+import { endWithMonitor, forgetSignals, unblockSignals } from "../handshake.js";
 import { closeRecord, joinedRecord, openRecord, requireLocked } from "../joined.js";
 import { namespaceFiles } from "../namespaces.js";
 import { events, type PollTable } from "../poll.js";
@@ -106,7 +106,9 @@ export function blameEnd(c: Context): void {
 }
 
 /** In the init, while the host's /dev is there. */
-export function leaveCaller({ b }: Context): void {
+export function leaveCaller(c: Context): void {
+  const { b } = c;
+  forgetSignals(c);
   b.must("openat", [k("AT_FDCWD"), b.text("/dev/null"), k("O_RDWR", "O_CLOEXEC"), 0], owner);
   for (const standard of [0, 1, 2]) b.must("dup3", [owner, standard, 0]);
   b.must("close", [owner]);
