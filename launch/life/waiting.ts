@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { closeEvents, openEvents, readEvents } from "./events.js";
 import { openPlain } from "./plain-file.js";
 import { isRunning, type Sandbox } from "./records.js";
 import { listViews, type Places, type SandboxView, type Status } from "./sandboxes.js";
@@ -38,7 +39,7 @@ export async function awaitCondition(
     const status: Status | "removed" = now?.status ?? "removed";
     const isEnd = status === "exited" || status === "removed";
     if (wanted.includes(status) || (status === "removed" && wanted.includes("exited"))) {
-      return isEnd ? (now?.exitCode ?? exitCode ?? killed) : null;
+      return isEnd ? (now?.exitCode ?? exitCode ?? toldExitCode(places, view) ?? killed) : null;
     }
     if (status === "removed") return null;
     const isForEnd = wanted.every((each) => each === "exited" || each === "removed");
@@ -48,14 +49,27 @@ export async function awaitCondition(
   }
 }
 
+/** What the events say of one that was gone before its record could be opened; null where they do not. */
+function toldExitCode({ run }: Places, { id }: SandboxView): number | null {
+  if (run.path === null) return null;
+  const log = openEvents(run.path);
+  try {
+    const end = readEvents(log).findLast((each) => each.action === "die" && each.id === id);
+    return end === undefined ? null : Number(end.attributes.exitCode);
+  } finally {
+    closeEvents(log);
+  }
+}
+
 /**
  * Waits until the monitor has ended. It writes the exit code behind the record of a sandbox of which nothing else is kept;
  * null where it has not.
  */
 async function awaitEnd({ run }: Places, sandbox: Sandbox): Promise<number | null> {
+  // First of all: with the end it is gone.
+  const record = openPlain(join(run.path ?? "", "sandboxes", sandbox.name));
   const { closeProcess, ended, openProcess } = await import("./signal.js");
   const monitor = openProcess(sandbox.monitor);
-  const record = openPlain(join(run.path ?? "", "sandboxes", sandbox.name));
   try {
     const isIt = record !== null && fs.fstatSync(record).ino === sandbox.inode;
     if (monitor !== null && isRunning(sandbox)) await ended(monitor, Number.POSITIVE_INFINITY);

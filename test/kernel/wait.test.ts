@@ -4,6 +4,7 @@ import { once } from "node:events";
 import * as assert from "uvu/assert";
 import { removeKept } from "../../launch/life/kept-remove.js";
 import { callersPlaces, listViews } from "../../launch/life/sandboxes.js";
+import { awaitCondition } from "../../launch/life/waiting.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { command, type SbxResult, sbx } from "../support/sandbox.js";
@@ -85,8 +86,13 @@ test.needs(needs, "one in the background, while it runs and afterwards", async (
 
 test.needs(needs, "one that is removed at its end", async () => {
   await inBackground("sleep 2; exit 7", "--rm");
+  const places = callersPlaces(process.env);
+  const [view] = (await listViews(places)).views;
+  assert.ok(view);
   assert.equal(outcome(await sbx(["wait", "it"])), [0, "7\n", ""]);
-  assert.equal((await listViews(callersPlaces(process.env))).views, []);
+  assert.equal((await listViews(places)).views, []);
+  // It may end just as somebody is about to wait.
+  assert.is(await awaitCondition(places, view, ["exited"]), 7);
 });
 
 test.needs(needs, "a start is waited for, and starts after an end are passed over", async () => {
