@@ -54,6 +54,7 @@ async function removeSandboxes(given: readonly string[] | null, force: boolean):
     // As with podman, --force is content where there is nothing to remove.
     if (force && !views.some((view) => isMeant(view, word))) return;
     const view = chooseView(views, damaged, word);
+    if (doomed.some(({ id }) => id === view.id)) return;
     await endFirst(view, force);
     if (view.kept === null) print(`${view.name}\n`);
     else doomed.push(view.kept);

@@ -112,7 +112,8 @@ async function choose(
   const { views, damaged } = await listViews(callersPlaces(process.env));
   const chosen: SandboxView[] = [];
   const status = await tryAll(words, async (name) => {
-    chosen.push(chooseView(views, damaged, name));
+    const view = chooseView(views, damaged, name);
+    if (!chosen.includes(view)) chosen.push(view);
   });
   if (word === "start") return { chosen, status };
   const { end, readEnding } = await import("./stop.js");

@@ -28,7 +28,7 @@ export async function findAll(
 export type Deed = Pick<SandboxEvent, "action"> & Partial<Pick<SandboxEvent, "attributes">>;
 
 /**
- * What `sbx WORD NAME…` does to each that is named, and `sbx WORD --all` to each that runs: to all at the same time.
+ * What `sbx WORD NAME…` does to each that is named, once, and `sbx WORD --all` to each that runs: to all at the same time.
  * Prints the names of those where it went well.
  */
 export async function onEach(
@@ -48,7 +48,7 @@ export async function onEach(
   const status = await tryAll(names, async (name) => {
     chosen.push(chooseView(views, damaged, name));
   });
-  const carriedOut = chosen.map((view) =>
+  const carriedOut = [...new Set(chosen)].map((view) =>
     tryAll([view], async () => {
       const did = await act(view);
       print(`${view.name}\n`);

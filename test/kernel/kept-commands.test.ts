@@ -54,7 +54,7 @@ test.needs(needs, "what is made is there until it is removed", async () => {
   );
   assert.is(await ok("ps", "-q"), "");
   assert.is(await ok("ps", "-aq", "-l"), `${other}\n`);
-  assert.is(await ok("rm", "web", other.slice(0, 6)), `web\n${derivedName(other)}\n`);
+  assert.is(await ok("rm", "web", other.slice(0, 6), id), `web\n${derivedName(other)}\n`);
   assert.equal([directories(), names()], [[], [".lock"]]);
 });
 

@@ -42,11 +42,12 @@ test.needs(
     assert.is((await viewOf("two"))?.record?.monitor, pid);
     const said = async () => (await sbx(["logs", "one"])).stdout;
     await until("it has said so", async () => (await said()) === "start\n");
-    const again = await sbx(["restart", "-t", "0", "one", "two"]);
+    const again = await sbx(["restart", "-t", "0", "one", "two", "one"]);
     assert.equal([again.code, again.stderr], [0, ""]);
     assert.is.not((await viewOf("two"))?.record?.monitor, pid);
     await until("it has said so again", async () => (await said()) === "start\n".repeat(3));
-    await sbx(["stop", "-t", "0", "one", "two"]);
+    const end = await sbx(["stop", "-t", "0", "one", "two", "one"]);
+    assert.equal([end.code, end.stdout.split("\n").sort()], [0, ["", "one", "two"]]);
   },
 );
 
