@@ -33,6 +33,12 @@ export async function events(argv: readonly string[]): Promise<number> {
     },
   );
   const filters = filtersOf(flags.filter ?? []);
+  // A monitor goes on telling the name that the sandbox was started by.
+  const renamed = new Map<string, string>();
+  const named = (event: SandboxEvent) => {
+    if (event.action === "rename") renamed.set(event.id, event.name);
+    return { ...event, name: renamed.get(event.id) ?? event.name };
+  };
   const show = (event: SandboxEvent) => {
     const { timeMs } = event;
     if (timeMs >= (sinceMs ?? 0) && timeMs <= untilMs && filters.every((each) => each(event))) {
@@ -50,9 +56,9 @@ export async function events(argv: readonly string[]): Promise<number> {
   const run = directory.path;
   const isEndless = flags["no-stream"] !== true;
   const log = openEvents(run);
-  const past = readEvents(log);
+  const past = readEvents(log).map(named);
   if (!isEndless || sinceMs !== undefined || untilMs <= nowMs) past.forEach(show);
-  if (isEndless) await follow(log, untilMs, show);
+  if (isEndless) await follow(log, untilMs, (event) => show(named(event)));
   closeEvents(log);
   return 0;
 }

@@ -93,6 +93,14 @@ test.needs(needs, "filters, times and JSON", async () => {
   assert.is(said(since.stdout).at(-1), "die gone exitCode=3,");
 });
 
+test.needs(needs, "what is told after a new name has that", async () => {
+  await begin("old", "sleep 60");
+  await sbx(["rename", "old", "new"]);
+  await sbx(["stop", "-t", "0", "new"]);
+  const { stdout } = await sbx(["events", "--no-stream", "--filter=sandbox=new"]);
+  assert.equal(said(stdout), ["rename new oldName=old,", "die new exitCode=143,", "stop new"]);
+});
+
 test("what is no filter, no event, no time", async () => {
   for (const [words, pattern] of [
     [
