@@ -12,7 +12,6 @@ const statuses = ["created", "running", "paused", "restarting", "exited"];
 /** What each takes, but for those that are about other sandboxes or the time. */
 const simple = {
   id: ({ id }, value) => id.includes(value),
-  name: ({ name }, value) => name.includes(value),
   label: ({ labels }, value) => {
     const [key = "", wanted] = value.split(/=(.*)/s);
     return Object.hasOwn(labels, key) && (wanted === undefined || labels[key] === wanted);
@@ -27,7 +26,7 @@ const simple = {
     ),
 } as const satisfies Record<string, Holds>;
 
-const kinds = [...Object.keys(simple), "before", "since", "until"];
+const kinds = ["name", ...Object.keys(simple), "before", "since", "until"];
 
 /** Those of `keys`, the words of `--filter`, as one: of a key one value has to hold, of labels all. */
 export function readFilters(
@@ -57,6 +56,11 @@ function readOne(
     const { createdMs } = chooseView(views, [], value);
     return (view) => (key === "before" ? view.createdMs < createdMs : view.createdMs > createdMs);
   }
+  if (key === "name") {
+    const pattern = readPattern(value, at);
+    // As docker has it, whose names begin with a slash.
+    return ({ name }) => pattern.test(name) || pattern.test(`/${name}`);
+  }
   if (key === "until") {
     const until = readTime(at, value, Date.now());
     return (view) => new Date(view.createdMs).toISOString() < until;
@@ -69,6 +73,14 @@ function readOne(
   }
   const holds: Holds = simple[key as keyof typeof simple];
   return (view) => holds(view, value);
+}
+
+function readPattern(text: string, at: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    return fail(at, "is no regular expression", "Give a part of the name, or as ^web-[0-9]+$");
+  }
 }
 
 /** Whether one of them asks for sandboxes that do not run. */

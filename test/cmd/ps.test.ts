@@ -77,6 +77,8 @@ test("of a key one value must hold, of labels all", () => {
   assert.equal(chosen("name=a"), ["aa", "ab"]);
   assert.equal(chosen("name=aa", "name=bc"), ["aa", "bc"]);
   assert.equal(chosen("name=a", "status=exited"), ["ab"]);
+  assert.equal(chosen("name=^b", "name=^/a[^b]$"), ["aa", "bc"]);
+  assert.throws(() => chosen("name=["), /--filter name=\[: is no regular expression/);
   assert.equal(chosen("label=x=1", "label=y"), ["aa"]);
   assert.equal(chosen("label=y=1"), []);
   assert.equal(chosen("label=toString"), []);
