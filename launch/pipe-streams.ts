@@ -26,15 +26,18 @@ export function readablePipe(fd: number): Readable {
 export function writablePipe(fd: number): Writable {
   if (bun === undefined) return new Socket({ fd, readable: false, writable: true });
   const sink = bun.file(fd).writer();
+  // A broken pipe is thrown, or rejected with.
+  const flush = async (chunk: Uint8Array) => {
+    sink.write(chunk);
+    await sink.flush();
+  };
+  const end = async () => {
+    closeSync(fd);
+    // It has a copy of the fd.
+    await sink.end();
+  };
   return new Writable({
-    write(chunk: Uint8Array, _encoding, done) {
-      sink.write(chunk);
-      Promise.resolve(sink.flush()).then(() => done(), done);
-    },
-    destroy(error, done) {
-      closeSync(fd);
-      // It has a copy of the fd.
-      Promise.resolve(sink.end()).then(() => done(error), done);
-    },
+    write: (chunk: Uint8Array, _encoding, done) => void flush(chunk).then(() => done(), done),
+    destroy: (error, done) => void end().then(() => done(error), done),
   });
 }
