@@ -119,6 +119,21 @@ for (const shell of shells) {
     assert.equal([ignoring.code, ignoring.stderr], [130, ""]);
   });
 
+  // bash tries for 15 seconds.
+  const forks = [...needs, "unprivileged"] as const;
+  if (shell[0] !== "bash") {
+    test.needs(forks, `${name}: no process for the compiler`, async () => {
+      const sbx = install(busybox());
+      const line = ["prlimit", "--nproc=1", ...shell, sbx, "run"];
+      const without = await start(line);
+      fs.writeFileSync(join(sbx, "../../dist/run.blob"), "");
+      for (const { code, stderr } of [without, await start(line)]) {
+        assert.is(code, 125);
+        assert.match(stderr, /sbx: start node: no process can be made\. .*\n$/);
+      }
+    });
+  }
+
   test.needs(needs, `${name}: a compiler that was killed`, async () => {
     const sbx = install(`process.kill(process.pid, "SIGKILL"); setTimeout(() => {}, 9_000);`);
     const result = await start([...shell, sbx, "run"]);
@@ -227,6 +242,12 @@ test("a snapshot that does anything else is as good as none", async () => {
   ]) {
     const result = await start([installSnapshot(main), "run", "/", "anew"]);
     assert.equal([result.stdout, result.stderr, result.code], ["anew\n", "", 0], main);
+  }
+  for (const content of ["", "no snapshot"]) {
+    const sbx = install(print("exec 2 /bin/echo"));
+    fs.writeFileSync(join(sbx, "../../dist/run.blob"), content);
+    const damaged = await start([sbx, "run", "/", "anew"]);
+    assert.equal([damaged.stdout, damaged.stderr, damaged.code], ["anew\n", "", 0], content);
   }
   const interrupted = `process.kill(process.pid, "SIGINT"); setTimeout(() => {}, 9_000)`;
   const result = await start([installSnapshot(interrupted), "run", "/", "anew"]);
