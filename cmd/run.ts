@@ -19,6 +19,7 @@ import {
   statSync,
   whileRecording,
 } from "../launch/facts/readings.js";
+import { makeAboveRunDirectory } from "../launch/facts/run-directory.js";
 import { joinedBy, readJoined } from "../launch/joined.js";
 import { launcher } from "../launch/mapped.js";
 import { networkStore, readNetworks } from "../launch/networks.js";
@@ -147,6 +148,7 @@ export async function run(
       return;
     }
   }
+  makeAboveRunDirectory(process.env);
   const { value, recording } = await whileRecording(Date.now(), () =>
     compileArguments(argv, reading, true),
   );

@@ -39,10 +39,12 @@ export function listCache(places: readonly string[]): Cached[] {
 export function pruneCache(places: readonly string[]): { files: number; bytes: number } {
   let [files, bytes] = [0, 0];
   for (const path of filesIn(places)) {
-    const { size } = fs.lstatSync(path);
+    // Absent when another one prunes at the same time.
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) continue;
     fs.rmSync(path, { force: true });
     files += 1;
-    bytes += size;
+    bytes += stat.size;
   }
   return { files, bytes };
 }

@@ -1,8 +1,8 @@
 /** The directory of what is true only while this machine runs: the records of sandboxes, networks. */
 import { constants } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import type { RunDirectory } from "../../spec/host.js";
-import { dangerOf, nearest, othersWrite } from "./directories.js";
+import { dangerOf, makeDirectories, nearest, othersWrite } from "./directories.js";
 import { readOptional, readUser } from "./identity.js";
 import { isSystemError } from "./in-root.js";
 import { accessSync, existsSync, statSync } from "./readings.js";
@@ -53,6 +53,20 @@ function judge(path: string, uid: number): { base: string } | { base: null; why:
   } catch (error) {
     if (!isSystemError(error)) throw error;
     return { base: null, why: `${path}: ${error.syscall} failed (${error.code})` };
+  }
+}
+
+/**
+ * Makes the directory above it where that is missing. The first program would, and what is compiled where it is there is
+ * another one: a known command line would be compiled once more.
+ */
+export function makeAboveRunDirectory(environment: NodeJS.ProcessEnv): void {
+  const { path } = runDirectory(environment, readUser(environment), () => "");
+  try {
+    if (path !== null) makeDirectories(dirname(path));
+  } catch (error) {
+    // A disk that is full: nothing depends on it here.
+    if (!isSystemError(error)) throw error;
   }
 }
 

@@ -85,6 +85,14 @@ test.needs(needs, "where the cache cannot be had, the runtime directory serves",
   assert.is((await run(words, { env })).compiles > 0, true);
 });
 
+test.needs(needs, "a home in which nothing is yet, and no runtime directory", async () => {
+  const { run, rootfs, at } = await world();
+  const env = { XDG_RUNTIME_DIR: "", XDG_CACHE_HOME: "", HOME: at("run") };
+  const words = [...quiet, rootfs, "true"];
+  assert.is((await run(words, { env })).compiles, 1);
+  assert.is((await run(words, { env })).compiles, 0);
+});
+
 test.needs(needs, "other words are others' programs", async () => {
   const { run, rootfs } = await world();
   for (const words of [
@@ -210,6 +218,10 @@ test.needs(needs, "sbx cache lists and removes; what runs goes on", async () => 
   assert.match((await sbx(["cache", "prune"], { env })).stdout, /^Removed 2 files, [\d.]+KiB\n$/);
   assert.equal(fs.readdirSync(programs), []);
   assert.is((await running).stdout, "done\n");
+  for (let name = 100; name < 400; name++)
+    fs.writeFileSync(join(programs, `${name}`.repeat(11).slice(1)), "");
+  const prunes = await Promise.all([1, 2, 3].map(() => sbx(["cache", "prune"], { env })));
+  for (const { code, stderr } of prunes) assert.equal([code, stderr], [0, ""]);
   assert.is((await run([...words, "true"])).compiles > 0, true);
   assert.is((await sbx(["cache", "lz"], { env })).code, 125);
 });
