@@ -118,31 +118,39 @@ test.needs(needs, "a fifo in the place of the log or the state keeps nobody wait
   }
 });
 
-test.needs(
-  needs,
-  "a full disk: the payload goes on, what is missing is told, the end is kept",
-  async () => {
+/** Has the init tell late that the payload runs, who may have filled the disk by then. */
+const late =
+  "strace -f -o /dev/null -e trace=sendto,sendmsg -e inject=sendto,sendmsg:delay_enter=700000";
+
+for (const [when, around] of [
+  ["", ""],
+  [", also before it is known that it runs", late],
+] as const) {
+  const requirements = [...needs, ...(around === "" ? [] : (["strace"] as const))];
+  const what = `a full disk${when}: the payload goes on, what is missing is told, the end is kept`;
+  test.needs(requirements, what, async () => {
+    const signs = temporaryDirectory("log-signs");
     // The monitor may still read what is in the pipe when the shell has written all.
     const waiting = (name: string) =>
-      `until [ -e /data/${name} ]; do sleep 0.05; done; echo ${name}`;
+      `until [ -e /signs/${name} ]; do sleep 0.05; done; echo ${name}`;
     const sandbox = await background(
-      `seq 1 20000; touch /data/said; ${waiting("later")}; ${waiting("last")}; exit 9`,
-      { options },
+      `seq 1 20000; touch /signs/said; ${waiting("later")}; ${waiting("last")}; exit 9`,
+      { options: ["--userns=single", "--network=none", "-v", `${signs}:/signs`] },
     );
-    const program = join(data, "program");
+    const program = join(signs, "program");
     fs.copyFileSync(sandbox.program, program);
     const script = `
     cd / && mount -t tmpfs -o size=256k,mode=700 none ${sandbox.directory} && cd ${sandbox.directory} || exit 1
-    setpriv --inh-caps=-all --ambient-caps=-all ${program} || exit 1
-    until [ -e ${data}/said ]; do sleep 0.05; done
+    setpriv --inh-caps=-all --ambient-caps=-all ${around} ${program} &
+    until [ -e ${signs}/said ]; do sleep 0.05; done
     sleep 0.7
     tail -n 1 log
     : >log
-    touch ${data}/later
+    touch ${signs}/later
     until grep -q later log; do sleep 0.05; done
     cat log
     cat /dev/zero >filler 2>&-
-    touch ${data}/last
+    touch ${signs}/last
     while ! grep -q exited state.json; do sleep 0.05; done
     rm filler; cat log | tail -n 1; cat state.json`;
     const { code, stdout, stderr } = await start([
@@ -164,7 +172,7 @@ test.needs(
     assert.match(last, /^\S+Z stdout F (later|last)$/);
     const { status, exitCode } = JSON.parse(state);
     assert.equal([status, exitCode], ["exited", 9]);
-  },
-);
+  });
+}
 
 test.run();

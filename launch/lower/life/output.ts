@@ -6,6 +6,7 @@ import { constant, slot } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
 import type { Context } from "../context.js";
+import { isReady } from "../control.js";
 import { t } from "../payload/terminal.js";
 import { events, type Place, type PollTable } from "../poll.js";
 import { clientSubroutines, watchClients } from "./attach/clients.js";
@@ -35,11 +36,14 @@ export function outputState(c: Context): void {
 
 export function watchOutput(c: Context, poll: PollTable, timeout: Slot): void {
   const { b } = c;
-  const [free, awake] = [b.fresh("watch"), b.fresh("watch")];
+  const [held, free, awake] = [b.fresh("watch"), b.fresh("watch"), b.fresh("watch")];
   watchClients(c, poll);
   b.set(timeout, 0);
   for (const [place, fd] of sources(c)) poll.watch(place, fd, k("POLLIN"));
+  // It may fill the disk, which the first state must find room on for itself and the next.
+  b.branch(isReady, "eq", 0, held);
   b.branch(isHeld, "eq", 0, free);
+  b.label(held);
   for (const [place] of sources(c)) poll.watch(place, nothing, k("POLLIN"));
   b.label(free);
   if (!c.terminal) return;
