@@ -12,6 +12,7 @@ import { temporaryDirectory } from "../support/inside.js";
 import { command, sbx } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("live");
 // Sandboxes of other tests would be among those that errors name.
@@ -20,7 +21,7 @@ const needed = ["busybox", "subids", "overlay"] as const;
 
 /** The record of a sandbox of that name whose shell waits until `look` is done. */
 async function whileRunning(name: string, look: (sandbox: Sandbox) => Promise<void>) {
-  await started([`--name=${name}`], "sleep 1000 & echo ready; wait", async (monitor) => {
+  await started([`--name=${name}`], "echo ready; exec sleep 1000", async (monitor) => {
     try {
       const all = await listSandboxes(callersRunDirectory(process.env));
       const sandbox = all.find((each) => each.name === name);
@@ -60,9 +61,10 @@ test.needs(needed, "top shows commands of exec as well, and what they have start
     const script = "sleep 100 & echo up; wait";
     const child = spawn(command, ["exec", "entered", "sh", "-c", script]);
     await once(child.stdout, "data");
-    const { stdout } = await sbx(["top", "entered", "comm"]);
-    const lines = stdout.trim().split("\n").slice(1).sort();
-    assert.equal(lines, ["sbx-init", "sh", "sleep", "sleep"]);
+    const shown = async () => (await sbx(["top", "entered", "comm"])).stdout.split("\n").sort();
+    const all = ["", "COMMAND", "sbx-init", "sh", "sleep", "sleep"];
+    // They are shells until they are what these execute.
+    await until("all are shown", async () => (await shown()).join() === all.join());
     child.kill();
     await once(child, "exit");
   });
