@@ -14,10 +14,10 @@ import { begunSteps, payload, releasePayload, startedRead, tellReady } from "./p
 import { executeSubroutines, prepareExecute } from "./payload/execute.js";
 import { adoptTerminal } from "./payload/terminal.js";
 import { attachSubroutine } from "./rootfs/attach.js";
-import { openUpperStore } from "./rootfs/janitor.js";
 import { maskSubroutines } from "./rootfs/masks.js";
 import { resolveSubroutine } from "./rootfs/resolve.js";
 import { leaveServer } from "./rootfs/server.js";
+import { openUpperStore } from "./rootfs/upper-store.js";
 import { leaveFailure } from "./shared.js";
 import { enterPids, leaveJoined } from "./stepper.js";
 import { lowerSteps } from "./steps.js";

@@ -1,8 +1,8 @@
 /** The steps of spec/actions/layers.ts as ops. */
 import type { LayerAction } from "../../../spec/actions/layers.js";
-import { bindUpperStore, nameUpperStore } from "../rootfs/janitor.js";
 import { closeLayers, openLayer, openUpper, overlay } from "../rootfs/layers.js";
 import { mountServed, serveOverlay } from "../rootfs/server.js";
+import { bindUpperStore, nameUpperStore } from "../rootfs/upper-store.js";
 import type { Lowering } from "../steps.js";
 
 export const layerSteps: Lowering<LayerAction> = {

@@ -2,15 +2,14 @@
 import { constant, slot } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { type Context, s, scratchSize } from "../context.js";
-import { dirent, takeEntry } from "../rootfs/dirents.js";
+import { type Context, s } from "../context.js";
+import { dirent, type Entries, forEntries } from "../rootfs/dirents.js";
 
 /** DT_DIR of readdir(3). */
 const isDirectory = 4;
 
-const entries = slot("groupEntries");
-const place = slot("groupPlace");
 const name = slot("groupName");
+const entries: Entries = { end: slot("groupEntries"), place: slot("groupPlace"), name };
 const word = slot("groupWord");
 
 /**
@@ -21,14 +20,7 @@ function forGroups(c: Context, directory: Slot, end: string, take: (next: string
   const { b, memory } = c;
   const [read, next] = [b.fresh("groups"), b.fresh("groups")];
   b.must("lseek", [directory, 0, k("SEEK_SET")]);
-  b.label(read);
-  b.must("getdents64", [directory, memory.scratch, scratchSize], entries);
-  b.branch(entries, "eq", 0, end);
-  b.set(place, memory.scratch);
-  b.alu("add", entries, entries, memory.scratch);
-  b.label(next);
-  b.branch(place, "ge", entries, read);
-  takeEntry(c, place, name, next);
+  forEntries(c, directory, memory.scratch, entries, { read, next, done: end });
   b.alu("sub", word, name, dirent.name);
   b.load(1, word, word, dirent.type);
   b.branch(word, "ne", isDirectory, next);

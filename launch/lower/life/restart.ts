@@ -11,7 +11,7 @@ import { type Context, s } from "../context.js";
 import { removeRecord } from "../record/name.js";
 import { record } from "../record/place.js";
 import { exitTold } from "../record/record.js";
-import { treeTop } from "../rootfs/janitor.js";
+import { treeTop } from "../rootfs/tree.js";
 import { leaveRun } from "./detach.js";
 import { l, lifeOf } from "./life.js";
 import { drainOutput } from "./output.js";

@@ -15,7 +15,8 @@ import { getShared, leaveFailure } from "../shared.js";
 import { lowerSteps } from "../steps.js";
 import { rename } from "../text/rename.js";
 import { compose } from "../text/text.js";
-import { h, isServing, openAnswererSocket, opensHolder, sentFds, sharesUplink } from "./holder.js";
+import { h, opensHolder, sentFds } from "./holder.js";
+import { isServing, openAnswererSocket, sharesUplink } from "./keeper-steps.js";
 import { uplink } from "./uplink.js";
 
 const client = slot("clientFd");

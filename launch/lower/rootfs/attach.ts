@@ -8,8 +8,10 @@ import { k, openLink } from "../../machine/constants.js";
 import type { Address, Slot, Value } from "../../machine/ir.js";
 import { type Context, octal, pseudoErrno, regularFile, s } from "../context.js";
 import { compose } from "../text/text.js";
+import { fileType, statx, typeOf } from "./file-type.js";
 import { requireProc } from "./filesystem.js";
-import { failUnresolved, fileType, resolve, resolved, statx, typeOf } from "./resolve.js";
+import { failUnresolved, resolve } from "./resolve.js";
+import { resolved } from "./walk.js";
 
 const fd = slot("fd");
 /** The host's /dev/null, verified. */

@@ -8,17 +8,16 @@ import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus, openLink } from "../../machine/constants.js";
 import { type Context, s, scratchSize } from "../context.js";
-import { dirent, takeEntry } from "./dirents.js";
-import { fileType, typeOf } from "./resolve.js";
+import { dirent, type Entries, forEntries } from "./dirents.js";
+import { fileType, typeOf } from "./file-type.js";
 
 /** How many directories are open at once: fewer than the usual limit of 1024 files. */
 const maxDepth = 500;
 
 const directory = slot("chownDirectory");
 const child = slot("chownChild");
-const entries = slot("chownEntries");
-const place = slot("chownPlace");
 const name = slot("chownName");
+const entries: Entries = { end: slot("chownEntries"), place: slot("chownPlace"), name };
 const next = slot("chownNext");
 const depth = slot("chownDepth");
 const cell = slot("chownCell");
@@ -33,20 +32,14 @@ export function chownTree(c: Context, action: ActionOf<"chownTree">): void {
   const buffer = b.buffer(b.fresh("chownEntries"), scratchSize);
   const flags = k("O_RDONLY", "O_CLOEXEC");
   // The top is found without having been read from a directory.
-  for (const unset of [directory, entries, place, next]) b.set(unset, 0);
+  for (const unset of [directory, entries.end, entries.place, next]) b.set(unset, 0);
   b.set(depth, -1);
   b.must("openat", [k("AT_FDCWD"), b.text(action.target), openLink, 0], child);
   b.jump(found);
 
-  b.label(read);
-  b.must("getdents64", [directory, buffer, scratchSize], entries);
-  b.branch(entries, "eq", 0, leave);
-  b.set(place, buffer);
-  b.alu("add", entries, entries, buffer);
-  b.label(entry);
-  b.branch(place, "ge", entries, read);
-  b.load(8, next, place, dirent.next);
-  takeEntry(c, place, name, entry);
+  forEntries(c, directory, buffer, entries, { read, next: entry, done: leave }, () =>
+    b.load(8, next, entries.place, dirent.next),
+  );
   b.attempt("openat", [directory, name, openLink, 0], child);
   b.branch(child, "ge", 0, found);
   b.comment("gone meanwhile");

@@ -1,80 +1,32 @@
 /**
- * Throw-away uppers on disk, for kernels whose tmpfs cannot hold them, and the process that removes
- * them: the janitor. It lives in the sandbox's user namespace, where the files' owners have ids, but
- * not in its pid namespace, and it waits for the init's end; so it also cleans up after a monitor
- * that was killed. Nothing inside is alive by then, so that nobody moves directories about under it.
+ * The process that removes what the caller may not, since it belongs to other ids: the janitor. It lives in the
+ * sandbox's user namespace, where the files' owners have ids, but not in its pid namespace, and it waits for the init's
+ * end; so it also cleans up after a monitor that was killed. Nothing inside is alive by then, so that nobody moves
+ * directories about under it.
  */
 import { errnoNumbers } from "../../../spec/linux.js";
-import type { ActionOf } from "../../../spec/step.js";
-import { constant, slot } from "../../machine/builder.js";
-import { k, minus, signo } from "../../machine/constants.js";
+import { slot } from "../../machine/builder.js";
+import { k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
 import { removeGroups } from "../cgroup/groups.js";
-import { actionOf, type Context, octal, s, scratchSize, stepOf } from "../context.js";
+import { actionOf, type Context, s, stepOf } from "../context.js";
 import { leaveCaller } from "../fds.js";
 import { leaveGuard } from "../guard.js";
 import { leaveUplink } from "../netns/connect.js";
 import { closePorts } from "../netns/ports.js";
 import { compose } from "../text/text.js";
-import { takeEntry } from "./dirents.js";
+import { treeTop } from "./tree.js";
+import { makeOpen, makeStore, sweep } from "./upper-store.js";
 
 /** A throw-away upper, or groups that were made inside, by whoever has an id there. */
 const isNeeded = (c: Context) => c.janitor || removesGroups(c);
 const removesGroups = (c: Context) => actionOf(c, "delegateCgroup") !== undefined;
-
-const storeFd = slot("storeFd");
 const janitorPid = slot("janitorPid");
-const directory = slot("directory");
-/** The directory of all stores, and one of those that was left behind, while they are locked. */
-const parent = slot("storesFd");
-const locked = slot("staleFd");
-/** The path of what the subroutine `tree.remove` removes. */
-export const treeTop = slot("topPath");
-const entries = slot("entries");
-const place = slot("place");
-const name = slot("entryName");
-const removed = slot("removed");
-const child = slot("childDirectory");
 
 /** Before any step: there is none yet. */
 export function janitorState(c: Context): void {
   if (!isNeeded(c)) return;
   c.b.set(janitorPid, 0);
-}
-
-/** In the monitor, before the clone: `parent/PID-NANOSECONDS`, a name that no other sandbox has. */
-export function nameUpperStore(c: Context, parent: string): void {
-  const { b, memory } = c;
-  const nanoseconds = slot("nanoseconds");
-  const own = slot("ownPid");
-  b.must("getpid", [], own);
-  b.must("clock_gettime", [k("CLOCK_REALTIME"), memory.scratch]);
-  b.load(8, nanoseconds, memory.scratch, 8);
-  compose(
-    c,
-    [b.text(`${parent}/`), { decimal: own }, b.text("-"), { decimal: nanoseconds }],
-    c.memory.storePath,
-  );
-}
-
-/**
- * In the init, before any step: as the caller still, who alone may go there, and before mounts cover
- * the path. An fd of the monitor's would be of its mount namespace, from which nothing can be bound.
- */
-export function openUpperStore(c: Context): void {
-  if (!c.janitor) return;
-  c.b.set(s.step, stepOf(c, "bindUpperStore"));
-  c.b.must("openat", [k("AT_FDCWD"), c.memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], storeFd);
-}
-
-/** In the init: the step itself. */
-export function bindUpperStore({ b }: Context, target: string): void {
-  const rootfs = slot("rootfsFd");
-  b.must("openat", [k("AT_FDCWD"), b.text("."), k("O_RDONLY", "O_CLOEXEC"), 0], rootfs);
-  b.must("fchdir", [storeFd]);
-  b.must("mount", [b.text("."), b.text(target), 0, k("MS_BIND"), 0]);
-  b.must("fchdir", [rootfs]);
-  b.must("close", [rootfs]);
 }
 
 /**
@@ -152,70 +104,6 @@ function awaitReady({ b, memory }: Context, readyRead: Slot, readyWrite: Slot): 
   b.label(ready);
 }
 
-/**
- * The directory is locked as long as the monitor lives, which tells it from what killed ones have left
- * behind. The parent is locked meanwhile, so that no one finds it before.
- */
-function makeStore(c: Context): void {
-  const { b, memory } = c;
-  b.must("openat", [k("AT_FDCWD"), b.text(store(c).parent), k("O_RDONLY", "O_CLOEXEC"), 0], parent);
-  b.must("flock", [parent, k("LOCK_EX")]);
-  b.must("mkdirat", [k("AT_FDCWD"), memory.storePath, constant("0700", 0o700)]);
-  b.must("openat", [k("AT_FDCWD"), memory.storePath, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
-  b.must("flock", [directory, k("LOCK_EX", "LOCK_NB")]);
-  b.must("close", [parent]);
-}
-
-function store(c: Context): ActionOf<"makeUpperStore"> {
-  const action = actionOf(c, "makeUpperStore");
-  if (action === undefined) throw new Error("there is no upper store");
-  return action;
-}
-
-/**
- * In the janitor: removes what sandboxes whose janitor was killed as well have left behind. One that
- * cannot be removed ends it, as under another id map: who can will come.
- */
-function sweep(c: Context): void {
-  const { b, memory } = c;
-  b.failTo("sweep.end");
-  b.label("sweep.next");
-  b.must("openat", [k("AT_FDCWD"), b.text(store(c).parent), k("O_RDONLY", "O_CLOEXEC"), 0], parent);
-  b.must("flock", [parent, k("LOCK_EX")]);
-  b.label("sweep.read");
-  b.must("getdents64", [parent, memory.entries, scratchSize], entries);
-  b.branch(entries, "eq", 0, "sweep.swept");
-  b.set(place, memory.entries);
-  b.alu("add", entries, entries, memory.entries);
-  b.label("sweep.entry");
-  b.branch(place, "ge", entries, "sweep.read");
-  takeEntry(c, place, name, "sweep.entry");
-  b.must("openat", [parent, name, k("O_RDONLY", "O_CLOEXEC"), 0], locked);
-  b.attempt("flock", [locked, k("LOCK_EX", "LOCK_NB")], s.result);
-  b.branch(s.result, "eq", 0, "sweep.stale");
-  b.must("close", [locked]);
-  b.jump("sweep.entry");
-  b.label("sweep.stale");
-  compose(c, [b.text(`${store(c).parent}/`), { string: name }]);
-  b.must("close", [parent]);
-  b.set(treeTop, memory.text);
-  b.call("tree.remove");
-  b.must("close", [locked]);
-  b.attempt("unlinkat", [k("AT_FDCWD"), memory.text, k("AT_REMOVEDIR")], s.result);
-  b.branch(s.result, "eq", minus("ENOENT"), "sweep.next");
-  b.jump("sweep.end");
-  b.label("sweep.swept");
-  b.must("close", [parent]);
-  b.label("sweep.end");
-}
-
-/** Where root inside is not the caller: the parent, which is the caller's alone, still keeps all others out. */
-function makeOpen(c: Context): void {
-  const { mode } = store(c);
-  if (mode === 0o700) return;
-  c.b.must("fchmodat", [k("AT_FDCWD"), c.memory.storePath, octal(mode)]);
-}
-
 /** In the monitor, at the end: nothing is left when sbx returns. */
 export function awaitJanitor(c: Context): void {
   if (!isNeeded(c)) return;
@@ -231,63 +119,4 @@ export function awaitJanitor(c: Context): void {
     ]);
   }
   b.label(end);
-}
-
-/**
- * A subroutine: removes the directory whose path is at `treeTop` with all that is in it, without recursion: entries are removed where they
- * can be, else entered; an empty directory is left through "..", and removed when its parent is read
- * again. The top is known by device and inode, so that the walk never goes above it.
- */
-export function treeSubroutine(c: Context): void {
-  if (!c.removesTrees) return;
-  const { b, memory } = c;
-  const topDevice = slot("topDevice");
-  const topInode = slot("topInode");
-  const device = slot("device");
-  const inode = slot("inode");
-  // struct stat begins with st_dev and st_ino on both architectures.
-  const identify = (fd: typeof directory, toDevice: typeof device, toInode: typeof inode) => {
-    b.must("fstat", [fd, memory.scratch]);
-    b.load(8, toDevice, memory.scratch);
-    b.load(8, toInode, memory.scratch, 8);
-  };
-  b.label("tree.remove");
-  b.failTo("remove.end");
-  b.must("openat", [k("AT_FDCWD"), treeTop, k("O_RDONLY", "O_CLOEXEC"), 0], directory);
-  identify(directory, topDevice, topInode);
-  b.label("remove.scan");
-  b.set(removed, 0);
-  b.must("lseek", [directory, 0, k("SEEK_SET")]);
-  b.label("remove.read");
-  b.must("getdents64", [directory, memory.entries, scratchSize], entries);
-  b.branch(entries, "eq", 0, "remove.scanned");
-  b.set(place, memory.entries);
-  b.alu("add", entries, entries, memory.entries);
-  b.label("remove.entry");
-  b.branch(place, "ge", entries, "remove.read");
-  takeEntry(c, place, name, "remove.entry");
-  b.set(removed, 1);
-  b.attempt("unlinkat", [directory, name, 0], s.result);
-  b.branch(s.result, "eq", 0, "remove.entry");
-  b.attempt("unlinkat", [directory, name, k("AT_REMOVEDIR")], s.result);
-  b.branch(s.result, "eq", 0, "remove.entry");
-  b.branch(s.result, "ne", minus("ENOTEMPTY"), "remove.end");
-  b.must("openat", [directory, name, k("O_RDONLY", "O_CLOEXEC"), 0], child);
-  b.jump("remove.enter");
-
-  b.label("remove.scanned");
-  b.branch(removed, "ne", 0, "remove.scan");
-  identify(directory, device, inode);
-  b.branch(device, "ne", topDevice, "remove.up");
-  b.branch(inode, "eq", topInode, "remove.top");
-  b.label("remove.up");
-  b.must("openat", [directory, b.text(".."), k("O_RDONLY", "O_CLOEXEC"), 0], child);
-  b.label("remove.enter");
-  b.must("close", [directory]);
-  b.set(directory, child);
-  b.jump("remove.scan");
-  b.label("remove.top");
-  b.must("unlinkat", [k("AT_FDCWD"), treeTop, k("AT_REMOVEDIR")]);
-  b.label("remove.end");
-  b.return();
 }

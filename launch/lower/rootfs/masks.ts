@@ -6,7 +6,8 @@ import { k, minus } from "../../machine/constants.js";
 import { type Context, failWithResult, s } from "../context.js";
 import { bindFd, nameOf, nullFd } from "./attach.js";
 import { remount } from "./filesystem.js";
-import { failUnresolved, resolve, resolved } from "./resolve.js";
+import { failUnresolved, resolve } from "./resolve.js";
+import { resolved } from "./walk.js";
 
 const path = slot("protectedPath");
 const required = slot("protectionRequired");

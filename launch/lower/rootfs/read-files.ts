@@ -5,7 +5,7 @@
 import { slot } from "../../machine/builder.js";
 import { k, minus, noFollow } from "../../machine/constants.js";
 import { type Context, failWithResult, s, words64 } from "../context.js";
-import { fileType, typeOf } from "./resolve.js";
+import { fileType, typeOf } from "./file-type.js";
 
 /** Bytes of one file. */
 export const maxFileBytes = 1 << 20;
