@@ -1,5 +1,5 @@
 /*
- * What the compiled program does that is isolated as bubblewrap (bench/support.ts), written by hand: the same
+ * What the compiled program does that is isolated as bubblewrap (bench/isolation.ts), written by hand: the same
  * system calls in the same order, and no more. Usage: sandbox ROOTFS RECORDS COMMAND [ARGUMENT...]
  */
 #define _GNU_SOURCE
