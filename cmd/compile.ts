@@ -7,7 +7,8 @@ import { writeWhole } from "./files.js";
 import { lifeOptions } from "./options/life.js";
 import { compileOptions } from "./options/run.js";
 import { parseRun } from "./parse.js";
-import { createVolumes, readRequest } from "./run.js";
+import { readRequest } from "./request.js";
+import { createVolumes } from "./run.js";
 import { readKernel } from "./seccomp-input.js";
 import { version } from "./version.js";
 

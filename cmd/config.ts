@@ -6,8 +6,8 @@
 import { posix } from "node:path";
 import { fail } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";
+import { isGiven } from "./contradictions.js";
 import { foldSeccomp, isProfileWord } from "./filter.js";
-import { isGiven } from "./flags.js";
 import { longNames, type OptionTable, optionNamed } from "./options/option.js";
 import { whyNoOption } from "./options/resources.js";
 import { type Flags, runOptions } from "./options/run.js";

@@ -15,7 +15,8 @@ import type { Reading } from "./files.js";
 import { keptSpec, refuseOtherLife } from "./life-flags.js";
 import { namingOptions } from "./option-names.js";
 import type { ParsedRun } from "./parse.js";
-import { createVolumes, readSpec, requestOf } from "./run.js";
+import { readSpec, requestOf } from "./request.js";
+import { createVolumes } from "./run.js";
 import { tell } from "./tell.js";
 
 /** A kept sandbox that was made just now. */

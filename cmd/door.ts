@@ -5,7 +5,8 @@ import { heldSpec, whileHeld } from "../launch/held.js";
 import { wholeSpec } from "../launch/life/kept.js";
 import { callersPlaces, findView, requireRunning } from "../launch/life/sandboxes.js";
 import { validate } from "../spec/validate.js";
-import { createVolumes, requestOf } from "./run.js";
+import { requestOf } from "./request.js";
+import { createVolumes } from "./run.js";
 
 /** `isAlone`: without what is mounted in it. */
 export async function withDoor<T>(

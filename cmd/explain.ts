@@ -9,7 +9,7 @@ import { specToJson } from "../spec/json.js";
 import type { Spec } from "../spec/spec.js";
 import { explainOptions, type Stage } from "./options/run.js";
 import { parseRun } from "./parse.js";
-import { readRequest } from "./run.js";
+import { readRequest } from "./request.js";
 
 /**
  * `argv` is what follows `explain run`. Returns the text, whose lines a terminal takes for no more

@@ -1,26 +1,23 @@
 /** From the options of `sbx run` to a checked spec. */
-import { defaultMounts, defaultNamespaces, defaultSpec } from "../spec/default.js";
-import { fail } from "../spec/error.js";
-import {
-  type JoinKeys,
-  joinableTypes,
-  type Linux,
-  type NamespaceType,
-  type OverlayKind,
-  type Process,
-  type Rlimit,
-  type SbxKeys,
-  type Spec,
+import { defaultMounts, defaultSpec } from "../spec/default.js";
+import type {
+  Linux,
+  NamespaceType,
+  OverlayKind,
+  Process,
+  Rlimit,
+  SbxKeys,
+  Spec,
 } from "../spec/spec.js";
 import { validate } from "../spec/validate.js";
+import { refuseContradictions } from "./contradictions.js";
 import { requestedFilter, securityOptions } from "./filter.js";
 import { readLabels } from "./life-flags.js";
 import { specMounts } from "./mounts.js";
-import { networkKeys, sharesNetwork } from "./network-flags.js";
-import { readJoin } from "./network-values.js";
+import { joinKeys, ownNamespaces } from "./namespace-flags.js";
+import { networkKeys } from "./network-flags.js";
 import { namingOptions } from "./option-names.js";
-import type { OptionTable } from "./options/option.js";
-import { type FlagName, type Flags, runOptions } from "./options/run.js";
+import type { Flags } from "./options/run.js";
 import {
   readCapabilities,
   readOomScoreAdj,
@@ -84,84 +81,8 @@ export function specFromFlags(
 /** `validate` passes over keys that are undefined. */
 type Loose<T> = { [K in keyof T]: T[K] | undefined };
 
-function given<T>(text: string | undefined, read: (text: string) => T): T | undefined {
+export function given<T>(text: string | undefined, read: (text: string) => T): T | undefined {
   return text === undefined ? undefined : read(text);
-}
-
-/** Whether an option is given, `--no-x` not counting. */
-export function isGiven(flags: Flags, name: string): boolean {
-  const value = flags[name as FlagName];
-  return value !== undefined && value !== false;
-}
-
-function refuseContradictions(flags: Flags): void {
-  if (flags.rootless === false) {
-    fail(
-      "--no-rootless",
-      "sbx makes every sandbox in a user namespace, run by root as well",
-      "Leave it out; as root, --uidmap and --gidmap may map any ids",
-    );
-  }
-  if (flags.interactive === false) {
-    fail("--no-interactive", "stdin is always connected", "Give it nothing to read: </dev/null");
-  }
-  if (flags.hosts === false && flags["add-host"] !== undefined) {
-    fail("--no-hosts", "cannot be given together with --add-host", "Leave one of them out");
-  }
-  if (flags.rm === false) {
-    fail("--no-rm", "one in the background is kept, and others never are", "Leave it out");
-  }
-  refuseConflicts(flags, runOptions);
-}
-
-/** Fails where options are given together that exclude each other by the table. */
-export function refuseConflicts(flags: Flags, table: OptionTable): void {
-  for (const [name, { conflicts = [] }] of Object.entries(table)) {
-    const other = conflicts.find((each) => isGiven(flags, each));
-    if (isGiven(flags, name) && other !== undefined) {
-      fail(`--${name}`, `cannot be given together with --${other}`, "Leave one of them out");
-    }
-  }
-}
-
-/** Which option shares which namespace. User and mount namespaces are never shared. */
-const sharing = {
-  pid: "pid",
-  ipc: "ipc",
-  uts: "uts",
-  cgroupns: "cgroup",
-} as const satisfies Partial<Record<FlagName, NamespaceType>>;
-
-/** What is not private is not the sandbox's own. */
-const isShared = (text: string | undefined) => text !== undefined && text !== "private";
-
-/** Those of another sandbox. */
-function joinKeys(flags: Flags): JoinKeys | undefined {
-  const asked = joinableTypes.flatMap((type) => {
-    const text = flags[type];
-    const sandbox = text === undefined ? null : readJoin(text, `--${type} ${text}`);
-    return sandbox === null ? [] : [{ type, text, sandbox }];
-  });
-  const [first] = asked;
-  if (first === undefined) return undefined;
-  const other = asked.find(({ sandbox }) => sandbox !== first.sandbox);
-  if (other !== undefined) {
-    fail(
-      `--${other.type} ${other.text}`,
-      `cannot be given together with --${first.type} ${first.text}`,
-      "All namespaces that are joined are one sandbox's",
-    );
-  }
-  return { sandbox: first.sandbox, namespaces: asked.map(({ type }) => type) };
-}
-
-function ownNamespaces(flags: Flags): NamespaceType[] {
-  const shared = Object.entries(sharing)
-    .filter(([flag]) => isShared(flags[flag as keyof typeof sharing]))
-    .map(([, type]): NamespaceType => type);
-  if (sharesNetwork(flags)) shared.push("network");
-  const own = defaultNamespaces.filter((type) => !shared.includes(type));
-  return flags["time-offset"] === undefined ? own : [...own, "time"];
 }
 
 function processKeys(

@@ -2,7 +2,7 @@
 import { readUpperRecord, workOf } from "../launch/kept-upper.js";
 import { namespaceIds } from "../launch/life/namespace-ids.js";
 import { firstChildOf, parentOf } from "../launch/life/processes.js";
-import type { RunningPort } from "../launch/life/records.js";
+import type { RunningPort } from "../launch/life/sandbox.js";
 import type { SandboxView } from "../launch/life/sandboxes.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { JoinKeys, Spec } from "../spec/spec.js";
@@ -169,7 +169,7 @@ function bindingsOf(ports: readonly (RunningPort | Omit<RunningPort, "hostPort">
 
 /** The steps of the program, as it would be made now; the error where it could not be. */
 async function planOf({ spec, kept }: SandboxView) {
-  const { requestOf } = await import("./run.js");
+  const { requestOf } = await import("./request.js");
   const { compileSandbox } = await import("../launch/compile.js");
   const { explainPlan } = await import("../launch/explain.js");
   const { wholeSpec } = await import("../launch/life/kept.js");

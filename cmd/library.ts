@@ -26,7 +26,8 @@ import {
   variablesOf,
 } from "./library-start.js";
 import type { Flags } from "./options/run.js";
-import { createVolumes, readSpec, requestOf } from "./run.js";
+import { readSpec, requestOf } from "./request.js";
+import { createVolumes } from "./run.js";
 import type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
 
 export type { Change, DiffEntry, EntryType } from "../launch/diff.js";

@@ -1,8 +1,8 @@
 /** `sbx logs`: what kept sandboxes have written, and what they write from now on. */
 import * as fs from "node:fs";
 import { lockInode } from "../launch/life/kept.js";
+import { lockedInodes } from "../launch/life/locks.js";
 import { closeLog, type Log, openLog, type Piece, readLog } from "../launch/life/log.js";
-import { lockedInodes } from "../launch/life/records.js";
 import { fail, renderProblem } from "../spec/error.js";
 import { watchDirectory } from "./changes.js";
 import { createLogPrinter, jsonLogPrinter } from "./log-printer.js";

@@ -8,7 +8,8 @@ import {
   removeBridge,
 } from "../launch/connect-network.js";
 import { callersRunDirectory } from "../launch/facts/run-directory.js";
-import { listSandboxes, type Sandbox } from "../launch/life/records.js";
+import { listSandboxes } from "../launch/life/records.js";
+import type { Sandbox } from "../launch/life/sandbox.js";
 import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import {
   findNetwork,

@@ -1,5 +1,5 @@
 /** `sbx port`: at which ports of this machine those of a running sandbox are reached. */
-import type { RunningPort } from "../launch/life/records.js";
+import type { RunningPort } from "../launch/life/sandbox.js";
 import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import { fail } from "../spec/error.js";
 import { readExpose } from "./network-values.js";

@@ -1,6 +1,6 @@
 /** What `sbx ps` tells of a sandbox, in docker's words. */
 import { readPlain } from "../launch/life/plain-file.js";
-import type { RunningPort } from "../launch/life/records.js";
+import type { RunningPort } from "../launch/life/sandbox.js";
 import type { SandboxView } from "../launch/life/sandboxes.js";
 import { assertNever } from "../spec/assert-never.js";
 import { visible } from "../spec/error.js";

@@ -15,7 +15,8 @@ import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
 import { liveCommands } from "./options/live.js";
 import { parseWords } from "./parse.js";
-import { createVolumes, requestOf } from "./run.js";
+import { requestOf } from "./request.js";
+import { createVolumes } from "./run.js";
 import { tryAll } from "./targets.js";
 import { tell } from "./tell.js";
 

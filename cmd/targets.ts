@@ -1,7 +1,7 @@
 /** What is done to several sandboxes in one call: all are tried, and the errors told. */
 import { writeSync } from "node:fs";
 import type { SandboxEvent } from "../launch/life/events.js";
-import type { Sandbox } from "../launch/life/records.js";
+import type { Sandbox } from "../launch/life/sandbox.js";
 import {
   callersPlaces,
   chooseView,

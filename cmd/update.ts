@@ -10,7 +10,7 @@ import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import { updateLimits } from "../launch/life/update-limits.js";
 import { fail, visible } from "../spec/error.js";
 import { validate } from "../spec/validate.js";
-import { refuseConflicts } from "./flags.js";
+import { refuseConflicts } from "./contradictions.js";
 import { limitOptions } from "./options/resources.js";
 import { parseWords } from "./parse.js";
 import { print } from "./print.js";
