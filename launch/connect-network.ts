@@ -9,7 +9,7 @@ import type { Step } from "../spec/step.js";
 import { planIdMaps } from "../userns/idmap.js";
 import { isSystemError } from "./facts/in-root.js";
 import { probe } from "./facts/probe.js";
-import { joinedOf, type Sandbox } from "./life/records.js";
+import { joinedOf, type Sandbox } from "./life/sandbox.js";
 import { lowerConnect } from "./lower/netns/connect-network.js";
 import { compile } from "./machine/link.js";
 import { allIds } from "./plan-parts.js";

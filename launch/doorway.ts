@@ -15,7 +15,7 @@ import { keep } from "./cache/store.js";
 import type { Job } from "./copy/job.js";
 import { enterHints, openSandboxStep } from "./exec.js";
 import { cloneHints, executeHints, mapHints } from "./hints.js";
-import type { Sandbox } from "./life/records.js";
+import type { Sandbox } from "./life/sandbox.js";
 import { lowerUnshare } from "./lower/unshare.js";
 import { compile } from "./machine/link.js";
 import { launcher } from "./mapped.js";

@@ -10,7 +10,7 @@ import type { Step } from "../spec/step.js";
 import { capabilitySets } from "../userns/capabilities.js";
 import { requireMapped } from "../userns/mapped.js";
 import { rlimitsOf } from "./life/processes.js";
-import { headOf, namespacePath, type Sandbox } from "./life/records.js";
+import { headOf, namespacePath, type Sandbox } from "./life/sandbox.js";
 import { initGroup } from "./lower/cgroup/cgroup.js";
 import { lower } from "./lower/lower.js";
 import { compile } from "./machine/link.js";

@@ -4,7 +4,7 @@ import { type Host, type JoinedSandbox, kernelAtLeast, type RunDirectory } from 
 import type { Spec } from "../spec/spec.js";
 import type { Step } from "../spec/step.js";
 import type { Parent } from "../userns/within.js";
-import { joinedOf, type Sandbox } from "./life/records.js";
+import { joinedOf, type Sandbox } from "./life/sandbox.js";
 import { step } from "./steps.js";
 
 /** Which namespaces of which sandbox are to be joined, or null. */

@@ -7,7 +7,8 @@ import { readNumber, readUsage, type Usage } from "../../cgroup/usage.js";
 import { fail } from "../../spec/error.js";
 import { isSystemError } from "../facts/in-root.js";
 import { parentOf } from "./processes.js";
-import { isGroup, type Sandbox } from "./records.js";
+import type { Sandbox } from "./sandbox.js";
+import { isGroup } from "./sweep.js";
 
 /** What a sandbox has used so far. */
 export interface Sample extends Usage {

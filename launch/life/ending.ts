@@ -8,8 +8,10 @@ import { signalNumber } from "../../spec/signal.js";
 import type { Spec } from "../../spec/spec.js";
 import { callersRunDirectory } from "../facts/run-directory.js";
 import { freeze, isPaused, killAll } from "./control-group.js";
+import { isRunning } from "./locks.js";
 import { firstChildOf, parentOf, statOf } from "./processes.js";
-import { isRunning, listSandboxes, type Sandbox } from "./records.js";
+import { listSandboxes } from "./records.js";
+import type { Sandbox } from "./sandbox.js";
 import { closeProcess, ended, type OpenProcess, openProcess, send } from "./signal.js";
 
 /** What a monitor is told with a signal (`ssi_int` of signalfd(2)), where `ssi_code` is SI_QUEUE. */

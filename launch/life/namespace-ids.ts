@@ -2,7 +2,7 @@
 import { readlinkSync } from "node:fs";
 import { type NamespaceType, namespaceTypes } from "../../spec/spec.js";
 import { isSystemError } from "../facts/in-root.js";
-import type { Sandbox } from "./records.js";
+import type { Sandbox } from "./sandbox.js";
 
 /** As /proc/PID/ns has them: namespaces(7). */
 const files = {

@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import { type Rlimit, rlimitNames } from "../../spec/spec.js";
 import { isSystemError } from "../facts/in-root.js";
-import type { Sandbox } from "./records.js";
+import type { Sandbox } from "./sandbox.js";
 
 /**
  * Their pids, as the caller sees them, the init first; none where it has ended. All are below the init, whose child

@@ -15,8 +15,10 @@ import { type Damaged, isId, type Kept, listKept, lockKept } from "./kept.js";
 import { sweepNames } from "./kept-names.js";
 import { removeLeftovers, removeLocked } from "./kept-remove.js";
 import { type KeptState, killedState, readState, writeState } from "./kept-state.js";
+import { monitorOf } from "./locks.js";
 import { derivedName } from "./names.js";
-import { listSandboxes, monitorOf, type Sandbox } from "./records.js";
+import { listSandboxes } from "./records.js";
+import type { Sandbox } from "./sandbox.js";
 
 /** Where sandboxes are told of. */
 export interface Places {

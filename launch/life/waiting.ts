@@ -3,8 +3,9 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeEvents, openEvents, readEvents } from "./events.js";
+import { isRunning } from "./locks.js";
 import { openPlain } from "./plain-file.js";
-import { isRunning, type Sandbox } from "./records.js";
+import type { Sandbox } from "./sandbox.js";
 import { listViews, type Places, type SandboxView, type Status } from "./sandboxes.js";
 
 /** What can be waited for; a sandbox that is not kept is removed as it exits. */

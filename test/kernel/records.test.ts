@@ -1,5 +1,4 @@
 /** Running sandboxes are found by their records, and only they. */
-
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as net from "node:net";
@@ -7,7 +6,8 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { tryLock } from "../../launch/file-calls.js";
 import { freeze, killAll } from "../../launch/life/control-group.js";
-import { listSandboxes, type Sandbox } from "../../launch/life/records.js";
+import { listSandboxes } from "../../launch/life/records.js";
+import type { Sandbox } from "../../launch/life/sandbox.js";
 import { callersPlaces, findRunning } from "../../launch/life/sandboxes.js";
 import { defaultSpec } from "../../spec/default.js";
 import { temporaryDirectory } from "../support/inside.js";

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseRun } from "../../cmd/parse.js";
-import { readRequest } from "../../cmd/run.js";
+import { readRequest } from "../../cmd/request.js";
 import { compileSandbox } from "../../launch/compile.js";
 import { type KeptState, readState } from "../../launch/life/kept-state.js";
 import type { LifeKeys } from "../../spec/life.js";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseRun } from "../../cmd/parse.js";
-import { readRequest } from "../../cmd/run.js";
+import { readRequest } from "../../cmd/request.js";
 import { compileSandbox } from "../../launch/compile.js";
 import type { Host } from "../../spec/host.js";
 import { busyboxRootfs } from "./rootfs.js";
