@@ -1,8 +1,8 @@
 /**
- * Bundles into dist/: `sbx.cjs`, which the launcher starts; `run.cjs`, which is all that a plain run needs, with what V8
- * made of it (`run.cache`); `run.blob`, a snapshot of Node's heap with the same; `main.js`, which is the same for all else; the finder of the launcher's;
- * `library.js`, which `import "sbx"` finds, with its types; and chunks that are loaded on demand. A directory given as the only argument is
- * built instead, with `meta.json`, esbuild's account of which file went where.
+ * Bundles into dist/: `sbx.cjs`, which the launcher starts; `main.cjs`, which is all of sbx, with what V8 made of it
+ * (`main.cache`); `run.blob`, a snapshot of Node's heap with what a plain run needs; the finder; and `library.js`, which
+ * `import "sbx"` finds, with its types and chunks that are loaded on demand. A directory given as the only argument is
+ * built instead, with `meta.json`, esbuild's account of what imports what.
  */
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -18,16 +18,8 @@ if (!(major > 20 || (major === 20 && minor >= 19))) {
     "sbx: start: node " + process.versions.node + " is too old. Install Node.js 20.19 or later",
   );
   process.exitCode = 125;
-} else if (process.argv[2] !== "run") {
-  import("./main.js");
 } else {
-  require("./load.cjs")
-    .load()
-    .dispatch(process.argv.slice(2))
-    .catch((error) => {
-      if (error.code !== "SBX_LATER") throw error;
-      return import("./main.js");
-    });
+  require("./load.cjs").load().dispatch(process.argv.slice(2));
 }
 `;
 
@@ -35,8 +27,8 @@ if (!(major > 20 || (major === 20 && minor >= 19))) {
 const loader = `const { readFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { setFlagsFromString } = require("node:v8");
-const { Script } = require("node:vm");
-const filename = join(__dirname, "run.cjs");
+const { Script, constants } = require("node:vm");
+const filename = join(__dirname, "main.cjs");
 
 // What runs for a tenth of a second is over before optimized code of it would pay.
 setFlagsFromString("--no-opt");
@@ -44,11 +36,16 @@ setFlagsFromString("--no-opt");
 exports.load = (save) => {
   let cachedData;
   try {
-    cachedData = readFileSync(join(__dirname, "run.cache"));
+    cachedData = readFileSync(join(__dirname, "main.cache"));
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
   }
-  const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData });
+  const script = new Script(readFileSync(filename, "latin1"), {
+    filename,
+    cachedData,
+    // For what import() finds outside of the bundle.
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, require, module, filename, __dirname);
   if (save) process.once("exit", () => save(script.createCachedData()));
@@ -74,8 +71,8 @@ const builtins = {
 };
 
 /**
- * What is imported on demand is not in a bundle for a plain run, but for what it `keeps`: the start is begun anew with
- * `main.js`, before anything was done.
+ * What is imported on demand is not in the snapshot, but for what it `keeps`: the start is begun anew with `main.cjs`,
+ * before anything was done.
  */
 const later = (keeps) => ({
   name: "later",
@@ -84,7 +81,7 @@ const later = (keeps) => ({
       kind === "dynamic-import" && !keeps.includes(path) ? { path, namespace: "later" } : null,
     );
     onLoad({ filter: /./, namespace: "later" }, () => ({
-      contents: `throw Object.assign(new Error("not in run.cjs"), { code: "SBX_LATER" }); export {};`,
+      contents: `throw new Error("not in the snapshot"); export {};`,
     }));
   },
 });
@@ -101,12 +98,16 @@ async function tryOut(words) {
   }
 }
 
+/** With the functions that the commands use which are wanted most, as far as they need neither koffi nor a sandbox. */
 const saveCache = (directory) =>
   tryOut((rootfs) => [
     "-e",
-    `require(${JSON.stringify(join(directory, "load.cjs"))})
-      .load((data) => require("node:fs").writeFileSync(${JSON.stringify(join(directory, "run.cache"))}, data))
-      .dispatch(["run", "--network=none", "--no-cache", ${JSON.stringify(rootfs)}]);`,
+    `const { dispatch } = require(${JSON.stringify(join(directory, "load.cjs"))})
+      .load((data) => require("node:fs").writeFileSync(${JSON.stringify(join(directory, "main.cache"))}, data));
+    (async () => {
+      await dispatch(["run", "--no-cache", ${JSON.stringify(rootfs)}]);
+      await dispatch(["ps"]);
+    })();`,
   ]);
 
 /**
@@ -171,41 +172,40 @@ const target = resolve(process.argv[2] ?? join(here, "dist"));
 const fresh = `${target}.${process.pid}`;
 await mkdir(fresh);
 try {
-  const { metafile } = await build({
+  const common = {
     absWorkingDir: here,
-    entryPoints: { main: "cmd/main.ts", library: "cmd/library.ts", finder: "cmd/finder.ts" },
     outdir: fresh,
     bundle: true,
-    splitting: true,
-    chunkNames: "[name]-[hash]",
-    format: "esm",
     platform: "node",
     target: "node20",
     // jsonc-parser's main is UMD, whose imports cannot be followed.
     mainFields: ["module", "main"],
     // A native module is found beside its own files; the other asks for modules of Node's by require().
     external: ["koffi", "tar-stream"],
-    metafile: true,
-    logLevel: "warning",
-  });
-  const start = {
-    absWorkingDir: here,
-    outdir: fresh,
-    outExtension: { ".js": ".cjs" },
-    bundle: true,
-    minify: true,
-    format: "cjs",
-    platform: "node",
-    target: "node20",
     logLevel: "warning",
   };
   await build({
+    ...common,
+    entryPoints: { library: "cmd/library.ts", finder: "cmd/finder.ts" },
+    splitting: true,
+    chunkNames: "[name]-[hash]",
+    format: "esm",
+  });
+  const start = { ...common, outExtension: { ".js": ".cjs" }, minify: true, format: "cjs" };
+  const { metafile } = await build({
     ...start,
-    entryPoints: { run: "cmd/dispatch.ts" },
-    plugins: [builtins, later([])],
-    banner: { js: "(function (exports, require, module, __filename, __dirname) {" },
+    entryPoints: { main: "cmd/dispatch.ts" },
+    plugins: [builtins],
+    banner: {
+      js: "(function (exports, require, module, __filename, __dirname) { const __url = require('node:url').pathToFileURL(__filename).href;",
+    },
     footer: { js: "})" },
-    define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
+    define: {
+      "import.meta.dirname": "__dirname",
+      "import.meta.filename": "__filename",
+      "import.meta.url": "__url",
+    },
+    metafile: true,
   });
   await build({
     ...start,

@@ -11,7 +11,7 @@ import { suite } from "../support/suite.js";
 
 const test = suite("cmd/network");
 
-const main = resolve(import.meta.dirname, "../../dist/main.js");
+const main = resolve(import.meta.dirname, "../../dist/sbx.cjs");
 let data = "";
 const environment = () => ({ ...process.env, XDG_DATA_HOME: data });
 test.before.each(() => {
