@@ -6,7 +6,8 @@ import type { Sandbox } from "./sandbox.js";
 
 /**
  * Their pids, as the caller sees them, the init first; none where it has ended. All are below the init, whose child
- * becomes who has lost its parent, see pid_namespaces(7); but for the commands of `sbx exec`, whose parent is outside.
+ * becomes who has lost its parent, see pid_namespaces(7); but for the commands of `sbx exec`, whose parent is outside:
+ * these are known by their mounts, as pids may be shared.
  */
 export function processesOf({ monitor, init, namespaces }: Sandbox): number[] {
   const parents = readParents();
@@ -15,16 +16,14 @@ export function processesOf({ monitor, init, namespaces }: Sandbox): number[] {
   const children = new Map<number, number[]>();
   for (const [pid, parent] of parents) children.set(parent, [...(children.get(parent) ?? []), pid]);
   const below = (pid: number): number[] => [pid, ...(children.get(pid) ?? []).flatMap(below)];
-  const own =
-    namespaces.pid === undefined ? null : namespaceAt(`/proc/${monitor}/fd/${namespaces.pid}`);
-  const entered =
-    own === null
-      ? []
-      : [...parents.keys()].filter((pid) => namespaceAt(`/proc/${pid}/ns/pid`) === own);
+  const own = namespaceAt(`/proc/${monitor}/fd/${namespaces.mount}`);
+  const entered = [...parents.keys()].filter(
+    (pid) => own !== null && namespaceAt(`/proc/${pid}/ns/mnt`) === own,
+  );
   return [...new Set([init, ...entered].flatMap(below))];
 }
 
-/** As `pid:[4026531836]`; null where it has ended, or is another user's. */
+/** As `mnt:[4026531832]`; null where it has ended, or is another user's. */
 function namespaceAt(path: string): string | null {
   try {
     return fs.readlinkSync(path);

@@ -57,15 +57,24 @@ test.needs(needed, "top shows what ps knows of the processes inside, and no othe
   });
 });
 
-test.needs(needed, "top shows commands of exec as well, and what they have started", async () => {
+test.needs(needed, "top shows commands of exec as well, but not those of who joins", async () => {
   await whileRunning("entered", async () => {
+    const shown = async (name: string) =>
+      (await sbx(["top", name, "comm"])).stdout.trim().split("\n").slice(1).sort();
     const script = "sleep 100 & echo up; wait";
     const child = spawn(command, ["exec", "entered", "sh", "-c", script]);
     await once(child.stdout, "data");
-    const shown = async () => (await sbx(["top", "entered", "comm"])).stdout.split("\n").sort();
-    const all = ["", "COMMAND", "sbx-init", "sh", "sleep", "sleep"];
-    // They are shells until they are what these execute.
-    await until("all are shown", async () => (await shown()).join() === all.join());
+    const joins = ["--name=joined", "--pid=container:entered"];
+    await started(joins, "echo ready; exec tail -f /dev/null", async (monitor) => {
+      // They are shells until they are what these execute.
+      for (const [name, all] of [
+        ["entered", "sbx-init,sh,sleep,sleep"],
+        ["joined", "sbx-init,tail"],
+      ] as const) {
+        await until(`${all} are shown`, async () => (await shown(name)).join() === all);
+      }
+      process.kill(monitor, "SIGKILL");
+    });
     child.kill();
     await once(child, "exit");
   });
