@@ -27,6 +27,8 @@ type Header = Partial<tar.Header> & Pick<tar.Header, "name">;
 /** What the walk knows. */
 interface Walk {
   readonly archive: tar.Pack;
+  /** What is `.` in the archive. */
+  readonly path: string;
   /** The names of files that have several, by device and inode. */
   readonly links: Map<string, string>;
   /** How many files could not be put in. */
@@ -44,7 +46,7 @@ export async function pack(
   output: Writable,
   say: (line: string) => void,
 ): Promise<number> {
-  const walk: Walk = { archive: tar.pack(), links: new Map(), failures: 0, say };
+  const walk: Walk = { archive: tar.pack(), path, links: new Map(), failures: 0, say };
   const entry = find(tree, path, follow);
   const written = pipeline(walk.archive as unknown as Readable, output);
   // Whoever reads may end first; then `written` tells, and the walk waits for nobody.
@@ -74,8 +76,10 @@ function find(tree: Tree, path: string, follow: boolean): Entry {
 
 /** An entry that is called so in the archive, with all that is in it. */
 async function add(walk: Walk, entry: Entry, name: string): Promise<void> {
-  const leaveOut = (why: string) =>
-    walk.say(visible(`sbx: copy ${toText(name)}: ${why}, and is left out`));
+  const leaveOut = (why: string) => {
+    const shown = toText(name).replace(/^\.(?=\/|$)/, () => walk.path);
+    walk.say(visible(`sbx: copy ${shown}: ${why}, and is left out`));
+  };
   if (!isUtf8(bytesOf(name))) {
     walk.failures++;
     return leaveOut("its name is no UTF-8");

@@ -123,7 +123,8 @@ async function take(
   const { type = null, pax } = header as { type?: string | null; pax?: Record<string, string> };
   const leaveOut = (why: string) => {
     target.failures++;
-    target.say(visible(`sbx: copy ${header.name}: ${why}, and is left out`));
+    const shown = header.name === "." ? `to ${target.job.path}` : header.name;
+    target.say(visible(`sbx: copy ${shown}: ${why}, and is left out`));
   };
   if (header.name.includes("\uFFFD")) return leaveOut("its name is no UTF-8");
   if (type === null || Object.keys(pax ?? {}).some((key) => key.startsWith("GNU.sparse"))) {
