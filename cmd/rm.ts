@@ -4,6 +4,7 @@
  */
 import * as fs from "node:fs";
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isSystemError } from "../launch/facts/in-root.js";
 import { readUpperRecord, recordOf, workOf } from "../launch/kept-upper.js";
 import { stop } from "../launch/life/ending.js";
@@ -39,8 +40,16 @@ export async function rm(argv: readonly string[]): Promise<number> {
   return names.length === 0 && !all ? 0 : removeSandboxes(all ? null : names, force);
 }
 
+/** How often is looked again at what another command is changing, and after how long. */
+const mostLooks = 20;
+const lookMs = 100;
+
 /** All that are kept, where no names are given. */
-async function removeSandboxes(given: readonly string[] | null, force: boolean): Promise<number> {
+async function removeSandboxes(
+  given: readonly string[] | null,
+  force: boolean,
+  looks = mostLooks,
+): Promise<number> {
   const { data, run } = callersPlaces(process.env);
   const { views, damaged } = await listViews({ data, run });
   const names = given ?? views.flatMap(({ kept }) => kept?.id ?? []);
@@ -61,6 +70,12 @@ async function removeSandboxes(given: readonly string[] | null, force: boolean):
   });
   const busy = await removeKept(data, doomed);
   await tellRemoved(doomed, busy);
+  if (busy.length > 0 && looks > 0) {
+    // It is just being started, for one: then it runs, or is gone.
+    await sleep(lookMs);
+    const ids = busy.map(({ id }) => id);
+    return Math.max(status, await removeSandboxes(ids, force, looks - 1));
+  }
   return Math.max(
     status,
     await tryAll(busy, async ({ name }) => {

@@ -1,5 +1,6 @@
 /** The commands that make, list, show, rename and remove sandboxes that are kept. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
@@ -65,6 +66,15 @@ test.needs(needs, "a file that cannot be written is told of in a line", async ()
   assert.is(code, 125);
   assert.match(stderr, /^sbx: rename: EFBIG: file too large, write\n$/);
   assert.equal([directories(), names()], [[id], [".lock", "web"]]);
+});
+
+test.needs(needs, "what another command has for a moment is removed after that", async () => {
+  const id = (await ok("create", "--name=web", ...script("true"))).trim();
+  const lock = join(data, "sbx/sandboxes", id, "lock");
+  const holder = spawn("flock", [lock, "sh", "-c", "echo held; sleep 1"]);
+  await once(holder.stdout, "data");
+  assert.is(await ok("rm", "web"), "web\n");
+  assert.equal(directories(), []);
 });
 
 test.needs(needs, "what cannot be made leaves nothing", async () => {
