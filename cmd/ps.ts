@@ -8,7 +8,7 @@ import { print } from "./print.js";
 import { wholeNumber } from "./privileges.js";
 import { type PsFields, psFieldNames, psFields } from "./ps-fields.js";
 import { screenOf } from "./screen.js";
-import { type Column, table } from "./table.js";
+import { type Column, cut, table } from "./table.js";
 import { type Fields, readTemplate, renderTemplate } from "./template.js";
 import { asksForStopped, readFilters } from "./view-filters.js";
 
@@ -66,7 +66,7 @@ const columns: readonly Column[] = [
 
 function cells(row: PsFields, isWhole: boolean): string[] {
   const { ID, Rootfs, Command, RunningFor, Status, Ports, Names } = row;
-  const command = isWhole || Command.length <= 20 ? Command : `${Command.slice(0, 19)}…`;
+  const command = isWhole ? Command : cut(Command, 20);
   return [ID, Rootfs, `"${command}"`, RunningFor, Status, Ports, Names];
 }
 

@@ -18,7 +18,7 @@ export function table(
   width: number | null,
 ): string {
   const lines = [columns.map(({ title }) => title), ...rows];
-  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => widthOf(line[at] ?? ""))));
   let shown = [...columns.keys()];
   const total = () => shown.reduce((sum, at) => sum + (widths[at] ?? 0) + gap.length, -gap.length);
   while (width !== null && total() > width) {
@@ -37,8 +37,9 @@ export function table(
     .map((line) => {
       const cells = shown.map((at) => {
         const [cell, room] = [line[at] ?? "", widths[at] ?? 0];
-        const fitted = cell.length > room ? `${cell.slice(0, room - 1)}…` : cell;
-        return columns[at]?.right ? fitted.padStart(room) : fitted.padEnd(room);
+        const fitted = cut(cell, room);
+        const blanks = " ".repeat(room - widthOf(fitted));
+        return columns[at]?.right ? `${blanks}${fitted}` : `${fitted}${blanks}`;
       });
       return `${cells.join(gap).trimEnd()}\n`;
     })
@@ -46,6 +47,30 @@ export function table(
 }
 
 const gap = "  ";
+
+/** Of East Asia and of pictures, which take two columns (UAX #11); what is put on another character takes none. */
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+const combined = /[\p{Mn}\p{Me}\p{Cf}]/u;
+
+/** In columns of a terminal. */
+function widthOf(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length;
+  return [...text].reduce((sum, c) => sum + (combined.test(c) ? 0 : wide.test(c) ? 2 : 1), 0);
+}
+
+/** A text in so many columns, with its end left out where it has more. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let kept = "";
+  let room = width - 1;
+  for (const letter of text) {
+    room -= widthOf(letter);
+    if (room < 0) break;
+    kept += letter;
+  }
+  return `${kept}…`;
+}
 
 /** Bytes in a few letters: 512B, 1.5KiB, 20MiB. */
 export function sizeText(bytes: number): string {

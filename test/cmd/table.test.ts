@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { type Column, sizeText, table } from "../../cmd/table.js";
+import { type Column, cut, sizeText, table } from "../../cmd/table.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("tables");
@@ -38,6 +38,20 @@ test("where there is no room, what is worth least is left out, then the widest t
     table(texts, [["short", "as long as it gets", "b", "c"]], 24),
     "NAME   CPU     NET  DISK\nshort  as lo…  b    c\n",
   );
+});
+
+test("characters of two columns, and of none, keep the columns together", () => {
+  const rows = [
+    ["日本語🙂", "x"],
+    ["e\u0301", "y"],
+  ];
+  assert.is(
+    table(columns.slice(0, 2), rows, null),
+    "NAME      CPU\n日本語🙂    x\ne\u0301           y\n",
+  );
+  assert.is(cut("日本語🙂", 6), "日本…");
+  assert.is(cut("日本語🙂", 7), "日本語…");
+  assert.is(cut("日本語🙂", 8), "日本語🙂");
 });
 
 test("sizes in a few letters", () => {
