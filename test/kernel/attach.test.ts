@@ -118,6 +118,12 @@ test.needs(
   },
 );
 
+test.needs(plain, "the end of input ends a shell that sets its terminal's mode first", async () => {
+  assert.is((await sbx(["create", "--name=shell", "-it", busyboxRootfs(), "sh"])).code, 0);
+  const { code } = await sbx(["start", "-ai", "shell"], { timeoutMs: 20_000 });
+  assert.is(code, 0);
+});
+
 test.needs(plain, "loses no byte of 10 MB in either direction", async () => {
   const name = await background(["-i"], "exec cat");
   const bytes = randomBytes(10_000_000);

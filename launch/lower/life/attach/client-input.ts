@@ -23,6 +23,9 @@ export const mostDetachKeys = 16;
 export const stdinOpen = slot("stdinOpen");
 /** What goes to the monitor: the length of the message, tag included. */
 export const sent = slot("sentLength");
+/** How often the end of stdin is to be told of again. */
+export const endsLeft = slot("endsLeft");
+const mostEnds = 100;
 /** How many of the keys to detach were typed. */
 export const matched = slot("matchedKeys");
 const number = slot("clientNumber");
@@ -59,6 +62,11 @@ export function sendSubroutines(c: Context, { hasTerminal, detachKeys }: Client)
     "a terminal has no end of input; one that hangs up is no reason for the sandbox to have one",
   );
   b.branch(s.stdinIsTerminal, "ne", 0, "client.send.end");
+  if (hasTerminal) {
+    b.comment("as ^D, which is lost where the payload's terminal has its own mode only after that");
+    b.set(endsLeft, mostEnds);
+  }
+  b.label("client.ended");
   b.store(1, messageTag, 0, tag.endOfStdin);
   b.set(sent, 1);
   b.jump("client.send");

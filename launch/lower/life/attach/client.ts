@@ -17,7 +17,14 @@ import { failureTextSubroutines, failureTexts } from "../../text/failure-texts.j
 import { exitStatus, reportFailure } from "../../text/report.js";
 import { textSubroutines } from "../../text/text.js";
 import { socket, started } from "./client-connect.js";
-import { type Client, matched, sendSubroutines, sent, stdinOpen } from "./client-input.js";
+import {
+  type Client,
+  endsLeft,
+  matched,
+  sendSubroutines,
+  sent,
+  stdinOpen,
+} from "./client-input.js";
 import { monitor, outputSubroutines, shown } from "./client-output.js";
 import { tag } from "./messages.js";
 
@@ -36,7 +43,7 @@ export function lowerClient(plan: Plan, client: Client): Program {
   b.failTo("client.fail");
   readArguments(c);
   refuseForeignStart(c);
-  const zeros = [s.step, s.stdinIsTerminal, started, isResized, matched, sent];
+  const zeros = [s.step, s.stdinIsTerminal, started, isResized, matched, sent, endsLeft];
   for (const flag of [...zeros, ...Object.values(shown)]) b.set(flag, 0);
   for (const none of [monitor, t.ptyFd]) b.set(none, -1);
   for (const no of [t.isRaw, t.isUnmodelled]) b.set(no, 0);
@@ -71,10 +78,15 @@ function loop(c: Context): void {
   const poll = pollTable(c, ["signal", "socket", "stdin", "shown"] as const);
   const foreground = b.fresh("loop");
   b.label("client.loop");
+  const pause = b.words("pause", [0, 100_000_000], false);
+  const ended = b.fresh("loop");
   b.set(timeout, 0);
+  b.branch(endsLeft, "eq", 0, ended);
+  b.set(timeout, pause);
+  b.label(ended);
   b.branch(t.foreground, "ne", 0, foreground);
   b.comment("a shell does not tell a job that is running that it is in the foreground now");
-  b.set(timeout, b.words("pause", [0, 100_000_000], false));
+  b.set(timeout, pause);
   b.call("terminal.enter");
   b.label(foreground);
   const unresized = b.fresh("loop");
@@ -119,6 +131,12 @@ function loop(c: Context): void {
   });
   watchIf("shown", shown.fd, (not) => b.branch(shown.length, "eq", 0, not));
   poll.wait(timeout, s.result);
+  const busy = b.fresh("loop");
+  b.branch(s.result, "ne", 0, busy);
+  b.branch(endsLeft, "eq", 0, busy);
+  b.alu("sub", endsLeft, endsLeft, 1);
+  b.call("client.ended");
+  b.label(busy);
 
   const then = (place: Parameters<typeof poll.happened>[0], ...calls: string[]) => {
     const not = b.fresh("loop");
