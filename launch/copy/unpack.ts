@@ -123,8 +123,7 @@ async function take(
   const { type = null, pax } = header as { type?: string | null; pax?: Record<string, string> };
   const leaveOut = (why: string) => {
     target.failures++;
-    const shown = header.name === "." ? `to ${target.job.path}` : header.name;
-    target.say(visible(`sbx: copy ${shown}: ${why}, and is left out`));
+    target.say(`sbx: ${copying(target, header)}: ${why}, and is left out`);
   };
   if (header.name.includes("\uFFFD")) return leaveOut("its name is no UTF-8");
   if (type === null || Object.keys(pax ?? {}).some((key) => key.startsWith("GNU.sparse"))) {
@@ -153,6 +152,10 @@ async function take(
     fs.closeSync(entry.directory);
   }
 }
+
+/** What is done, in the words of an error: what is copied alone is `.` in the archive. */
+const copying = ({ job }: Target, { name }: tar.Header): string =>
+  visible(name === "." ? `copy to ${job.path}` : `copy ${name}`);
 
 const bytes = (text: string | null | undefined) => Buffer.from(text ?? "");
 
@@ -189,7 +192,7 @@ function takeDirectory(target: Target, path: string, entry: Entry, header: tar.H
   const there = statOf(entry);
   if (there !== null && !target.job.overwrite) {
     fail(
-      visible(`copy ${header.name}`),
+      copying(target, header),
       "a directory cannot take the place of a file",
       "--overwrite removes the file",
     );
@@ -200,12 +203,12 @@ function takeDirectory(target: Target, path: string, entry: Entry, header: tar.H
 }
 
 /** Removes what an entry takes the place of. */
-function clear({ job }: Target, entry: Entry, { name, type }: tar.Header): void {
+function clear(target: Target, entry: Entry, header: tar.Header): void {
   const there = statOf(entry);
   if (there === null) return;
-  if (there.isDirectory() && !job.overwrite) {
+  if (there.isDirectory() && !target.job.overwrite) {
     fail(
-      visible(`copy ${name}`),
+      copying(target, header),
       "a file cannot take the place of a directory",
       "--overwrite removes the directory",
     );
@@ -214,7 +217,7 @@ function clear({ job }: Target, entry: Entry, { name, type }: tar.Header): void 
     remove(entry);
   } catch (error) {
     // Something is mounted on it: a file is written in its place then.
-    if (!isSystemError(error) || error.code !== "EBUSY" || type !== "file") throw error;
+    if (!isSystemError(error) || error.code !== "EBUSY" || header.type !== "file") throw error;
   }
 }
 

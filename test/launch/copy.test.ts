@@ -203,6 +203,10 @@ test("what cannot be put in is told, and the rest is there", async () => {
   const device = await archiveOf(entry(".", "character-device"));
   const at = fresh();
   const told = await unpacked(device, at, { as: { name: "zero" } });
+  fs.writeFileSync(join(at, "zero"), "");
+  const directory = await archiveOf(entry(".", "directory"));
+  const refused = await unpacked(directory, at, { as: { name: "zero" } });
+  assert.match(refused.join(), `copy to ${at}: a directory cannot take the place of a file`);
   assert.equal(told, [`sbx: copy to ${at}: devices cannot be made, and is left out`]);
 });
 
