@@ -3,17 +3,15 @@
  * line, and started any number of times from this process without a fork.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { keep } from "../launch/cache/store.js";
 import { compileSandbox } from "../launch/compile.js";
 import type { DiffEntry } from "../launch/diff.js";
-import { cacheHome } from "../launch/facts/probe.js";
-import { launcher, removeTrees } from "../launch/mapped.js";
+import { launcher } from "../launch/mapped.js";
 import type { SandboxCommand, Start, Started } from "../launch/sandbox-process.js";
 import { fail, visible } from "../spec/error.js";
+import { openChanges } from "./library-changes.js";
 import { execIn } from "./library-exec.js";
 import { flagsOf } from "./library-flags.js";
 import { type Program, programsAtHand } from "./library-programs.js";
@@ -75,8 +73,8 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   if (keepChanges && (given.upper ?? given["in-place"] ?? given["read-only"]) !== undefined) {
     fail("the option keepChanges", "contradicts upper, inPlace and readOnly", "Leave it out");
   }
-  const scratch = keepChanges ? makeScratch() : null;
-  const flags: Flags = scratch === null ? given : { ...given, upper: join(scratch, "upper") };
+  const changes = keepChanges ? await openChanges() : null;
+  const flags: Flags = changes === null ? given : { ...given, upper: changes.upper };
   const programs = programsAtHand<Known>();
   const running = new Set<SandboxCommand>();
   let isDisposed = false;
@@ -111,7 +109,7 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
     for (const child of running) child.kill("SIGKILL");
     await Promise.all([...running].map(({ exit }) => exit));
     programs.clear();
-    if (scratch !== null) removeTrees([scratch]);
+    changes?.remove();
   };
 
   return {
@@ -145,13 +143,6 @@ let processes: Promise<typeof import("../launch/sandbox-process.js")> | undefine
 function loadProcesses() {
   processes ??= import("../launch/sandbox-process.js");
   return processes;
-}
-
-/** A directory of its own: not in /tmp, which is another one inside where the rootfs is `/`. */
-function makeScratch(): string {
-  const cache = join(cacheHome(process.env, homedir()), "sbx");
-  mkdirSync(cache, { recursive: true, mode: 0o700 });
-  return mkdtempSync(join(cache, "changes-"));
 }
 
 /** What the launcher would find for that command line, with the status fd that `startProcess` listens on. */

@@ -1,12 +1,13 @@
 /** Sandboxes of the library's whose Node ends, or is out of something, or is asked for nonsense. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { Sandbox, SbxError, type SpawnOptions } from "../../cmd/library.js";
+import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
 import { patienceMs } from "../support/sandbox.js";
 import { suite } from "../support/suite.js";
@@ -148,6 +149,42 @@ test.needs(needs, "what no caller with types would give is refused", async () =>
   const never = await box.spawn("true", [], { timeoutMs: 0 });
   assert.is((await never.exit).reason, "exited");
 });
+
+test.needs(
+  needs,
+  "changes that a killed Node kept go with the next sandbox that keeps some",
+  async () => {
+    const { XDG_CACHE_HOME } = process.env;
+    const cache = temporaryDirectory("changes");
+    const options = { rootfs: busyboxRootfs(), network: ["none"], keepChanges: true };
+    const other = node(`
+    process.env.XDG_CACHE_HOME = ${JSON.stringify(cache)};
+    const own = await Sandbox.create(${JSON.stringify(options)});
+    await (await own.spawn("sh", ["-c", "mkdir /x; chown -R 5:5 /x"])).exit;
+    console.log("ready");
+    setTimeout(() => {}, 60_000);`);
+    await once(other.stdout, "data");
+    const kept = () =>
+      readdirSync(join(cache, "sbx")).filter((name) => name.startsWith("changes-"));
+    const [first] = kept();
+    const use = async () => {
+      const box = await Sandbox.create(options);
+      const { length } = kept();
+      await Promise.all([box.dispose(), box.dispose()]);
+      return [length, kept()];
+    };
+    process.env.XDG_CACHE_HOME = cache;
+    try {
+      assert.equal(await use(), [2, [first]]);
+      other.kill("SIGKILL");
+      await once(other, "exit");
+      assert.equal(await use(), [1, []]);
+    } finally {
+      if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME;
+      else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME;
+    }
+  },
+);
 
 test.needs(
   needs,
