@@ -5,7 +5,8 @@
  * built instead, with `meta.json`, esbuild's account of what imports what.
  */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -165,6 +166,26 @@ async function writeTypes(module, directory) {
   await rm(`${directory}.all`, { recursive: true });
 }
 
+/** What the sources are, in 56 bits: launch/cache/entry-format.ts. */
+async function sourcesId() {
+  const hash = createHash("sha256");
+  for (const folder of [
+    "cgroup",
+    "cmd",
+    "launch",
+    "netns",
+    "rootfs",
+    "seccomp",
+    "spec",
+    "userns",
+  ]) {
+    for (const name of (await readdir(join(here, folder), { recursive: true })).sort()) {
+      if (/\.(ts|json)$/.test(name)) hash.update(await readFile(join(here, folder, name)));
+    }
+  }
+  return `0x${hash.digest("hex").slice(0, 14)}`;
+}
+
 const here = import.meta.dirname;
 const target = resolve(process.argv[2] ?? join(here, "dist"));
 
@@ -172,6 +193,7 @@ const target = resolve(process.argv[2] ?? join(here, "dist"));
 const fresh = `${target}.${process.pid}`;
 await mkdir(fresh);
 try {
+  const define = { sbxBuild: JSON.stringify(await sourcesId()) };
   const common = {
     absWorkingDir: here,
     outdir: fresh,
@@ -182,6 +204,7 @@ try {
     mainFields: ["module", "main"],
     // A native module is found beside its own files; the other asks for modules of Node's by require().
     external: ["koffi", "tar-stream"],
+    define,
     logLevel: "warning",
   };
   await build({
@@ -201,6 +224,7 @@ try {
     },
     footer: { js: "})" },
     define: {
+      ...define,
       "import.meta.dirname": "__dirname",
       "import.meta.filename": "__filename",
       "import.meta.url": "__url",
@@ -213,6 +237,7 @@ try {
     // Many have a configuration file.
     plugins: [builtins, later(["ini"])],
     define: {
+      ...define,
       "import.meta.dirname": "globalThis.sbxDirectory",
       "import.meta.filename": "globalThis.sbxFile",
     },

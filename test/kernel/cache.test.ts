@@ -109,6 +109,21 @@ test.needs(needs, "other words are others' programs", async () => {
   }
 });
 
+test.needs(needs, "an sbx that is installed beside this one compiles its own", async () => {
+  const { run, rootfs, at, env } = await world();
+  const words = ["run", ...quiet, rootfs, "true"];
+  await run(words.slice(1));
+  fs.mkdirSync(at("cmd"));
+  fs.copyFileSync(command, at("cmd/sbx"));
+  const build = [process.execPath, join(command, "../../build.mjs"), at("dist")];
+  assert.is((await start(build)).code, 0);
+  await settle();
+  for (const others of [1, 2]) {
+    assert.is((await start([at("cmd/sbx"), ...words], { env })).code, 0);
+    assert.is((await run(words.slice(1))).compiles, 2 - others, "one, and it is the other's");
+  }
+});
+
 test.needs(needs, "--no-cache keeps nothing", async () => {
   const { run, rootfs, entries } = await world();
   for (const _ of [1, 2])
