@@ -98,6 +98,16 @@ for (const shell of shells) {
     }
   });
 
+  test.needs(needs, `${name}: a program that was removed meanwhile is compiled anew`, async () => {
+    const first = join(root, `first ${name}`);
+    const sbx = install(`const { existsSync, writeFileSync } = require("node:fs");
+      const isFirst = !existsSync(${JSON.stringify(first)});
+      writeFileSync(${JSON.stringify(first)}, "");
+      if (isFirst) { ${print("exec 2 /nowhere")} } else { ${busybox(2)} }`);
+    const { stdout, stderr } = await start([...shell, sbx, "run", "x", "echo", " a  b"]);
+    assert.equal([stdout, stderr], [" a  b\n", ""]);
+  });
+
   test.needs(needs, `${name}: Ctrl-C while it compiles ends it by the signal`, async () => {
     const sbx = install(`console.error("ready"); setTimeout(() => {}, 20_000);`);
     const child = spawn(shell[0], [...shell.slice(1), sbx, "run"], {
