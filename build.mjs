@@ -1,6 +1,6 @@
 /**
  * Bundles into dist/: `sbx.cjs`, which the launcher starts; `main.cjs`, which is all of sbx, with what V8 made of it
- * (`main.cache`); `run.blob`, a snapshot of Node's heap with what a plain run needs; the finder; and `library.js`, which
+ * (`main-VERSION-ARCH.cache`); `run.blob`, a snapshot of Node's heap with what a plain run needs; the finder; and `library.js`, which
  * `import "sbx"` finds, with its types and chunks that are loaded on demand. A directory given as the only argument is
  * built instead, with `meta.json`, esbuild's account of what imports what.
  */
@@ -24,12 +24,16 @@ if (!(major > 20 || (major === 20 && minor >= 19))) {
 }
 `;
 
-/** V8 rejects a cache of another version of itself, or with other flags, and compiles. */
-const loader = `const { readFileSync } = require("node:fs");
+/**
+ * V8 rejects a cache of another version of itself, or with other flags, and compiles. But its patches do not count: Node
+ * 20.19.0 ends by SIGSEGV with the cache of 20.20.2. So the name has Node's version.
+ */
+const loader = `const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { setFlagsFromString } = require("node:v8");
 const { Script, constants } = require("node:vm");
 const filename = join(__dirname, "main.cjs");
+const cache = join(__dirname, \`main-\${process.version}-\${process.arch}.cache\`);
 
 // What runs for a tenth of a second is over before optimized code of it would pay.
 setFlagsFromString("--no-opt");
@@ -37,7 +41,7 @@ setFlagsFromString("--no-opt");
 exports.load = (save) => {
   let cachedData;
   try {
-    cachedData = readFileSync(join(__dirname, "main.cache"));
+    cachedData = readFileSync(cache);
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
   }
@@ -49,7 +53,7 @@ exports.load = (save) => {
   });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, require, module, filename, __dirname);
-  if (save) process.once("exit", () => save(script.createCachedData()));
+  if (save) process.once("exit", () => writeFileSync(cache, script.createCachedData()));
   return module.exports;
 };
 `;
@@ -103,8 +107,7 @@ async function tryOut(words) {
 const saveCache = (directory) =>
   tryOut((rootfs) => [
     "-e",
-    `const { dispatch } = require(${JSON.stringify(join(directory, "load.cjs"))})
-      .load((data) => require("node:fs").writeFileSync(${JSON.stringify(join(directory, "main.cache"))}, data));
+    `const { dispatch } = require(${JSON.stringify(join(directory, "load.cjs"))}).load(true);
     (async () => {
       await dispatch(["run", "--no-cache", ${JSON.stringify(rootfs)}]);
       await dispatch(["ps"]);

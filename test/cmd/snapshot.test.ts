@@ -45,6 +45,11 @@ test.needs(
   },
 );
 
+test("V8's cache is that of the very Node that built", () => {
+  const names = fs.readdirSync(join(root, "dist")).filter((name) => name.endsWith(".cache"));
+  assert.equal(names, [`main-${process.version}-${process.arch}.cache`]);
+});
+
 test.needs(
   ["busybox", "bash"],
   "leaves to the whole of sbx what can be done once only, and what goes wrong",
