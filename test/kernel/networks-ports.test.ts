@@ -14,6 +14,7 @@ import {
   sandboxOf,
   sbxIn,
   serving,
+  soon,
   trafficOf,
   type World,
 } from "../support/world.js";
@@ -70,7 +71,7 @@ for (const [helper, without] of [
     assert.is(await from(options, "echo", remote.ipv4, "80", megabytes), "same");
     const gateway = helper === "pasta" ? remote.ipv4 : "10.0.2.2";
     for (const address of ["127.0.0.1", gateway]) {
-      assert.match(await from(options, "who", "tcp", address, "82"), closed);
+      assert.match(await from(options, "who", "tcp", address, "82", soon), closed);
     }
     const script = "ip route | grep default; grep web /etc/hosts";
     const [volume = "", root = ""] = insideOf();
@@ -92,7 +93,7 @@ for (const [helper, without] of [
     assert.is(await from(["--network=closed"], "who", "tcp", remote.ipv4, "80"), "ENETUNREACH");
     await serving([...world.here, ...trafficOf("serve", "82")]);
     const gateway = helper === "pasta" ? remote.ipv4 : "10.0.2.2";
-    assert.match(await from(["--network=one"], "who", "tcp", gateway, "82"), closed);
+    assert.match(await from(["--network=one"], "who", "tcp", gateway, "82", soon), closed);
   });
 }
 

@@ -13,6 +13,7 @@ import {
   sandboxOf,
   sbxIn,
   serving,
+  soon,
   trafficOf,
   type World,
 } from "../support/world.js";
@@ -55,7 +56,7 @@ async function hostile(script: string): Promise<string> {
   return stdout.trimEnd();
 }
 const who = (kind: string, address: string, port = 80) =>
-  `${process.execPath} /traffic.mjs who ${kind} ${address} ${port}`;
+  `${process.execPath} /traffic.mjs who ${kind} ${address} ${port} ${soon}`;
 
 test.needs(needs, "siblings by name and address, 50 MB between them", async () => {
   await server("one", "server");
@@ -120,7 +121,7 @@ test.needs(needs, "a spoofed source gets no answers to somebody else", async () 
 test.needs(needs, "the host's loopback and its abstract sockets are out of reach", async () => {
   await serving([...world.here, ...trafficOf("serve", "82")]);
   for (const address of ["127.0.0.1", here.ipv4, here.ipv6, gateway.one, "fd00:5b:1::1"]) {
-    const said = await from("--network=one", "who", "tcp", address, "82");
+    const said = await from("--network=one", "who", "tcp", address, "82", soon);
     assert.ok(/^E(CONNREFUSED|TIMEDOUT)$/.test(said), `${address}: ${said}`);
   }
   assert.is(await hostile("cat /proc/net/unix | tail -n +2 | grep -c @"), "0");

@@ -14,6 +14,7 @@ import {
   sandboxOf,
   sbxIn,
   serving,
+  soon,
   trafficOf,
   type World,
 } from "../support/world.js";
@@ -70,7 +71,7 @@ for (const [name, { helper, needs, first }] of Object.entries(ways)) {
     assert.match(ping.stdout, "1 packets received");
     // slirp4netns announces its addresses, which are there a little later.
     const wait =
-      'for try in 1 2 3 4 5; do answer=$("$@"); case $answer in E*) sleep 0.2;; *) break;; esac; done; echo $answer';
+      'for try in $(seq 50); do answer=$("$@"); case $answer in E*) sleep 0.2;; *) break;; esac; done; echo $answer';
     const [volume = "", root = "", ...words] = insideOf("who", "tcp", remote.ipv6, "80");
     const v6 = await sbxIn(world, [...network, volume, root, "sh", "-c", wait, "sh", ...words]);
     assert.is(`${v6.stdout}${v6.stderr}`.trim(), here.ipv6);
@@ -108,7 +109,7 @@ for (const [name, { helper, needs, first }] of Object.entries(ways)) {
     for (const address of ["127.0.0.1", "::1", outer]) {
       for (const rights of [[], ["--cap-add=ALL"]]) {
         const options = [`--network=${helper}`, ...rights];
-        const answer = await inside(options, "who", "tcp", address, "82");
+        const answer = await inside(options, "who", "tcp", address, "82", soon);
         assert.ok(/^E(CONNREFUSED|TIMEDOUT|NETUNREACH|HOSTUNREACH)$/.test(answer), answer);
       }
     }

@@ -4,7 +4,8 @@
  * - `serve PORT`: TCP and UDP, IPv4 and IPv6. Says `serving` once it does. A TCP client that sends
  *   `who` and every UDP client gets its own address back; any other TCP client as many bytes as it
  *   has announced, once they are there.
- * - `who tcp|udp ADDRESS PORT`: prints what the server says, or the error's code, or `ETIMEDOUT`.
+ * - `who tcp|udp ADDRESS PORT [SECONDS]`: prints what the server says, or the error's code, or `ETIMEDOUT` after
+ *   so long. It waits for an answer that is to come on a busy machine as well, where nothing else is said.
  * - `who unix NAME`, of an abstract socket that `serve` has too, by the name `sbx-PORT`.
  * - `echo ADDRESS PORT BYTES`: sends random bytes and takes as many back; prints `same` if they are the same.
  */
@@ -12,7 +13,9 @@ import { createHash, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, createServer, isIPv6 } from "node:net";
 
-const patienceMs = 3000;
+const patienceSeconds = 25;
+/** A datagram may be lost. */
+const againMs = 1000;
 /** How many bytes are to come is said in as many digits. */
 const sizeDigits = 12;
 const [what, ...words] = process.argv.slice(2);
@@ -51,12 +54,12 @@ function serve(port) {
 
 const plain = (address) => address.replace(/^::ffff:/, "").replace(/%.*/, "");
 
-function who(protocol, address, port) {
+function who(protocol, address, port, seconds) {
   const end = (text) => {
     print(text);
     process.exit();
   };
-  setTimeout(() => end("ETIMEDOUT"), patienceMs);
+  setTimeout(() => end("ETIMEDOUT"), 1000 * seconds);
   if (protocol !== "udp") {
     const to = protocol === "unix" ? { path: `\0${address}` } : { port, host: address };
     const socket = connect(to, () => socket.write("who"));
@@ -67,7 +70,11 @@ function who(protocol, address, port) {
   const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
   socket.on("message", (text) => end(text));
   socket.on("error", ({ code }) => end(code));
-  socket.connect(port, address, () => socket.send("who"));
+  const ask = () => socket.send("who");
+  socket.connect(port, address, () => {
+    ask();
+    setInterval(ask, againMs);
+  });
 }
 
 function echo(address, port, size) {
@@ -92,6 +99,7 @@ function echo(address, port, size) {
 }
 
 if (what === "serve") serve(Number(words[0]));
-else if (what === "who") who(words[0], words[1], Number(words[2]));
+else if (what === "who")
+  who(words[0], words[1], Number(words[2]), Number(words[3] ?? patienceSeconds));
 else if (what === "echo") echo(words[0], Number(words[1]), Number(words[2]));
 else throw new Error(`no such traffic: ${what}`);

@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { command, type SbxOptions, type SbxResult, start } from "./sandbox.js";
+import { command, patienceMs, type SbxOptions, type SbxResult, start } from "./sandbox.js";
 import { childrenOf } from "./started.js";
 
 /** The addresses of both machines. */
@@ -85,6 +85,11 @@ export async function makeWorld({
   };
 }
 
+/** Much traffic takes long on a busy machine. */
+const timeoutMs = 4 * patienceMs;
+/** For `who`, where no answer must come: these seconds are waited in full. */
+export const soon = "3";
+
 const traffic = join(import.meta.dirname, "traffic.mjs");
 /** Arguments of traffic.mjs, as a command. */
 export const trafficOf = (...words: readonly string[]) => [process.execPath, traffic, ...words];
@@ -114,12 +119,12 @@ export function sbxIn(
   words: readonly string[],
   options: SbxOptions = {},
 ): Promise<SbxResult> {
-  return start([...here, ...sandboxOf(...words)], options);
+  return start([...here, ...sandboxOf(...words)], { timeoutMs, ...options });
 }
 
 /** What a command prints on one of the machines, without the last newline. */
 export async function said(at: readonly string[], words: readonly string[]): Promise<string> {
-  const { stdout, stderr } = await start([...at, ...words]);
+  const { stdout, stderr } = await start([...at, ...words], { timeoutMs });
   return `${stdout}${stderr}`.trimEnd();
 }
 
@@ -130,7 +135,7 @@ export async function serving(words: readonly string[]): Promise<void> {
   let out = "";
   await new Promise<void>((done, reject) => {
     const giveUp = () => reject(new Error(`${words.join(" ")} does not serve: ${out}`));
-    const timer = setTimeout(giveUp, 20_000);
+    const timer = setTimeout(giveUp, timeoutMs);
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (chunk) => {
         out += chunk;
