@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { compileAttached } from "../../cmd/attach.js";
 import { callersPlaces, findRunning } from "../../launch/life/sandboxes.js";
+import { opensOf } from "../support/held.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { outerShell } from "../support/outer-shell.js";
 import { busyboxRootfs } from "../support/rootfs.js";
@@ -50,23 +51,13 @@ function client(file: string, ...words: string[]) {
   const has = (text: string) => until(`it says ${text}`, () => `${out}${err}`.includes(text));
   /** The client has become the program, and waits for messages, when it has opened its monitor. */
   const isAttached = async () => {
-    const links = () =>
-      fs.readdirSync(`/proc/${child.pid}/fd`).map((fd) => linkOf(`/proc/${child.pid}/fd/${fd}`));
-    await until("it is attached", () => links().some((link) => link.includes("pidfd")));
+    const hasMonitor = () => opensOf(child.pid ?? 0).some((link) => link.includes("pidfd"));
+    await until("it is attached", hasMonitor);
   };
   return { child, ended, has, isAttached, out: () => out, err: () => err };
 }
 
 const inTerminal = (act: (terminal: Terminal) => Promise<void>) => outerShell(busyboxRootfs(), act);
-
-/** What a link of /proc leads to; nothing where the fd was closed meanwhile. */
-function linkOf(path: string): string {
-  try {
-    return fs.readlinkSync(path);
-  } catch {
-    return "";
-  }
-}
 
 test.needs(plain, "passes input, both outputs and the exit status on", async () => {
   const name = await background(["-i"], "while read x; do echo got $x; echo err >&2; done; exit 7");

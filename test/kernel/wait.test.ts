@@ -5,11 +5,13 @@ import * as assert from "uvu/assert";
 import { removeKept } from "../../launch/life/kept-remove.js";
 import { callersPlaces, listViews } from "../../launch/life/sandboxes.js";
 import { awaitCondition } from "../../launch/life/waiting.js";
+import { opensOf } from "../support/held.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs } from "../support/rootfs.js";
-import { command, type SbxResult, sbx } from "../support/sandbox.js";
+import { command, processesNaming, type SbxResult, sbx } from "../support/sandbox.js";
 import { started } from "../support/started.js";
 import { suite } from "../support/suite.js";
+import { until } from "../support/until.js";
 
 const test = suite("wait");
 const needs = ["unprivileged", "user namespaces", "busybox", "overlay"] as const;
@@ -35,6 +37,21 @@ async function inBackground(script: string, ...more: string[]): Promise<void> {
   assert.is(code, 0, stderr);
 }
 
+/** The only one there is. */
+async function found() {
+  const places = callersPlaces(process.env);
+  const [view] = (await listViews(places)).views;
+  if (view === undefined) throw new Error("there is none");
+  return { view, places };
+}
+
+/** Those who wait for one called `it` to end have opened its monitor. */
+const thoseWhoWait = () =>
+  processesNaming(" wait ").filter(
+    ({ pid, commandLine }) =>
+      commandLine.endsWith(" it") && opensOf(pid).some((link) => link.includes("pidfd")),
+  );
+
 const outcome = ({ code, stdout, stderr }: SbxResult) => [code, stdout, stderr];
 
 test.needs(needs, "the exit code of one in the foreground, for each who waits", async () => {
@@ -47,25 +64,24 @@ test.needs(needs, "the exit code of one in the foreground, for each who waits", 
     `${tillTold}; exit 5`,
   ]);
   await once(child.stdout, "data");
-  const waiting = [sbx(["wait", "it"]), sbx(["wait", "--condition=removed", "it"])];
-  // They must have found it.
-  await new Promise((done) => setTimeout(done, 2000));
+  const both = [sbx(["wait", "it"]), sbx(["wait", "--condition=removed", "it"])];
+  await until("both wait", () => thoseWhoWait().length === 2);
   child.stdin.end("\n");
-  for (const result of await Promise.all(waiting)) assert.equal(outcome(result), [0, "5\n", ""]);
+  for (const result of await Promise.all(both)) assert.equal(outcome(result), [0, "5\n", ""]);
 });
 
 test.needs(needs, "137 where the command, or the monitor, is killed", async () => {
   for (const [script, victim] of [
-    ["echo ready; sleep 3; kill -9 $$", null],
+    ["trap 'kill -9 $$' USR1; echo ready; while :; do sleep 0.05; done", "command"],
     ["echo ready; sleep 60", "monitor"],
   ] as const) {
-    let waiting: Promise<SbxResult> | undefined;
+    let end: Promise<SbxResult> | undefined;
     await started(options, script, async (monitor) => {
-      waiting = sbx(["wait", "it"]);
-      await new Promise((done) => setTimeout(done, 1500));
-      if (victim !== null) process.kill(monitor, "SIGKILL");
+      end = sbx(["wait", "it"]);
+      await until("it is waited for", () => thoseWhoWait().length === 1);
+      process.kill(monitor, victim === "monitor" ? "SIGKILL" : "SIGUSR1");
     });
-    assert.equal(outcome((await waiting) as SbxResult), [0, "137\n", ""], script);
+    assert.equal(outcome((await end) as SbxResult), [0, "137\n", ""], script);
   }
 });
 
@@ -78,18 +94,20 @@ test.needs(needs, "one in the background, while it runs and afterwards", async (
     { sandbox: "it", exitCode: 6 },
     { sandbox: "absent", exitCode: null },
   ]);
-  const waiting = sbx(["wait", "--condition", "removed", "it"]);
-  await new Promise((done) => setTimeout(done, 500));
+  // Nothing shows when the command has found it.
+  const { view, places } = await found();
+  const removed = awaitCondition(places, view, ["removed"]);
   await removeAll();
-  assert.is((await waiting).code, 0);
+  assert.is(await removed, 6);
 });
 
 test.needs(needs, "one that is removed at its end", async () => {
-  await inBackground("sleep 2; exit 7", "--rm");
-  const places = callersPlaces(process.env);
-  const [view] = (await listViews(places)).views;
-  assert.ok(view);
-  assert.equal(outcome(await sbx(["wait", "it"])), [0, "7\n", ""]);
+  await inBackground("trap 'exit 7' USR1; while :; do sleep 0.05; done", "--rm");
+  const { view, places } = await found();
+  const end = sbx(["wait", "it"]);
+  await until("it is waited for", () => thoseWhoWait().length === 1);
+  process.kill(view.record?.monitor ?? 0, "SIGUSR1");
+  assert.equal(outcome(await end), [0, "7\n", ""]);
   assert.equal((await listViews(places)).views, []);
   // It may end just as somebody is about to wait.
   assert.is(await awaitCondition(places, view, ["exited"]), 7);

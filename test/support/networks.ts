@@ -1,8 +1,9 @@
 /** Networks for tests, and what is left of their holder. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Network } from "../../spec/network.js";
+import { opensOf } from "./held.js";
 import { temporaryDirectory } from "./inside.js";
 import { busyboxRootfs } from "./rootfs.js";
 import { command } from "./sandbox.js";
@@ -88,7 +89,7 @@ export async function siblingOf(
 export function keeper(): number | null {
   const run = join(process.env.XDG_RUNTIME_DIR ?? "", "sbx");
   const found = pids().find((pid) => {
-    return argumentsOf(pid).startsWith("sbx-networks") && opens(pid).includes(run);
+    return argumentsOf(pid).startsWith("sbx-networks") && opensOf(pid).includes(run);
   });
   return found ?? null;
 }
@@ -102,14 +103,5 @@ function argumentsOf(pid: number): string {
   } catch {
     // It has ended meanwhile, or is another user's.
     return "";
-  }
-}
-
-function opens(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-  } catch {
-    // Likewise.
-    return [];
   }
 }
