@@ -76,16 +76,15 @@ for (const [name, options] of Object.entries(kinds)) {
 }
 
 test.needs(needs, "limits are those of who started the sandbox, as far as may be", async () => {
-  // Node has open at once what it imports, which is many files.
-  const script = `ulimit -n 300; ulimit -f 9000; exec ${command} run --name=box --network=none --ulimit=core=1024:2048 ${busyboxRootfs()} sh -c '${idle}'`;
+  const script = `ulimit -n 100; ulimit -f 9000; exec ${command} run --name=box --network=none --ulimit=core=1024:2048 ${busyboxRootfs()} sh -c '${idle}'`;
   const child = spawn("sh", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
   await once(child.stdout, "data");
   try {
     const look = "for limit in Sn Hn f Sc Hc; do ulimit -$limit; done";
-    assert.is(await says([], look), "300\n300\n9000\n2\n4\n");
+    assert.is(await says([], look), "100\n100\n9000\n2\n4\n");
     const words = [command, "exec", "box", "sh", "-c", look];
-    const lower = await start(["sh", "-c", 'ulimit -n 250; exec "$@"', "0", ...words]);
-    assert.equal([lower.stdout, lower.stderr], ["250\n250\n9000\n2\n4\n", ""]);
+    const lower = await start(["sh", "-c", 'ulimit -n 80; exec "$@"', "0", ...words]);
+    assert.equal([lower.stdout, lower.stderr], ["80\n80\n9000\n2\n4\n", ""]);
   } finally {
     child.kill("SIGKILL");
     await once(child, "close");
