@@ -41,6 +41,7 @@ export async function cp(argv: readonly string[]): Promise<number> {
     path: from.kind === "stream" ? "" : from.path,
     name: (to.kind === "stream" && nameOf(from)) || ".",
     follow: flags["follow-link"] === true,
+    precise: to.kind !== "stream",
   };
   const reading = readingOf(from, to, flags);
   return through(from, (source) => {

@@ -24,7 +24,7 @@ export async function exportRoot(argv: readonly string[]): Promise<number> {
     const why = "an archive is no text, and standard output is a terminal";
     fail(what, why, "Name a file: --output FILE");
   }
-  const job: Pack = { kind: "pack", path: "/", name: ".", follow: false };
+  const job: Pack = { kind: "pack", path: "/", name: ".", follow: false, precise: false };
   const write = (to: DoorStdio[1]) =>
     withDoor(name, true, async (door) => ended(await door(job, ["ignore", to])));
   return output === undefined ? write("inherit") : toFile(output, what, write);

@@ -7,6 +7,8 @@ export interface Pack {
   readonly name: string;
   /** What a link at `path` leads to, not the link. A slash at the end says the same. */
   readonly follow: boolean;
+  /** Times of less than a second, which not every reader of archives knows, and which take a header more. */
+  readonly precise: boolean;
 }
 
 /** Reads a tar archive. */

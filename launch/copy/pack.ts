@@ -29,6 +29,7 @@ interface Walk {
   readonly archive: tar.Pack;
   /** What is `.` in the archive. */
   readonly path: string;
+  readonly precise: boolean;
   /** The names of files that have several, by device and inode. */
   readonly links: Map<string, string>;
   /** How many files could not be put in. */
@@ -42,11 +43,11 @@ interface Walk {
  */
 export async function pack(
   tree: Tree,
-  { path, name, follow }: PackJob,
+  { path, name, follow, precise }: PackJob,
   output: Writable,
   say: (line: string) => void,
 ): Promise<number> {
-  const walk: Walk = { archive: tar.pack(), path, links: new Map(), failures: 0, say };
+  const walk: Walk = { archive: tar.pack(), path, precise, links: new Map(), failures: 0, say };
   const entry = find(tree, path, follow);
   const written = pipeline(walk.archive as unknown as Readable, output);
   // Whoever reads may end first; then `written` tells, and the walk waits for nobody.
@@ -102,7 +103,7 @@ async function addDirectory(walk: Walk, entry: Entry, name: string): Promise<voi
   const directory = fs.openSync(within(entry), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     const stats = fs.fstatSync(directory);
-    await put(walk, { ...headerOf(name, stats), type: "directory" });
+    await put(walk, { ...headerOf(walk, name, stats), type: "directory" });
     for (const each of namesIn(directory)) {
       await add(walk, { directory, name: each }, `${name}/${each}`);
     }
@@ -119,7 +120,7 @@ async function addFile(walk: Walk, entry: Entry, name: string): Promise<void> {
     const stats = fs.fstatSync(fd);
     if (!stats.isFile()) throw Object.assign(new Error(), { syscall: "open", code: "ESTALE" });
     const first = linkOf(walk, name, stats);
-    const header = headerOf(name, stats);
+    const header = headerOf(walk, name, stats);
     if (first !== null) await put(walk, { ...header, type: "link", linkname: toText(first) });
     else await put(walk, { ...header, type: "file", size: stats.size }, fd);
   } finally {
@@ -128,7 +129,7 @@ async function addFile(walk: Walk, entry: Entry, name: string): Promise<void> {
 }
 
 async function addOther(walk: Walk, entry: Entry, name: string, stats: fs.Stats): Promise<void> {
-  const header = headerOf(name, stats);
+  const header = headerOf(walk, name, stats);
   if (stats.isSymbolicLink()) {
     const linkname = fs.readlinkSync(within(entry), "latin1");
     if (!isUtf8(bytesOf(linkname))) {
@@ -156,10 +157,11 @@ function linkOf({ links }: Walk, name: string, { dev, ino, nlink }: fs.Stats): s
 /** The largest id that tar-stream writes into six octal digits; it cuts larger ones silently. */
 const largestId = 0o777777;
 
-function headerOf(name: string, { mode, uid, gid, mtimeMs }: fs.Stats) {
+function headerOf({ precise }: Walk, name: string, { mode, uid, gid, mtimeMs }: fs.Stats) {
   const pax = {
     ...(uid > largestId ? { uid: `${uid}` } : {}),
     ...(gid > largestId ? { gid: `${gid}` } : {}),
+    ...(precise && mtimeMs > 0 && mtimeMs % 1000 > 0 ? { mtime: (mtimeMs / 1000).toFixed(6) } : {}),
   };
   return {
     name: toText(name),

@@ -285,7 +285,12 @@ function idsOf(header: tar.Header): [number, number] {
   return [Number(pax?.uid ?? uid), Number(pax?.gid ?? gid)];
 }
 
-function timesOf({ mtime = new Date(0) }: tar.Header): [number, number] {
-  const seconds = mtime.getTime() / 1000;
+function timesOf(header: tar.Header): [number, number] {
+  const { mtime = new Date(0), pax } = header as tar.Header & {
+    pax?: Record<string, string> | null;
+  };
+  const precise = Number(pax?.mtime);
+  // As many as the header itself may tell of.
+  const seconds = precise >= 0 && precise < 8 ** 11 ? precise : mtime.getTime() / 1000;
   return [seconds, seconds];
 }

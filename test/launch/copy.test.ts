@@ -149,12 +149,12 @@ test("names, modes, times, links and holes come through", async () => {
   fs.chmodSync(join(from, "closed"), 0o500);
   fs.chmodSync(join(from, "a"), 0o4641);
   fs.utimesSync(join(from, "a"), 1, 1_000_000_000);
-  fs.utimesSync(join(from, "closed"), 1, 1_000_000_001);
+  fs.utimesSync(join(from, "closed"), 1, 1_000_000_001.25);
   const pipe = new PassThrough();
   const to = join(fresh(), "to");
   const said: string[] = [];
   const say = (line: string) => void said.push(line);
-  const job = { kind: "pack", path: from, name: ".", follow: false } as const;
+  const job = { kind: "pack", path: from, name: ".", follow: false, precise: true } as const;
   const into = {
     kind: "unpack",
     path: to,
@@ -171,7 +171,7 @@ test("names, modes, times, links and holes come through", async () => {
   assert.equal([stat("a").mode & 0o7777, stat("a").mtimeMs], [0o641, 1_000_000_000_000]);
   assert.equal([stat("a").ino, stat("a").nlink], [stat("b").ino, 2]);
   assert.is(fs.readlinkSync(join(to, "l")), "../nowhere");
-  assert.equal([stat("closed").mode & 0o7777, stat("closed").mtimeMs], [0o500, 1_000_000_001_000]);
+  assert.equal([stat("closed").mode & 0o7777, stat("closed").mtimeMs], [0o500, 1_000_000_001_250]);
   for (const each of [from, to]) fs.chmodSync(join(each, "closed"), 0o700);
 });
 
@@ -186,7 +186,7 @@ test("what cannot be put in is told, and the rest is there", async () => {
   ] as const) {
     const pipe = new PassThrough();
     const said: string[] = [];
-    const job = { kind: "pack", path: from, name, follow: false } as const;
+    const job = { kind: "pack", path: from, name, follow: false, precise: false } as const;
     const failures = pack(hostTree, job, pipe, (line) => said.push(line));
     const names: string[] = [];
     const archive = tar.extract();
