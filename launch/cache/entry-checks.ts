@@ -46,7 +46,10 @@ function checkOf(reading: Reading, beforeMs: number): Check | null {
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 
-function statCheck({ kind, path }: Reading & { path: string }, beforeMs: number): Check | null {
+function statCheck(
+  { kind, path, isRead }: Extract<Reading, { isRead: boolean }>,
+  beforeMs: number,
+): Check | null {
   const flags = kind === "link" ? AT_SYMLINK_NOFOLLOW : 0;
   try {
     const stat =
@@ -56,6 +59,8 @@ function statCheck({ kind, path }: Reading & { path: string }, beforeMs: number)
     return [isWhole ? checkKinds.file : checkKinds.identity, text(path), flags, statxOf(stat)];
   } catch (error) {
     if (!isSystemError(error)) throw error;
+    // Removed since.
+    if (isRead) return null;
     return [checkKinds.absent, text(path), flags, -(error.errno ?? 0)];
   }
 }

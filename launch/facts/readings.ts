@@ -8,10 +8,11 @@ import { resolve } from "node:path";
 
 /** What was asked of the machine. Paths are absolute. */
 export type Reading =
-  /** The file that a path leads to, or with `link` the thing itself. */
-  | { readonly kind: "file" | "link"; readonly path: string }
-  /** The names in a directory. */
-  | { readonly kind: "list"; readonly path: string }
+  /**
+   * The file that a path leads to, with `link` the thing itself, or with `list` the names in a directory; whether it
+   * could be read.
+   */
+  | { readonly kind: "file" | "link" | "list"; readonly path: string; readonly isRead: boolean }
   /** What a file of /proc or /sys says: such files have no times. */
   | { readonly kind: "text"; readonly path: string; readonly text: string }
   /** Where a path leads, without links; null where nothing is there. */
@@ -121,11 +122,11 @@ export function recordedVariables(environment: NodeJS.ProcessEnv): NodeJS.Proces
   });
 }
 
-/** What `read` gives; `done` is told the errno that it failed with, 0 where it did not. */
-function noting<T>(read: () => T, done: (errno: number) => void): T {
+/** What `read` gives; `done` is told that too, or the errno that it failed with, 0 where it did not. */
+function noting<T>(read: () => T, done: (errno: number, value?: T) => void): T {
   try {
     const value = read();
-    done(0);
+    done(0, value);
     return value;
   } catch (error) {
     // Node counts errnos downwards from 0.
@@ -134,8 +135,12 @@ function noting<T>(read: () => T, done: (errno: number) => void): T {
   }
 }
 
-const noteFile = (path: string) => () => note({ kind: "file", path: absolutePath(path) });
-const noteLink = (path: string) => () => note({ kind: "link", path: absolutePath(path) });
+const noteThat =
+  (kind: "file" | "link" | "list") => (path: string) => (_errno: number, value?: unknown) =>
+    note({ kind, path: absolutePath(path), isRead: value !== undefined });
+const noteFile = noteThat("file");
+const noteLink = noteThat("link");
+const noteList = noteThat("list");
 
 export const statSync = ((path: string, options?: fs.StatSyncOptions) =>
   noting(() => fs.statSync(path, options), noteFile(path))) as typeof fs.statSync;
@@ -150,10 +155,7 @@ export const readlinkSync = (path: string): string =>
   noting(() => fs.readlinkSync(path), noteLink(path));
 
 export const readdirSync = (path: string): string[] =>
-  noting(
-    () => fs.readdirSync(path),
-    () => note({ kind: "list", path: absolutePath(path) }),
-  );
+  noting(() => fs.readdirSync(path), noteList(path));
 
 /** That of realpath(3). */
 export function realpathSync(path: string): string {
