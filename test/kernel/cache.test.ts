@@ -109,20 +109,28 @@ test.needs(needs, "other words are others' programs", async () => {
   }
 });
 
-test.needs(needs, "an sbx that is installed beside this one compiles its own", async () => {
-  const { run, rootfs, at, env } = await world();
-  const words = ["run", ...quiet, rootfs, "true"];
-  await run(words.slice(1));
-  fs.mkdirSync(at("cmd"));
-  fs.copyFileSync(command, at("cmd/sbx"));
-  const build = [process.execPath, join(command, "../../build.mjs"), at("dist")];
-  assert.is((await start(build)).code, 0);
-  await settle();
-  for (const others of [1, 2]) {
-    assert.is((await start([at("cmd/sbx"), ...words], { env })).code, 0);
-    assert.is((await run(words.slice(1))).compiles, 2 - others, "one, and it is the other's");
-  }
-});
+test.needs(
+  needs,
+  "another version that is installed beside this one compiles its own",
+  async () => {
+    const { run, rootfs, at, env } = await world();
+    const words = ["run", ...quiet, rootfs, "true"];
+    await run(words.slice(1));
+    const [project, other] = [join(command, "../.."), at("other")];
+    const others = /^\/(test|dist[^/]*|node_modules|\.\w+)$/;
+    const filter = (path: string) => !others.test(path.slice(project.length));
+    fs.cpSync(project, other, { recursive: true, filter });
+    fs.symlinkSync(join(project, "node_modules"), join(other, "node_modules"));
+    fs.appendFileSync(join(other, "spec/spec.ts"), "// Another version.\n");
+    const { code, stderr } = await start([process.execPath, join(other, "build.mjs")]);
+    assert.equal([code, stderr], [0, ""]);
+    await settle();
+    for (const compiles of [1, 0]) {
+      assert.is((await start([join(other, "cmd/sbx"), ...words], { env })).code, 0);
+      assert.is((await run(words.slice(1))).compiles, compiles, "the other's");
+    }
+  },
+);
 
 test.needs(needs, "--no-cache keeps nothing", async () => {
   const { run, rootfs, entries } = await world();
