@@ -11,7 +11,7 @@ import {
   readSignal,
   readStopTimeout,
 } from "./life-flags.js";
-import { readDevice, readMount, readTmpfs, readVolume } from "./mounts.js";
+import { readDevice, readMount, readTmpfs, readVolume } from "./mount-values.js";
 import {
   readAlias,
   readExpose,

@@ -15,7 +15,7 @@ import {
 import { fail, renderProblem } from "../spec/error.js";
 import type { volumeCommands } from "./completion-words.js";
 import { confirm } from "./confirm.js";
-import { requireVolumeName } from "./mounts.js";
+import { requireVolumeName } from "./mount-values.js";
 import { print } from "./print.js";
 
 export interface VolumeFlags {

@@ -1,6 +1,7 @@
 /** Values of -v, --mount, --tmpfs and --device, and the mounts that come of them. */
 import * as assert from "uvu/assert";
-import { readDevice, readMount, readTmpfs, readVolume, specMounts } from "../../cmd/mounts.js";
+import { readDevice, readMount, readTmpfs, readVolume } from "../../cmd/mount-values.js";
+import { specMounts } from "../../cmd/mounts.js";
 import { defaultMounts, defaultNamespaces } from "../../spec/default.js";
 import { failureOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
