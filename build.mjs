@@ -169,9 +169,9 @@ async function writeTypes(module, directory) {
   await rm(`${directory}.all`, { recursive: true });
 }
 
-/** What the sources are, and for which place, in 56 bits: launch/cache/entry-format.ts. */
-async function buildId() {
-  const hash = createHash("sha256").update(target);
+/** What the sources are, in 56 bits: launch/cache/entry-format.ts. */
+async function sourcesId() {
+  const hash = createHash("sha256");
   for (const folder of [
     "cgroup",
     "cmd",
@@ -196,7 +196,7 @@ const target = resolve(process.argv[2] ?? join(here, "dist"));
 const fresh = `${target}.${process.pid}`;
 await mkdir(fresh);
 try {
-  const define = { sbxBuild: JSON.stringify(await buildId()) };
+  const define = { sbxBuild: JSON.stringify(await sourcesId()) };
   const common = {
     absWorkingDir: here,
     outdir: fresh,

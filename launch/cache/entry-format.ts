@@ -76,7 +76,7 @@ export const statxFields = {
 } as const;
 export const statxSize = 144;
 
-/** Of each build (build.mjs); none where the sources are run as they are. */
+/** Of the sources that were built (build.mjs); none where they are run as they are. */
 declare const sbxBuild: string | undefined;
 /** By which the hash of words begins: another sbx that is installed beside this one has entries of its own. */
 export const hashSeed = typeof sbxBuild === "undefined" ? 5381n : BigInt(sbxBuild);
