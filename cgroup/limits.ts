@@ -7,7 +7,7 @@
  * (systemd's CGROUP_DELEGATION.md), and the sandbox's group is one below it.
  */
 import type { LimitWrite } from "../spec/actions/cgroup.js";
-import type { LimitFacts } from "../spec/host.js";
+import type { LimitFacts } from "../spec/host-cgroup.js";
 import type { DeviceNumber, Resources, Throttle } from "../spec/resources.js";
 
 /** In the order in which they are made: what each needs is there, and no state between kills anything. */

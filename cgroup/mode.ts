@@ -2,7 +2,7 @@
  * Which control groups there are, and what of them is the caller's to divide: from the texts of
  * /proc/self/cgroup and /proc/self/mountinfo, see cgroups(7).
  */
-import type { CgroupFacts, CgroupMode } from "../spec/host.js";
+import type { CgroupFacts, CgroupMode } from "../spec/host-cgroup.js";
 
 export interface CgroupSetup {
   readonly mode: CgroupMode;

@@ -1,5 +1,6 @@
 /** Where the group of a sandbox is made: by the user's systemd, or in a directory that is delegated. */
-import type { CgroupDirectory, CgroupFacts, Host, ManagerSocket } from "../spec/host.js";
+import type { Host } from "../spec/host.js";
+import type { CgroupDirectory, CgroupFacts, ManagerSocket } from "../spec/host-cgroup.js";
 import type { CgroupKeys } from "../spec/resources.js";
 import { type Controller, delegationDropIn, wantedControllers } from "./mode.js";
 

@@ -1,14 +1,15 @@
 /** The steps that give a sandbox a control group of its own, with its limits. */
 import type { LimitWrite } from "../spec/actions/cgroup.js";
 import { fail } from "../spec/error.js";
-import { type Host, kernelAtLeast, type ManagerSocket } from "../spec/host.js";
+import { type Host, kernelAtLeast } from "../spec/host.js";
 import type { Mount, NamespaceType, Spec } from "../spec/spec.js";
-import type { Action, Step } from "../spec/step.js";
+import type { Step } from "../spec/step.js";
 import { limitWrites, neededControllers } from "./limits.js";
-import { type Controller, managerRestart } from "./mode.js";
-import { defaultSlice, findPlace, type Place } from "./place.js";
+import type { Controller } from "./mode.js";
+import { findPlace, type Place } from "./place.js";
+import { placeSteps, stemOf } from "./place-steps.js";
 import { refuseLimits } from "./refuse.js";
-import { scopeRequest } from "./scope.js";
+import { enableHints, limitHints, makeHints, moveHints, step } from "./step.js";
 
 export interface CgroupPlan {
   /** In the monitor, before the clone. */
@@ -119,56 +120,6 @@ function lateControllers({ controllers }: Place, needed: readonly string[]): Con
   return controllers.filter((name) => name === "io" || name === "memory");
 }
 
-function placeSteps(
-  place: Place,
-  late: readonly Controller[],
-  name: string | undefined,
-  host: Host,
-): Step[] {
-  const controllers = place.controllers.filter((each) => !late.includes(each));
-  const mountPoint = host.cgroup.mountPoint ?? "";
-  const enable =
-    controllers.length === 0 ? [] : [step({ kind: "enableControllers", controllers }, enableHints)];
-  if (place.kind === "cgroupfs") {
-    const leave = place.isOwn && place.controllers.length > 0;
-    return [
-      step({ kind: "openCgroup", path: place.path, mountPoint, leave }, moveHints),
-      ...enable,
-    ];
-  }
-  const description = name === undefined ? "A sandbox" : `The sandbox ${name}`;
-  return [
-    scopeStep(place, { stem: stemOf(name), description }, host),
-    step({ kind: "openCgroup", path: null, mountPoint, leave: true }, moveHints),
-    ...enable,
-  ];
-}
-
-function scopeStep(
-  { socket, slice }: { socket: ManagerSocket; slice: string },
-  { stem, description }: { stem: string; description: string },
-  host: Host,
-): Step {
-  const request = scopeRequest(stem, { slice, description }, host.user.uid, socket.kind);
-  return step({ kind: "startScope", socket: socket.path, slice, stem, request }, scopeHints(host));
-}
-
-/**
- * Of a monitor whose init is to be born in the group of another sandbox, which takes the right to write to the
- * group that both are in. Who is outside of what is delegated to the caller's systemd, as in a session of a
- * login, has that once it is in a scope of its own; empty where that is not needed, or no help.
- */
-export function approachSteps(cgroup: string, host: Host): Step[] {
-  const { manager, own } = host.cgroup;
-  const isDelegated = (path = "") => manager !== null && path.startsWith(`${manager.path}/`);
-  if (manager === null || !isDelegated(cgroup) || isDelegated(own[0]?.path)) return [];
-  const place = { socket: manager.socket, slice: defaultSlice };
-  return [scopeStep(place, { stem: "sbx-exec-", description: "Enters a sandbox" }, host)];
-}
-
-/** What the names of the scope and of the group begin with; digits of the program's follow. */
-const stemOf = (name: string | undefined) => (name === undefined ? "sbx-" : `sbx-${name}-`);
-
 /** /sys/fs/cgroup, where there is a /sys that is not somebody else's idea of it. */
 function shownMounts(mounts: readonly Mount[], writable: boolean): Mount[] {
   const destination = "/sys/fs/cgroup";
@@ -219,46 +170,3 @@ function describePlace(place: Place): string {
     ? `control group: in a scope of your systemd's below ${place.slice}, with ${controllers}`
     : `control group: in ${place.path}, with ${controllers}`;
 }
-
-function scopeHints({ user }: Host) {
-  const ended = `Your systemd has ended: sudo loginctl enable-linger ${user.name ?? user.uid} starts it for good`;
-  const status = "`systemctl --user status` shows how it is";
-  return {
-    ENOENT: ended,
-    ECONNREFUSED: ended,
-    EACCES: "It takes you for somebody else: XDG_RUNTIME_DIR must be a directory of your own",
-    EAGAIN: `systemd does not answer: ${status}`,
-    any: `${status}; --cgroup-manager=cgroupfs does without`,
-  };
-}
-const moveHints = {
-  EACCES:
-    "Nobody moves a process but who may write to the group that both groups are in: start sbx inside of what is delegated to you, as `systemd-run --user --scope -p Delegate=yes` does",
-  EPERM:
-    "Processes cannot be moved across a cgroup namespace that is delegated (nsdelegate): start sbx inside of it",
-  EBUSY: "The group gives controllers to others below it: nobody may be in it itself",
-};
-const enableHints = {
-  EBUSY:
-    "Somebody else is in that group: start sbx in a group of its own, as `systemd-run --user --scope -p Delegate=yes sbx run …` does",
-  ENOENT: `A controller is not delegated to that group any more, or your systemd started before it was: log in anew, or where you linger: ${managerRestart}`,
-};
-const makeHints = {
-  EAGAIN: "A limit of groups is reached: cgroup.max.descendants of a group above",
-  ENOSPC: "The kernel has no more room for groups: end some sandboxes",
-};
-const limitHints = {
-  ENOENT:
-    "This kernel has no such limit, or its controller is not delegated to you: `sbx check` tells which are",
-  EINVAL: "The kernel does not take this value",
-  ERANGE: "The kernel does not take this value",
-  ENODEV: "There is no such disk",
-  EOPNOTSUPP: "This disk's scheduler has no such limit",
-  EBUSY: "More than that is in use already",
-};
-
-function step(action: Action, hints?: Step["hints"]): Step {
-  const role = inside.has(action.kind) ? "init" : "monitor";
-  return { role, phase: "cgroup", action, ...(hints && { hints }) };
-}
-const inside = new Set<Action["kind"]>(["unshareCgroup", "delegateCgroup", "awaitLimits"]);

@@ -1,6 +1,6 @@
 /** Limits that this machine cannot have, found before anything is started. */
 import { type Problem, SbxError } from "../spec/error.js";
-import type { LimitFacts } from "../spec/host.js";
+import type { LimitFacts } from "../spec/host-cgroup.js";
 import { didYouMean } from "../spec/nearest.js";
 import type { Resources } from "../spec/resources.js";
 

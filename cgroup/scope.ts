@@ -3,7 +3,7 @@
  * The name ends in digits that the program draws when it runs.
  */
 import type { ScopeRequest } from "../spec/actions/cgroup.js";
-import type { ManagerSocket } from "../spec/host.js";
+import type { ManagerSocket } from "../spec/host-cgroup.js";
 import { encodeCall } from "./dbus.js";
 
 /** Hexadecimal digits at the end of the name. */

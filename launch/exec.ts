@@ -1,5 +1,5 @@
 /** `sbx exec`: one more command in a sandbox that is running. */
-import { approachSteps } from "../cgroup/plan.js";
+import { approachSteps } from "../cgroup/place-steps.js";
 import { planFilter } from "../seccomp/filter.js";
 import { fail } from "../spec/error.js";
 import { type Host, kernelAtLeast } from "../spec/host.js";

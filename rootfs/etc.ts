@@ -6,7 +6,8 @@
  */
 import { createHash } from "node:crypto";
 import type { RestrictingFlag } from "../spec/actions/mounts.js";
-import { type EtcFileName, etcFileNames, type Host, type Place } from "../spec/host.js";
+import type { Host } from "../spec/host.js";
+import { type EtcFileName, etcFileNames, type Place } from "../spec/host-rootfs.js";
 import type { Spec } from "../spec/spec.js";
 import type { Action, Step } from "../spec/step.js";
 import { chooseRung, hasInitLayer, needsOverlay } from "./ladder.js";

@@ -5,7 +5,8 @@
  */
 import type { Upper } from "../spec/actions/layers.js";
 import { fail } from "../spec/error.js";
-import type { DirectoryEntry, Host } from "../spec/host.js";
+import type { Host } from "../spec/host.js";
+import type { DirectoryEntry } from "../spec/host-rootfs.js";
 import type { Step } from "../spec/step.js";
 import { overlayStep } from "./layers.js";
 import { bind, init } from "./pieces.js";

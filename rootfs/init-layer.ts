@@ -3,7 +3,8 @@
  * made neither in a layer that is kept nor in one that is read-only. What a layer above has at such a
  * path hides them.
  */
-import { type Host, placesOf } from "../spec/host.js";
+import type { Host } from "../spec/host.js";
+import { placesOf } from "../spec/host-rootfs.js";
 import type { Spec } from "../spec/spec.js";
 import type { Step } from "../spec/step.js";
 import { contains } from "./paths.js";

@@ -4,7 +4,8 @@
  * nothing in vain.
  */
 import { fail } from "../spec/error.js";
-import { type Host, kernelAtLeast, placesOf } from "../spec/host.js";
+import { type Host, kernelAtLeast } from "../spec/host.js";
+import { placesOf } from "../spec/host-rootfs.js";
 import { type OverlayKind, overlayKinds, type Spec } from "../spec/spec.js";
 import { contains, filesystemOf } from "./paths.js";
 

@@ -3,6 +3,8 @@
  * between probe and run only reads it, so that a plan can be made and tested for any machine.
  */
 import type { JoinedNamespaces } from "./actions/enter.js";
+import type { CgroupFacts, LimitFacts } from "./host-cgroup.js";
+import type { LayerFacts, RootfsFacts } from "./host-rootfs.js";
 import type { Network } from "./network.js";
 import type { JoinKeys, Mapping, Spec } from "./spec.js";
 
@@ -30,89 +32,12 @@ export interface HostMount {
   readonly options: readonly string[];
 }
 
-/** An entry of a directory, `type` being what lstat says. */
-export interface DirectoryEntry {
-  readonly name: string;
-  readonly type: "directory" | "file" | "symlink" | "other";
-  /** Permission bits, 0 to 0o7777. */
-  readonly mode: number;
-  /** The target of a symbolic link, else absent. */
-  readonly target?: string;
-  /** Whether the caller may list (directory) or read (file) it. */
-  readonly readable: boolean;
-}
-
-/** Files of /etc that a sandbox has of its own; the last two only where the rootfs lacks them. */
-export const etcFileNames = [
-  "hosts",
-  "resolv.conf",
-  "hostname",
-  "machine-id",
-  "localtime",
-] as const;
-export type EtcFileName = (typeof etcFileNames)[number];
-
-/** Where a path of a rootfs leads, symbolic links meaning what they would inside. */
-export interface Place {
-  /** Absolute, inside, without links. */
-  readonly path: string;
-  readonly type: "directory" | "file" | "absent";
-  /** Where nothing is there: the owner of the directory that it would have to be made in. */
-  readonly owner?: number;
-}
-
-/** What was read of a rootfs before the sandbox is planned. */
-export interface RootfsFacts {
-  /** Absolute, without symbolic links. */
-  readonly path: string;
-  /** Permission bits of the directory itself, 0 to 0o7777. */
-  readonly mode: number;
-  /** The text of its /etc/passwd and /etc/group, or null where there is none that can be read. */
-  readonly passwd: string | null;
-  readonly group: string | null;
-  /** Where its own files of /etc lie or would lie; null where that cannot be told, as in a loop of links. */
-  readonly etc: Readonly<Record<EtcFileName, Place | null>>;
-  /**
-   * The entries of the directories that a copy of the host's root has to be put together from:
-   * `/` and every directory with a mount below it, by absolute path. Empty for any other rootfs.
-   */
-  readonly directories: Readonly<Record<string, readonly DirectoryEntry[]>>;
-  /** Directories of the host's root that anyone may write to, besides /tmp. Empty for any other rootfs. */
-  readonly scratch: readonly string[];
-  /** Which of /tmp, /run and /var/tmp it has. */
-  readonly volatile: readonly string[];
-}
-
-/** A directory that lies above the rootfs in an overlay. */
-export interface LayerFacts {
-  /** Absolute, without symbolic links. */
-  readonly path: string;
-  /** Permission bits, 0 to 0o7777. */
-  readonly mode: number;
-}
-
 /** Where running sandboxes are kept track of: a directory of the caller's own that is gone with the boot. */
 export type RunDirectory =
   /** Absolute. What is below `base`, which is there, may have to be made. */
   | { readonly path: string; readonly base: string }
   /** There is no place for it, and why. */
   | { readonly path: null; readonly why: string };
-
-/** What limits depend on. */
-export interface LimitFacts {
-  /** The machine swaps: /proc/swaps names something. */
-  readonly hasSwap: boolean;
-  /** Those online, as lists such as `0-3,7`. */
-  readonly cpus: string;
-  readonly mems: string;
-  /**
-   * The devices that limits name, each as `8:1`, and the whole disk that it is of, itself where it is one; null where
-   * there is no such device.
-   */
-  readonly disks: Readonly<Record<string, string | null>>;
-  /** The files that this kernel's groups have of each controller, by its name; without those that cannot be seen. */
-  readonly files: Readonly<Record<string, readonly string[]>>;
-}
 
 /** What connects a network namespace with the host's network, as far as this machine has it. */
 export interface UplinkFacts {
@@ -130,49 +55,6 @@ export interface UplinkFacts {
 /** Options that passt got after the version of Debian 12 (2023-03). */
 export const pastaOptions = ["map-guest-addr", "host-lo-to-ns-lo"] as const;
 export type PastaOption = (typeof pastaOptions)[number];
-/** `hybrid`: version 1 with the controllers, and version 2 beside it without them. */
-export type CgroupMode = "v2" | "hybrid" | "v1" | "none";
-
-/** What was read of one group of version 2. */
-export interface CgroupDirectory {
-  /** Absolute, as the host shows it. */
-  readonly path: string;
-  /** The caller may write to it, to its cgroup.procs and to its cgroup.subtree_control. */
-  readonly writable: boolean;
-  /** What it may give on to groups below it: cgroup.controllers. */
-  readonly controllers: readonly string[];
-  /** Nobody is in it, or only who starts the sandbox: groups below it may get controllers. */
-  readonly isVacant: boolean;
-}
-
-/** Where systemd is spoken to: over the user's bus, or by the socket that systemctl(1) uses. */
-export interface ManagerSocket {
-  readonly path: string;
-  readonly kind: "bus" | "private";
-}
-
-/** What there is of control groups: cgroups(7). */
-export interface CgroupFacts {
-  readonly mode: CgroupMode;
-  /** Where version 2 is mounted; null where it is not. */
-  readonly mountPoint: string | null;
-  /** The controllers that version 1 holds, so that version 2 lacks them. */
-  readonly v1Controllers: readonly string[];
-  /** Who is in a cgroup namespace cannot change the limits of its root: `nsdelegate`. */
-  readonly guardsLimits: boolean;
-  /** The caller's group, and those above it that systemd does not keep for itself; nearest first. */
-  readonly own: readonly CgroupDirectory[];
-  /** The group that was named to make the sandbox's below; null where none was, or it is not there. */
-  readonly parent: CgroupDirectory | null;
-  /** The user's systemd; null where it does not run, or is not reached. */
-  readonly manager: {
-    readonly socket: ManagerSocket;
-    /** Its own group, absolute. */
-    readonly path: string;
-    /** The controllers that are delegated to it. */
-    readonly controllers: readonly string[];
-  } | null;
-}
 
 /** The id maps of a user namespace that another one is made in, with ids of the caller's own as hostID. */
 export interface ParentIds {
@@ -275,11 +157,6 @@ export interface Host {
   readonly run: RunDirectory;
   /** Null where no sandbox is joined. */
   readonly joined: JoinedSandbox | null;
-}
-
-/** Where the files of /etc lie that can be told. */
-export function placesOf({ etc }: RootfsFacts): Place[] {
-  return Object.values(etc).filter((place) => place !== null);
 }
 
 /** Whether the kernel is at least `major.minor`. */

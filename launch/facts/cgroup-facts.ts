@@ -8,7 +8,7 @@ import {
   parentGroup,
   parseCgroups,
 } from "../../cgroup/mode.js";
-import type { CgroupDirectory, CgroupFacts, ManagerSocket } from "../../spec/host.js";
+import type { CgroupDirectory, CgroupFacts, ManagerSocket } from "../../spec/host-cgroup.js";
 import { readOptional, readUser } from "./identity.js";
 import { isSystemError } from "./in-root.js";
 import { accessSync, statSync } from "./readings.js";

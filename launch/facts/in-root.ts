@@ -2,7 +2,7 @@
 import { closeSync, constants, fstatSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fail } from "../../spec/error.js";
-import type { Place } from "../../spec/host.js";
+import type { Place } from "../../spec/host-rootfs.js";
 import { lstatSync, openSync, readlinkSync } from "./readings.js";
 
 /** As many symbolic links as the kernel follows: MAXSYMLINKS, path_resolution(7). */

@@ -3,7 +3,8 @@ import { closeSync, constants } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { contains } from "../../rootfs/paths.js";
 import { fail } from "../../spec/error.js";
-import { type EtcFileName, etcFileNames, type Host } from "../../spec/host.js";
+import type { Host } from "../../spec/host.js";
+import { type EtcFileName, etcFileNames } from "../../spec/host-rootfs.js";
 import { workOf } from "../kept-upper.js";
 import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
 import {

@@ -1,5 +1,5 @@
 /** What limits depend on, read only where there are some. */
-import type { CgroupFacts, LimitFacts } from "../../spec/host.js";
+import type { CgroupFacts, LimitFacts } from "../../spec/host-cgroup.js";
 import type { Resources } from "../../spec/resources.js";
 import { wholeDisk } from "./disks.js";
 import { readOptional } from "./identity.js";

@@ -2,13 +2,8 @@
 import { constants } from "node:fs";
 import { dirname } from "node:path";
 import { fail } from "../../spec/error.js";
-import {
-  type DirectoryEntry,
-  etcFileNames,
-  type Host,
-  type HostMount,
-  type RootfsFacts,
-} from "../../spec/host.js";
+import type { Host, HostMount } from "../../spec/host.js";
+import { type DirectoryEntry, etcFileNames, type RootfsFacts } from "../../spec/host-rootfs.js";
 import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
 import {
   accessSync,

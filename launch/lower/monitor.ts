@@ -5,55 +5,37 @@
  */
 import { slot } from "../machine/builder.js";
 import { k, signo } from "../machine/constants.js";
-import { startAgain } from "./again.js";
-import { endCgroup } from "./cgroup/cgroup.js";
-import { readOom, tellOfOom } from "./cgroup/oom.js";
 import { type Context, s } from "./context.js";
-import { controlState, controlSubroutines, payloadStatus, received } from "./control.js";
+import { controlState, controlSubroutines } from "./control.js";
 import { giveBackInMonitor, giveBackState, waitToGiveBack } from "./give-back.js";
-import { dismissGuard } from "./guard.js";
 import { clientsState, serveClients } from "./life/attach/clients.js";
 import { listenToClients } from "./life/attach/listen.js";
-import { blameEnd, enterState, takeEntered, watchEntered } from "./life/enter.js";
+import { enterState, takeEntered, watchEntered } from "./life/enter.js";
 import { eventSubroutine } from "./life/event.js";
 import { lifeOf } from "./life/life.js";
 import { outputState, outputSubroutines, takeOutput, watchOutput } from "./life/output.js";
 import { readerState, takeReader, watchReader } from "./life/reader.js";
-import { endFailed, endRun, noteStop, ssi } from "./life/restart.js";
+import { noteStop, ssi } from "./life/restart.js";
 import { stateSubroutine } from "./life/state.js";
-import { leaveMounts, namespacesState } from "./namespaces.js";
+import { code, finish, initStatus } from "./monitor-end.js";
+import { namespacesState } from "./namespaces.js";
 import {
   checkUplink,
   connectState,
-  endUplink,
   takeUplink,
   tellOfUplink,
   watchUplink,
 } from "./netns/connect.js";
 import { takeHolder, watchHolder } from "./netns/holder.js";
 import { portState } from "./netns/ports.js";
-import {
-  drain,
-  makeRelay,
-  moveBytes,
-  type Relay,
-  relaySubroutines,
-  watchRelay,
-} from "./payload/relay.js";
+import { makeRelay, moveBytes, relaySubroutines, watchRelay } from "./payload/relay.js";
 import { t } from "./payload/terminal.js";
 import { events, monitorPollTable } from "./poll.js";
-import { removeRecord } from "./record/name.js";
-import { exitTold } from "./record/record.js";
-import { awaitJanitor } from "./rootfs/janitor.js";
-import { answerOwners, ownersState, tellOfOwners, watchListener } from "./rootfs/owners.js";
-import { awaitServer, checkServer, killServer } from "./rootfs/server.js";
-import { failure, readFailure } from "./shared.js";
-import { exitStatus, reportFailure, tellStatus } from "./text/report.js";
+import { answerOwners, ownersState, watchListener } from "./rootfs/owners.js";
+import { checkServer } from "./rootfs/server.js";
 
-const initStatus = slot("initStatus");
-const signal = slot("signal");
+export const signal = slot("signal");
 const pid = slot("reapedPid");
-const code = slot("exitCode");
 
 /** Of sigaction(2); what a process is told of its fds (F_SETSIG) is between it and SI_USER, which is 0. */
 const SI_KERNEL = 0x80;
@@ -184,93 +166,4 @@ function handleSignal(c: Context): void {
   checkUplink(c, pid);
   b.branch(pid, "ne", s.initPid, "monitor.reap");
   b.load(4, initStatus, memory.status);
-}
-
-/** Ends the program. */
-function finish(c: Context, relay: Relay | null): void {
-  const { b } = c;
-  b.comment("the sandbox is gone: what it said last");
-  const saidAll = b.fresh("finish");
-  const saying = b.fresh("finish");
-  b.label(saying);
-  b.branch(s.controlOutside, "lt", 0, saidAll);
-  b.call("control.receive");
-  b.branch(received, "gt", 0, saying);
-  b.label(saidAll);
-  if (relay !== null) {
-    drain(c, relay);
-    b.call("terminal.leave");
-  }
-  tellOfOwners(c);
-  leaveMounts(c);
-  dismissGuard(c);
-  endUplink(c);
-  awaitServer(c, true);
-  awaitJanitor(c);
-  readOom(c);
-  endCgroup(c);
-  if (lifeOf(c) === undefined) removeRecord(c);
-
-  readFailure(c);
-  b.branch(failure.happened, "ne", 0, "monitor.report");
-  const own = b.fresh("finish");
-  b.branch(payloadStatus, "ge", 0, own);
-  b.comment("the init itself was killed, or there is none");
-  b.set(payloadStatus, initStatus);
-  b.label(own);
-  tellOfOom(c, payloadStatus);
-  const signalled = b.fresh("finish");
-  b.alu("and", signal, payloadStatus, 0x7f);
-  b.branch(signal, "ne", 0, signalled);
-  b.alu("shr", code, payloadStatus, 8);
-  b.alu("and", code, code, 0xff);
-  if (lifeOf(c) !== undefined) {
-    const ended = b.fresh("finish");
-    b.jump(ended);
-    b.label(signalled);
-    b.alu("add", code, signal, exitStatus.signalled);
-    b.label(ended);
-    endRun(c, code, signal);
-    return;
-  }
-  tellStatus(c, ['{"event":"exit","exitCode":', { decimal: code }, "}"]);
-  b.jump("monitor.exit");
-  b.label(signalled);
-  b.alu("add", code, signal, exitStatus.signalled);
-  tellStatus(c, [
-    '{"event":"exit","signal":',
-    { decimal: signal },
-    ',"exitCode":',
-    { decimal: code },
-    "}",
-  ]);
-  b.label("monitor.exit");
-  exitTold(c, code);
-}
-
-/** Where a step of the monitor's goes that fails: what was begun is ended, and the failure told. */
-export function monitorFailure(c: Context): void {
-  const { b, memory } = c;
-  const nobody = b.fresh("fail");
-  b.label("monitor.fail");
-  b.branch(s.initPid, "eq", 0, nobody);
-  b.ignore("it may have died by itself", "kill", [s.initPid, signo("SIGKILL")]);
-  b.ignore("it is our child", "wait4", [s.initPid, memory.status, 0, 0]);
-  b.label(nobody);
-  killServer(c);
-  b.set(failure.step, s.step);
-  b.set(failure.errno, s.errno);
-  leaveMounts(c);
-  dismissGuard(c);
-  endUplink(c);
-  awaitServer(c, false);
-  awaitJanitor(c);
-  endCgroup(c);
-  if (lifeOf(c) === undefined) removeRecord(c);
-  b.label("monitor.report");
-  startAgain(c);
-  blameEnd(c);
-  reportFailure(c, code);
-  if (lifeOf(c) !== undefined) endFailed(c, code);
-  else b.jump("monitor.exit");
 }

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import * as assert from "uvu/assert";
 import { cpuWeight, ioWeight, limitWrites, neededControllers } from "../../cgroup/limits.js";
-import type { LimitFacts } from "../../spec/host.js";
+import type { LimitFacts } from "../../spec/host-cgroup.js";
 import type { Resources } from "../../spec/resources.js";
 import { suite } from "../support/suite.js";
 

@@ -6,7 +6,7 @@ import {
   parentGroup,
   parseCgroups,
 } from "../../cgroup/mode.js";
-import type { CgroupDirectory } from "../../spec/host.js";
+import type { CgroupDirectory } from "../../spec/host-cgroup.js";
 import { hostOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";
 

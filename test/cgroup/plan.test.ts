@@ -1,8 +1,10 @@
 import * as assert from "uvu/assert";
-import { approachSteps, type CgroupOwner, planCgroup } from "../../cgroup/plan.js";
+import { approachSteps } from "../../cgroup/place-steps.js";
+import { type CgroupOwner, planCgroup } from "../../cgroup/plan.js";
 import { defaultSpec } from "../../spec/default.js";
 import { describe } from "../../spec/describe.js";
-import type { CgroupDirectory, CgroupFacts, Host } from "../../spec/host.js";
+import type { Host } from "../../spec/host.js";
+import type { CgroupDirectory, CgroupFacts } from "../../spec/host-cgroup.js";
 import type { CgroupKeys, Resources } from "../../spec/resources.js";
 import type { Spec } from "../../spec/spec.js";
 import { failureOf, hostOf } from "../support/fixture.js";

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { refuseLimits } from "../../cgroup/refuse.js";
-import type { LimitFacts } from "../../spec/host.js";
+import type { LimitFacts } from "../../spec/host-cgroup.js";
 import { suite } from "../support/suite.js";
 
 const test = suite("cgroup/refuse");

@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import * as assert from "uvu/assert";
 import { defaultMaskedPaths, defaultReadonlyPaths } from "../../spec/default.js";
-import { etcFileNames } from "../../spec/host.js";
+import { etcFileNames } from "../../spec/host-rootfs.js";
 import { attempt, inside } from "../support/inside.js";
 import { busyboxRootfs, debianRootfs } from "../support/rootfs.js";
 import { command, start } from "../support/sandbox.js";

@@ -2,7 +2,8 @@
 import * as assert from "uvu/assert";
 import { planNames } from "../../netns/names.js";
 import { planEtc } from "../../rootfs/etc.js";
-import type { EtcFileName, Host, Place } from "../../spec/host.js";
+import type { Host } from "../../spec/host.js";
+import type { EtcFileName, Place } from "../../spec/host-rootfs.js";
 import type { Spec } from "../../spec/spec.js";
 import { closedSpec, etcOf, hostOf } from "../support/fixture.js";
 import { suite } from "../support/suite.js";

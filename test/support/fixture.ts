@@ -1,12 +1,7 @@
 /** Machines and sandboxes for the tests of the planners. */
 import { defaultSpec } from "../../spec/default.js";
-import {
-  etcFileNames,
-  type Host,
-  type Place,
-  pastaOptions,
-  type RootfsFacts,
-} from "../../spec/host.js";
+import { type Host, pastaOptions } from "../../spec/host.js";
+import { etcFileNames, type Place, type RootfsFacts } from "../../spec/host-rootfs.js";
 import type { Mapping, Spec, UsernsMode } from "../../spec/spec.js";
 
 const everyId = [{ start: 0, size: 4294967295 }];
