@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isSystemError } from "../launch/facts/in-root.js";
+import { unlessRefused } from "../launch/facts/system-error.js";
 import { lower } from "../launch/lower/lower.js";
 import { compile } from "../launch/machine/link.js";
 import { plan } from "../launch/plan.js";
@@ -86,10 +86,5 @@ function pssKilobytes(pid: number): number | null {
 }
 
 function read(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  return unlessRefused(() => readFileSync(path, "utf8"));
 }

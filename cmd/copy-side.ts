@@ -4,7 +4,7 @@ import type { Job } from "../launch/copy/job.js";
 import { pack } from "../launch/copy/pack.js";
 import { rootTree } from "../launch/copy/tree.js";
 import { unpack } from "../launch/copy/unpack.js";
-import { isSystemError } from "../launch/facts/in-root.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { rootFd } from "../launch/lower/rootfs/open-root.js";
 
 /** The exit status where nobody reads what is written, as of who is killed by SIGPIPE. */

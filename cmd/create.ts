@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import type { StoreHost } from "../launch/cache/store.js";
 import { compileSandbox } from "../launch/compile.js";
-import { isSystemError } from "../launch/facts/in-root.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { type Kept, wholeSpec } from "../launch/life/kept.js";
 import { createKept } from "../launch/life/kept-create.js";
 import { placeProgram } from "../launch/life/kept-program.js";

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Change, DiffEntry } from "../launch/diff.js";
-import { isSystemError } from "../launch/facts/in-root.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { readUpperRecord } from "../launch/kept-upper.js";
 import { callersPlaces, findView } from "../launch/life/sandboxes.js";
 import { launcher, runMapped } from "../launch/mapped.js";

@@ -1,6 +1,6 @@
 /** From the words of a command line to the command; the only place that sets the exit status. */
 import { writeSync } from "node:fs";
-import { isSystemError } from "../launch/facts/in-root.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { renderProblem, SbxError } from "../spec/error.js";
 import { liveCommands } from "./options/live.js";
 import type { OptionTable } from "./options/option.js";

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { isatty } from "node:tty";
 import type { Pack } from "../launch/copy/job.js";
 import type { DoorStdio } from "../launch/doorway.js";
-import { isSystemError } from "../launch/facts/in-root.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { fail } from "../spec/error.js";
 import { ended } from "./cp.js";
 import { withDoor } from "./door.js";

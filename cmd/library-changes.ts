@@ -2,8 +2,8 @@
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { isSystemError } from "../launch/facts/in-root.js";
 import { cacheHome } from "../launch/facts/probe.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { removeTrees } from "../launch/mapped.js";
 
 const prefix = "changes-";

@@ -3,7 +3,7 @@
  * where nobody reads, of which koffi would complain at the end.
  */
 import { writeSync } from "node:fs";
-import { isSystemError } from "../launch/facts/in-root.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { fail } from "../spec/error.js";
 
 /** Writes all of the text or the bytes to standard output. */

@@ -1,7 +1,6 @@
 /** What is asked for: the words of a command line, configuration files and this machine, as a spec and a host. */
 import { dataDirectory } from "../launch/facts/directories.js";
 import { findDisk } from "../launch/facts/disks.js";
-import { isSystemError } from "../launch/facts/in-root.js";
 import { probe } from "../launch/facts/probe.js";
 import {
   absolutePath,
@@ -10,6 +9,7 @@ import {
   recordedVariables,
   statSync,
 } from "../launch/facts/readings.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { joinedBy, readJoined } from "../launch/joined.js";
 import { networkStore, readNetworks } from "../launch/networks.js";
 import { volumeStore } from "../launch/volumes.js";

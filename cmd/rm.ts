@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isSystemError } from "../launch/facts/in-root.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { readUpperRecord, recordOf, workOf } from "../launch/kept-upper.js";
 import { stop } from "../launch/life/ending.js";
 import { removeKept } from "../launch/life/kept-remove.js";

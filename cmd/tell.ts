@@ -1,7 +1,7 @@
 /** Tells `sbx events` what a command has done. */
 import { writeSync } from "node:fs";
-import { isSystemError } from "../launch/facts/in-root.js";
 import { callersRunDirectory } from "../launch/facts/run-directory.js";
+import { isSystemError } from "../launch/facts/system-error.js";
 import { appendEvent, type EventAction } from "../launch/life/events.js";
 import type { SandboxView } from "../launch/life/sandboxes.js";
 import { renderProblem } from "../spec/error.js";

@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import type { UpperRecord } from "../spec/actions/layers.js";
 import { fail } from "../spec/error.js";
 import { list, nonEmptyText, object, oneOf } from "../spec/shape.js";
-import { isSystemError } from "./facts/in-root.js";
+import { isSystemError } from "./facts/system-error.js";
 
 export const workOf = (upper: string) => `${upper}.work`;
 export const recordOf = (upper: string) => `${workOf(upper)}/sbx.json`;

@@ -10,7 +10,7 @@ import { didYouMean } from "../spec/nearest.js";
 import type { Network, NetworkKeys } from "../spec/network.js";
 import { network as networkShape } from "../spec/network-shape.js";
 import { dataDirectory, makeDirectories } from "./facts/directories.js";
-import { isSystemError } from "./facts/in-root.js";
+import { isSystemError } from "./facts/system-error.js";
 import { withLock } from "./life/lock-file.js";
 
 /** Where the networks of the user are. */

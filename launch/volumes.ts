@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { fail } from "../spec/error.js";
 import { dataDirectory, makeDirectories } from "./facts/directories.js";
-import { isSystemError } from "./facts/in-root.js";
+import { isSystemError } from "./facts/system-error.js";
 import { removeTrees } from "./mapped.js";
 
 export interface Volume {

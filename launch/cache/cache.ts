@@ -1,7 +1,7 @@
 /** What is in the cache of programs, for those who look into it. */
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
-import { isSystemError } from "../facts/in-root.js";
+import { unlessRefused } from "../facts/system-error.js";
 import { decodeEntry } from "./entry.js";
 import { isKept } from "./store.js";
 
@@ -24,12 +24,12 @@ export function listCache(places: readonly string[]): Cached[] {
   return filesIn(places)
     .flatMap((path) => {
       if (!path.endsWith(".run")) return [];
-      const entry = attempt(() => decodeEntry(fs.readFileSync(path)));
+      const entry = unlessRefused(() => decodeEntry(fs.readFileSync(path)));
       if (entry?.program == null) return [];
       const { words, directory } = entry;
       const program = join(dirname(path), entry.program);
-      const stat = attempt(() => fs.statSync(program));
-      const usedMs = attempt(() => usedAt(path)) ?? 0;
+      const stat = unlessRefused(() => fs.statSync(program));
+      const usedMs = unlessRefused(() => usedAt(path)) ?? 0;
       return stat === null ? [] : [{ words, directory, program, bytes: stat.size, usedMs }];
     })
     .sort((a, b) => b.usedMs - a.usedMs);
@@ -52,7 +52,9 @@ export function pruneCache(places: readonly string[]): { files: number; bytes: n
 /** Programs, entries, and what writers that were killed left behind; nothing else that may be there. */
 function filesIn(places: readonly string[]): string[] {
   return places.flatMap((place) =>
-    (attempt(() => fs.readdirSync(place)) ?? []).filter(isKept).map((name) => join(place, name)),
+    (unlessRefused(() => fs.readdirSync(place)) ?? [])
+      .filter(isKept)
+      .map((name) => join(place, name)),
   );
 }
 
@@ -60,12 +62,3 @@ const usedAt = (path: string) => {
   const { atimeMs, mtimeMs } = fs.statSync(path);
   return Math.floor(Math.max(atimeMs, mtimeMs));
 };
-
-function attempt<T>(read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
-}

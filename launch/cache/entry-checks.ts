@@ -2,8 +2,8 @@
 import * as fs from "node:fs";
 import { hostname, type as kernelName, machine, release, version } from "node:os";
 import { splitDeviceNumber } from "../facts/disks.js";
-import { isSystemError } from "../facts/in-root.js";
 import type { Reading, Recording } from "../facts/readings.js";
+import { isSystemError } from "../facts/system-error.js";
 import { checkKinds, statxFields, statxSize } from "./entry-format.js";
 
 export type Check = readonly [kind: number, ...operands: (number | Uint8Array | null)[]];

@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { fail, SbxError } from "../../spec/error.js";
 import { dangerOf, makeDirectories, nearest } from "../facts/directories.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import type { EntryFile } from "./entry.js";
 
 /** What the store depends on besides the file system. */

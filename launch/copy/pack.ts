@@ -6,7 +6,7 @@ import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as tar from "tar-stream";
 import { visible } from "../../spec/error.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import type { Pack as PackJob } from "./job.js";
 import {
   bytesOf,

@@ -9,7 +9,7 @@ import * as fs from "node:fs";
 import { getSystemErrorMap } from "node:util";
 import koffi from "koffi";
 import { fail } from "../../spec/error.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import { errnoName } from "../native.js";
 
 /** Where paths begin, as an fd, and how they are resolved. */

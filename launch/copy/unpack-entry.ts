@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import type * as tar from "tar-stream";
 import { fail, visible } from "../../spec/error.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import type { Unpack } from "./job.js";
 import {
   type Entry,

@@ -10,8 +10,8 @@ import {
 } from "../../cgroup/mode.js";
 import type { CgroupDirectory, CgroupFacts, ManagerSocket } from "../../spec/host-cgroup.js";
 import { readOptional, readUser } from "./identity.js";
-import { isSystemError } from "./in-root.js";
 import { accessSync, statSync } from "./readings.js";
+import { unlessRefused } from "./system-error.js";
 
 /** For a sandbox that is to have none. */
 export const noCgroups: CgroupFacts = {
@@ -92,11 +92,5 @@ function readManager(
 }
 
 function mayWrite(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch (error) {
-    if (isSystemError(error)) return false;
-    throw error;
-  }
+  return unlessRefused(() => accessSync(path, constants.W_OK)) !== null;
 }

@@ -2,8 +2,8 @@
 import { fail } from "../../spec/error.js";
 import type { DeviceNumber } from "../../spec/resources.js";
 import { readOptional } from "./identity.js";
-import { isSystemError } from "./in-root.js";
 import { statSync } from "./readings.js";
+import { isSystemError } from "./system-error.js";
 
 /** The numbers of the block device at `path`; fails, naming `at`, where there is none. */
 export function findDisk(path: string, at: string): DeviceNumber {

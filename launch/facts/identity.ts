@@ -9,7 +9,6 @@ import {
   parseSubids,
   type SubidOwner,
 } from "../../userns/subid.js";
-import { isSystemError } from "./in-root.js";
 import {
   accessSync,
   existsSync,
@@ -18,6 +17,7 @@ import {
   realpathSync,
   statSync,
 } from "./readings.js";
+import { unlessRefused } from "./system-error.js";
 
 /** Where the machine tells about itself; other places are for tests. */
 export interface MachineFiles {
@@ -42,12 +42,7 @@ export function readUser(environment: NodeJS.ProcessEnv): Host["user"] {
 function readUserInfo(): { username: string; homedir: string } | null {
   // What getpwuid_r(3) looks into; a directory service is taken to say the same of a uid.
   for (const path of ["/etc/passwd", "/etc/nsswitch.conf"]) existsSync(path);
-  try {
-    return userInfo();
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  return unlessRefused(() => userInfo());
 }
 
 /** Uid 0 with CAP_SETGID (6) and CAP_SETUID (7) among the effective capabilities of proc_pid_status(5). */
@@ -125,32 +120,22 @@ export function findInPath(name: string, path = "", more: readonly string[]): st
   return [...new Set(directories.map((directory) => join(directory, name)))].filter(isExecutable);
 }
 
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch (error) {
-    if (isSystemError(error)) return false;
-    throw error;
-  }
+/** A file that the caller may execute. */
+export function isExecutable(path: string): boolean {
+  return (
+    unlessRefused(() => {
+      accessSync(path, constants.X_OK);
+      return statSync(path).isFile();
+    }) ?? false
+  );
 }
 
 /** The text of a file of the machine; null where there is none, or none for the caller to read. */
 export function readOptional(path: string): string | null {
-  try {
-    return readText(path);
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  return unlessRefused(() => readText(path));
 }
 
 /** Where a path of the machine leads, without links; null where nothing is there. */
 export function realPath(path: string): string | null {
-  try {
-    return realpathSync(path);
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  return unlessRefused(() => realpathSync(path));
 }

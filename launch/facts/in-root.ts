@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { fail } from "../../spec/error.js";
 import type { Place } from "../../spec/host-rootfs.js";
 import { lstatSync, openSync, readlinkSync } from "./readings.js";
+import { unlessRefused } from "./system-error.js";
 
 /** As many symbolic links as the kernel follows: MAXSYMLINKS, path_resolution(7). */
 const maxLinks = 40;
@@ -18,13 +19,10 @@ const maxBytes = 16 * 1024 * 1024;
  * file larger than 16 MiB, whose users would otherwise be passed over in silence.
  */
 export function readInRoot(root: string, path: string): string | null {
-  try {
+  return unlessRefused(() => {
     const resolved = resolveInRoot(root, path);
     return resolved === null ? null : readRegular(resolved, path);
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  });
 }
 
 /**
@@ -32,7 +30,7 @@ export function readInRoot(root: string, path: string): string | null {
  * where the way leads through what is no directory or may not be entered.
  */
 export function placeInRoot(root: string, path: string): Place | null {
-  try {
+  return unlessRefused(() => {
     const resolved = resolveInRoot(root, path);
     if (resolved === null) return null;
     const stats = lstatSync(resolved, { throwIfNoEntry: false });
@@ -40,10 +38,7 @@ export function placeInRoot(root: string, path: string): Place | null {
     return stats === undefined
       ? { path: inside, type: "absent", owner: ownerAbove(resolved) }
       : { path: inside, type: stats.isDirectory() ? "directory" : "file" };
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  });
 }
 
 /** The owner of the deepest directory above a path. */
@@ -99,9 +94,4 @@ function readRegular(path: string, shown: string): string | null {
   } finally {
     closeSync(fd);
   }
-}
-
-/** An error that the kernel gave, as against one in this program. */
-export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
-  return error instanceof Error && "syscall" in error && "code" in error;
 }

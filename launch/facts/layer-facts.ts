@@ -6,7 +6,7 @@ import { fail } from "../../spec/error.js";
 import type { Host } from "../../spec/host.js";
 import { type EtcFileName, etcFileNames } from "../../spec/host-rootfs.js";
 import { workOf } from "../kept-upper.js";
-import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
+import { placeInRoot, readInRoot } from "./in-root.js";
 import {
   absolutePath,
   existsSync,
@@ -16,6 +16,7 @@ import {
   statSync,
 } from "./readings.js";
 import { readRootfs, requireDirectory } from "./rootfs-facts.js";
+import { unlessRefused } from "./system-error.js";
 
 /** As the user names them, relative to the working directory. */
 export interface LayerPaths {
@@ -91,11 +92,5 @@ export function mountInLayer({
 
 /** Whether the caller can open a device. access(2) would not tell of a mount that is nodev, or of a rule of a cgroup. */
 export function canOpen(path: string): boolean {
-  try {
-    closeSync(openSync(path, constants.O_RDWR));
-    return true;
-  } catch (error) {
-    if (isSystemError(error)) return false;
-    throw error;
-  }
+  return unlessRefused(() => closeSync(openSync(path, constants.O_RDWR))) !== null;
 }

@@ -3,8 +3,8 @@ import type { CgroupFacts, LimitFacts } from "../../spec/host-cgroup.js";
 import type { Resources } from "../../spec/resources.js";
 import { wholeDisk } from "./disks.js";
 import { readOptional } from "./identity.js";
-import { isSystemError } from "./in-root.js";
 import { readdirSync } from "./readings.js";
+import { unlessRefused } from "./system-error.js";
 
 export function readLimitFacts(
   { blockIO = {}, unified }: Resources,
@@ -40,10 +40,5 @@ function readGroupFiles({ own, parent, manager }: CgroupFacts): LimitFacts["file
 }
 
 function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isSystemError(error)) return [];
-    throw error;
-  }
+  return unlessRefused(() => readdirSync(directory)) ?? [];
 }

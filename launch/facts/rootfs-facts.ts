@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { fail } from "../../spec/error.js";
 import type { Host, HostMount } from "../../spec/host.js";
 import { type DirectoryEntry, etcFileNames, type RootfsFacts } from "../../spec/host-rootfs.js";
-import { isSystemError, placeInRoot, readInRoot } from "./in-root.js";
+import { placeInRoot, readInRoot } from "./in-root.js";
 import {
   accessSync,
   lstatSync,
@@ -13,6 +13,7 @@ import {
   realpathSync,
   statSync,
 } from "./readings.js";
+import { isSystemError, unlessRefused } from "./system-error.js";
 
 /**
  * Reads the rootfs at `path`, relative to the working directory. The mounts of `host` tell which directories
@@ -108,15 +109,17 @@ function directoriesAbove(mounts: readonly HostMount[]): string[] {
 
 /** Of its own: a link would lead to what is shown elsewhere. */
 function isDirectory(path: string): boolean {
-  return attempt(() => lstatSync(path))?.isDirectory() === true && realpathSync(path) === path;
+  return (
+    unlessRefused(() => lstatSync(path))?.isDirectory() === true && realpathSync(path) === path
+  );
 }
 
 function readDirectories(paths: readonly string[]): Record<string, readonly DirectoryEntry[]> {
   return Object.fromEntries(
     paths.flatMap((path) => {
-      const names = attempt(() => readdirSync(path));
+      const names = unlessRefused(() => readdirSync(path));
       if (names === null) return [];
-      const entries = names.sort().map((name) => attempt(() => readEntry(path, name)));
+      const entries = names.sort().map((name) => unlessRefused(() => readEntry(path, name)));
       return [[path, entries.filter((entry) => entry !== null)]];
     }),
   );
@@ -130,16 +133,6 @@ function readEntry(directory: string, name: string): DirectoryEntry {
     return { name, type: "symlink", mode, target: readlinkSync(path), readable: true };
   const type = stats.isDirectory() ? "directory" : stats.isFile() ? "file" : "other";
   const wanted = type === "directory" ? constants.R_OK | constants.X_OK : constants.R_OK;
-  const readable = attempt(() => accessSync(path, wanted)) !== null;
+  const readable = unlessRefused(() => accessSync(path, wanted)) !== null;
   return { name, type, mode, readable };
-}
-
-/** Null where the kernel refuses: what the caller may not see, or is gone by now, is not in the plan. */
-function attempt<T>(read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
 }

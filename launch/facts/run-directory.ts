@@ -4,8 +4,8 @@ import { dirname, isAbsolute, join } from "node:path";
 import type { RunDirectory } from "../../spec/host.js";
 import { dangerOf, makeDirectories, nearest, othersWrite } from "./directories.js";
 import { readOptional, readUser } from "./identity.js";
-import { isSystemError } from "./in-root.js";
 import { accessSync, existsSync, statSync } from "./readings.js";
+import { isSystemError } from "./system-error.js";
 
 /** Whose it is. */
 interface Owner {

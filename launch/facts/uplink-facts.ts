@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import { pastaOptions, type UplinkFacts } from "../../spec/host.js";
 import { findInPath, type MachineFiles, readOptional } from "./identity.js";
-import { isSystemError } from "./in-root.js";
 import { canOpen } from "./layer-facts.js";
 import { readBytes } from "./readings.js";
+import { isSystemError } from "./system-error.js";
 
 /** For a sandbox that needs no way out. */
 export const noUplinks: UplinkFacts = {

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readNumber, readUsage, type Usage } from "../../cgroup/usage.js";
 import { fail } from "../../spec/error.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import { parentOf } from "./processes.js";
 import type { Sandbox } from "./sandbox.js";
 import { isGroup } from "./sweep.js";

@@ -7,7 +7,7 @@ import { specToJson } from "../../spec/json.js";
 import type { LifeKeys } from "../../spec/life.js";
 import type { Spec } from "../../spec/spec.js";
 import { requirePrivate } from "../facts/directories.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import { type Kept, keptDirectory, lockFile, readKept, sandboxesIn, textOf } from "./kept.js";
 import { holderOf, nameFile, withNames } from "./kept-names.js";
 import { derivedName } from "./names.js";

@@ -3,7 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../../spec/error.js";
 import { keep, type StoreHost } from "../cache/store.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import type { Kept } from "./kept.js";
 import { replaceFile } from "./plain-file.js";
 

@@ -11,7 +11,7 @@ import { specToJson } from "../../spec/json.js";
 import { isGivenName, whatNamesAre } from "../../spec/network-shape.js";
 import type { Spec } from "../../spec/spec.js";
 import { requireSafe } from "../facts/directories.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import { objectIn, readPlain } from "./plain-file.js";
 
 /** What `config.json` says. */

@@ -1,7 +1,7 @@
 /** Which namespaces a running sandbox has. */
 import { readlinkSync } from "node:fs";
 import { type NamespaceType, namespaceTypes } from "../../spec/spec.js";
-import { isSystemError } from "../facts/in-root.js";
+import { unlessRefused } from "../facts/system-error.js";
 import type { Sandbox } from "./sandbox.js";
 
 /** As /proc/PID/ns has them: namespaces(7). */
@@ -28,10 +28,7 @@ export function namespaceIds({ monitor, namespaces }: Sandbox): Record<string, n
 
 /** Null where it has ended meanwhile, and where the kernel has no such namespaces. */
 function inodeOf(path: string): number | null {
-  try {
-    return Number(/\[(\d+)\]/.exec(readlinkSync(`/proc/${path}`))?.[1] ?? Number.NaN) || null;
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  return unlessRefused(
+    () => Number(/\[(\d+)\]/.exec(readlinkSync(`/proc/${path}`))?.[1] ?? Number.NaN) || null,
+  );
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 
 export interface PlainFile {
   readonly text: string;

@@ -1,7 +1,7 @@
 /** The processes of a running sandbox. */
 import * as fs from "node:fs";
 import { type Rlimit, rlimitNames } from "../../spec/spec.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError, unlessRefused } from "../facts/system-error.js";
 import type { Sandbox } from "./sandbox.js";
 
 /**
@@ -25,12 +25,7 @@ export function processesOf({ monitor, init, namespaces }: Sandbox): number[] {
 
 /** As `mnt:[4026531832]`; null where it has ended, or is another user's. */
 function namespaceAt(path: string): string | null {
-  try {
-    return fs.readlinkSync(path);
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  return unlessRefused(() => fs.readlinkSync(path));
 }
 
 /** The child that a process has had longest; null where it has none. */

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { fail } from "../../spec/error.js";
 import type { RunDirectory } from "../../spec/host.js";
 import { isGivenName } from "../../spec/network-shape.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import { isWholeSpec } from "./kept.js";
 import { lockOf, readLocks } from "./locks.js";
 import { objectIn, readPlain } from "./plain-file.js";

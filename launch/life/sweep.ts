@@ -1,6 +1,6 @@
 /** What a monitor that was killed has left behind. */
 import * as fs from "node:fs";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import { openPlain } from "./plain-file.js";
 import type { Sandbox } from "./sandbox.js";
 

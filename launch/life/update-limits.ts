@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { earlierText, keptInstead } from "../../cgroup/earlier.js";
 import type { LimitWrite } from "../../spec/actions/cgroup.js";
 import { fail } from "../../spec/error.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError, unlessRefused } from "../facts/system-error.js";
 
 /** A group, what is being done with it, for errors, and how to take back what was done. */
 interface Change {
@@ -53,12 +53,7 @@ function write(directory: string, file: string, text: string): void {
 
 /** Null where there is no such file, or none that can be read. */
 function readOrNull(directory: string, file: string): string | null {
-  try {
-    return read(directory, file);
-  } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
-  }
+  return unlessRefused(() => read(directory, file));
 }
 
 function attempt({ what }: Change, directory: string, file: string, text: string): void {

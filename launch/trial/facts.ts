@@ -1,12 +1,12 @@
 /** Everything that `sbx check` judges, read from this machine or tried out on it. */
 import { spawnSync } from "node:child_process";
-import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { Host } from "../../spec/host.js";
 import { parseSubids } from "../../userns/subid.js";
-import { readOptional } from "../facts/identity.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isExecutable, readOptional } from "../facts/identity.js";
 import { probe } from "../facts/probe.js";
+import { isSystemError } from "../facts/system-error.js";
 import { type Tried, tryHost } from "./trial.js";
 
 /** A program in PATH and what it says of its version; null where it says nothing. */
@@ -89,14 +89,4 @@ function findTool(name: ToolName, { PATH = "" }: NodeJS.ProcessEnv): Tool | null
   // fuse-overlayfs names the version of fusermount first.
   const version = lines.find((line) => line.startsWith(name)) ?? lines[0];
   return { path, version: version === undefined || version === "" ? null : version };
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch (error) {
-    if (isSystemError(error)) return false;
-    throw error;
-  }
 }

@@ -8,7 +8,7 @@ import { type Host, kernelAtLeast } from "../../spec/host.js";
 import { type IdMaps, planIdMaps } from "../../userns/idmap.js";
 import { keep } from "../cache/store.js";
 import { makeDirectories } from "../facts/directories.js";
-import { isSystemError } from "../facts/in-root.js";
+import { isSystemError } from "../facts/system-error.js";
 import { compile } from "../machine/link.js";
 import { hostTrials, type TrialName } from "./list.js";
 import { type Outcome, type TrialProgram, trialProgram } from "./program.js";
