@@ -52,7 +52,7 @@ export async function cp(argv: readonly string[]): Promise<number> {
 }
 
 /** docker's: a NAME has no slash, and a path of this machine with a colon begins with one or a dot. */
-export function readPlace(word: string): Place {
+function readPlace(word: string): Place {
   if (word === "-") return { kind: "stream" };
   const [, name, path] = /^([^/.:][^/:]*):(.*)$/s.exec(word) ?? [];
   if (name === undefined || path === undefined) {

@@ -78,7 +78,7 @@ const letters = { added: "A", changed: "C", deleted: "D" } as const satisfies Re
 >;
 
 /** A line for each entry, and for the directories on the way to it; the last has the totals. */
-export function renderTree(entries: readonly DiffEntry[]): string {
+function renderTree(entries: readonly DiffEntry[]): string {
   const lines: string[] = [];
   let open: string[] = [];
   for (const { path, change, type, sizeBytes } of entries) {

@@ -81,7 +81,7 @@ export function specFromFlags(
 /** `validate` passes over keys that are undefined. */
 type Loose<T> = { [K in keyof T]: T[K] | undefined };
 
-export function given<T>(text: string | undefined, read: (text: string) => T): T | undefined {
+function given<T>(text: string | undefined, read: (text: string) => T): T | undefined {
   return text === undefined ? undefined : read(text);
 }
 

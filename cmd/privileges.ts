@@ -87,7 +87,7 @@ function requireMaskable(path: string, at: string): string {
 }
 
 /** `nofile` for `RLIMIT_NOFILE`, as docker and ulimit(1) users know them. */
-export const ulimitNames: ReadonlyMap<string, RlimitName> = new Map(
+const ulimitNames: ReadonlyMap<string, RlimitName> = new Map(
   rlimitNames.map((name) => [name.slice("RLIMIT_".length).toLowerCase(), name]),
 );
 

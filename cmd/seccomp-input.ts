@@ -37,7 +37,7 @@ export async function loadProfile({ name, text }: Source): Promise<Profile> {
 }
 
 /** The machines by the names that profiles and packages have for them. */
-export const machines = { amd64: "x86_64", arm64: "aarch64" } as const satisfies Record<
+const machines = { amd64: "x86_64", arm64: "aarch64" } as const satisfies Record<
   string,
   Architecture
 >;

@@ -94,7 +94,7 @@ const pair = (one: number | null | undefined, other: number | null | undefined) 
   one == null || other == null ? none : `${sizeText(one)} / ${sizeText(other)}`;
 
 /** A row of docker's columns, and of pressure. */
-export function cells({ name, cpuPercent, sample }: Reading): string[] {
+function cells({ name, cpuPercent, sample }: Reading): string[] {
   const [memory, limit] = [sample?.memoryBytes ?? null, sample?.memoryLimitBytes ?? null];
   return [
     name,

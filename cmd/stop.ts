@@ -65,7 +65,7 @@ function readSignal(text: string, option: string): number {
 }
 
 /** In ms. */
-export function readTimeout(text: string, option: string): number {
+function readTimeout(text: string, option: string): number {
   if (text === "-1") return Number.POSITIVE_INFINITY;
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
   return fail(`${option} ${text}`, "must be a number of seconds, or -1 for no end");

@@ -47,7 +47,7 @@ export function doorOf(
 }
 
 /** As `planUnshare`, but that the command has the root of the sandbox open. */
-export function planDoorway(sandbox: Sandbox, host: Host, isAlone: boolean): Plan {
+function planDoorway(sandbox: Sandbox, host: Host, isAlone: boolean): Plan {
   const blocker = userNamespaceBlocker(host);
   if (blocker?.certain === true) fail("create a user namespace", blocker.why, blocker.hint);
   const { spec } = sandbox;

@@ -81,7 +81,7 @@ export function heldSpec(spec: Spec): Spec {
 }
 
 /** Of such a spec: the payload only waits. */
-export function planHeld(spec: Spec, host: Host): Plan {
+function planHeld(spec: Spec, host: Host): Plan {
   const { steps, ...rest } = plan(spec, host);
   const begun = begunSteps({ steps });
   return {

@@ -34,7 +34,7 @@ const shownCharacters = 60;
 export type DataByName = ReadonlyMap<string, Data>;
 
 /** The items of a program by name. */
-export function dataByName({ data }: Pick<Program, "data">): DataByName {
+function dataByName({ data }: Pick<Program, "data">): DataByName {
   return new Map(data.map((item) => [item.name, item]));
 }
 

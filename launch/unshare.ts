@@ -20,7 +20,7 @@ export function compileUnshare(spec: Spec, host: Host, shell: string) {
 }
 
 /** Three roles in one program: the caller's process (`monitor`), its mapper (`init`), the command. */
-export function planUnshare(spec: Spec, host: Host, shell: string): Plan {
+function planUnshare(spec: Spec, host: Host, shell: string): Plan {
   const blocker = userNamespaceBlocker(host);
   if (blocker?.certain === true) fail("create a user namespace", blocker.why, blocker.hint);
   const maps = planIdMaps(spec, host);

@@ -26,7 +26,7 @@ const [batchBegin, batchEnd] = [16, 17];
 const nested = 0x8000;
 const append = 0x800;
 
-export const hook = { input: 1, forward: 2, postrouting: 4 } as const;
+const hook = { input: 1, forward: 2, postrouting: 4 } as const;
 /** NF_DROP, NF_ACCEPT. */
 const verdicts = { drop: 0, accept: 1 } as const;
 /** Keys of a packet, with the sizes in bytes that they have in a register. */

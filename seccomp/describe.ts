@@ -4,7 +4,7 @@ import type { Condition } from "./rules.js";
 const signs = { EQ: "==", NE: "!=", LT: "<", LE: "<=", GE: ">=", GT: ">" } as const;
 
 /** As C has it: `arg0 == 16`, `(arg1 & 0x7e020000) == 0`. */
-export function describeCondition({ index, op, value, valueTwo }: Condition): string {
+function describeCondition({ index, op, value, valueTwo }: Condition): string {
   const argument = `arg${index}`;
   return op === "MASKED_EQ"
     ? `(${argument} & ${hex(value)}) == ${shown(valueTwo & value)}`

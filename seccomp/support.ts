@@ -21,7 +21,7 @@ export interface SeccompAction {
 }
 
 /** The actions that profiles use. */
-export const usedActions: readonly SeccompAction[] = [
+const usedActions: readonly SeccompAction[] = [
   { name: "allow", since: "3.5" },
   { name: "errno", since: "3.5" },
   { name: "kill_thread", since: "3.5" },

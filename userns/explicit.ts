@@ -24,7 +24,7 @@ export function renderMapping(line: Mapping): string {
 export function insideOf(line: Mapping): IdRange {
   return { start: line.containerID, size: line.size };
 }
-export function outsideOf(line: Mapping): IdRange {
+function outsideOf(line: Mapping): IdRange {
   return { start: line.hostID, size: line.size };
 }
 

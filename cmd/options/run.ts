@@ -38,7 +38,7 @@ const { detach: _, ...others } = runOptions;
 export const createOptions = others satisfies OptionTable;
 
 /** The stages of the compiler that `explain` can show. */
-export const stages = ["spec", "plan", "program"] as const;
+const stages = ["spec", "plan", "program"] as const;
 export type Stage = (typeof stages)[number];
 
 /** What `sbx explain run` takes. */

@@ -1,5 +1,4 @@
 /** Entries of the cache, whose form launch/cache/entry-format.ts has: their names, and their bytes. */
-
 import { basename } from "node:path";
 import type { Recording } from "../facts/readings.js";
 import { type Check, checksOf, ids, text, uname } from "./entry-checks.js";
@@ -14,14 +13,14 @@ import {
 } from "./entry-format.js";
 
 /** Of the bytes, going on from `hash`. Equal hashes do no harm: the entry has the words themselves. */
-export function hashBytes(bytes: Uint8Array, hash = hashSeed): bigint {
+function hashBytes(bytes: Uint8Array, hash = hashSeed): bigint {
   return bytes.reduce((sum, byte) => BigInt.asUintN(64, sum * 33n + BigInt(byte)), hash);
 }
 
-export const entryName = (hash: bigint) => `${hash.toString(16).padStart(16, "0")}.run`;
+const entryName = (hash: bigint) => `${hash.toString(16).padStart(16, "0")}.run`;
 
 /** Words as they lie in the memory of a program that is given them. */
-export const wordBytes = (words: readonly string[]) =>
+const wordBytes = (words: readonly string[]) =>
   Buffer.from(words.map((word) => `${word}\0`).join(""));
 
 /** The bytes of an entry, without a program for one that leads to the entry of a working directory. */

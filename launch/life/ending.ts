@@ -15,7 +15,7 @@ import type { Sandbox } from "./sandbox.js";
 import { closeProcess, ended, type OpenProcess, openProcess, send } from "./signal.js";
 
 /** What a monitor is told with a signal (`ssi_int` of signalfd(2)), where `ssi_code` is SI_QUEUE. */
-export const asked = {
+const asked = {
   /** To pass the signal on, as any other. */
   signal: 0,
   /** The same, and not to start the sandbox again when it ends. */

@@ -11,7 +11,7 @@ import { exitStatus, tellStatus } from "./text/report.js";
 import { compose, writeText } from "./text/text.js";
 
 /** Its only argument where it is asked to tell of itself. */
-export const infoOption = "--sbx-info";
+const infoOption = "--sbx-info";
 /** Of struct utsname in uname(2), whose members have 65 bytes each. */
 const releaseOffset = 2 * 65;
 

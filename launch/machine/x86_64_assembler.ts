@@ -13,7 +13,7 @@ import { type Immediate, isByte, type Place } from "./x86_64_operand.js";
 export const rax = 0;
 export const rcx = 1;
 export const rdx = 2;
-export const rbx = 3;
+const rbx = 3;
 export const rbp = 5;
 const registerCount = 16;
 /** With the last bytes of the slot area out of reach of the first, there are more. */

@@ -15,7 +15,7 @@ export interface Tool {
   readonly version: string | null;
 }
 
-export const toolNames = ["fuse-overlayfs", "pasta", "slirp4netns"] as const;
+const toolNames = ["fuse-overlayfs", "pasta", "slirp4netns"] as const;
 export type ToolName = (typeof toolNames)[number];
 
 export interface Facts extends Tried {

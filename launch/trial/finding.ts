@@ -26,14 +26,14 @@ export const fatal: Consequence = { kind: "fatal" };
 export const withFlag = (flag: string): Consequence => ({ kind: "flag", flag });
 
 /** Adds the consequence where there is one. */
-export function bearing(finding: Finding, consequence: Consequence | null): Finding {
+function bearing(finding: Finding, consequence: Consequence | null): Finding {
   return consequence === null ? finding : { ...finding, consequence };
 }
 
 const errnoNames = new Map(Object.entries(errnoNumbers).map(([name, number]) => [number, name]));
 
 /** The errno's name, as `EPERM`; of other ways to fail a name of the like. */
-export function errnoName(errno: number): string {
+function errnoName(errno: number): string {
   if (errno < 0) return `signal ${-errno}`;
   if (errno === pseudoErrno.helperFailed) return "helper failed";
   return errnoNames.get(errno) ?? `errno ${errno}`;

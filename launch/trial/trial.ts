@@ -65,7 +65,7 @@ function makeStore(parent: string): { path: string | null; refusal: string | nul
 type Run = Pick<Tried, "programs" | "outcomes" | "complaints">;
 
 /** Runs the program from the best place there is, with `cwd` as its working directory. */
-export async function runTrials(
+async function runTrials(
   trials: TrialProgram<TrialName>,
   host: Host,
   environment: NodeJS.ProcessEnv,

@@ -8,7 +8,7 @@ import { type Context, failWithResult, s, words64 } from "../context.js";
 import { fileType, typeOf } from "./file-type.js";
 
 /** Bytes of one file. */
-export const maxFileBytes = 1 << 20;
+const maxFileBytes = 1 << 20;
 
 const fd = slot("fd");
 const buffer = slot("fileBuffer");
