@@ -7,14 +7,13 @@
  * The first sandbox starts it, as a process of its own program. Who starts one holds a lock, and makes
  * the socket itself, so that all others wait at it until the holder is ready or has failed.
  */
-
-import { dirname } from "node:path";
 import { errnoNumbers } from "../../../spec/linux.js";
 import type { ActionOf } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { k, minus, noFollow, signo } from "../../machine/constants.js";
 import type { Address } from "../../machine/ir.js";
 import { actionOf, type Context, failWithResult, octal, s } from "../context.js";
+import { openOwnDirectory } from "../own-directory.js";
 import { sayLine } from "../payload/terminal.js";
 import { events, type PollTable } from "../poll.js";
 import { messageHeader, receivedFd } from "../rights.js";
@@ -98,7 +97,8 @@ export function openHolder(c: Context, action: Open): void {
   b.set(h.keeper, 0);
   b.set(h.firstLife, -1);
   b.set(tries, 0);
-  openRunDirectory(c, action);
+  const flags = noFollow("O_PATH", "O_CLOEXEC");
+  openOwnDirectory(c, action, { to: h.directory, flags, label: "runDirectory" });
   const address = socketAddress(c);
 
   b.label(connect);
@@ -146,21 +146,6 @@ export function openHolder(c: Context, action: Open): void {
   b.branch(h.firstLife, "lt", 0, done);
   b.must("close", [h.firstLife]);
   b.label(done);
-}
-
-/** Below `base` all may be gone: it is made where it is missed. */
-function openRunDirectory({ b }: Context, { directory, base }: Open): void {
-  const open = b.fresh("runDirectory");
-  const made: string[] = [];
-  for (let each = directory; each !== base; each = dirname(each)) made.unshift(each);
-  const path = [k("AT_FDCWD"), b.text(directory), noFollow("O_PATH", "O_CLOEXEC"), 0] as const;
-  b.attempt("openat", path, h.directory);
-  b.branch(h.directory, "ge", 0, open);
-  for (const each of made) {
-    b.ignore("opening it tells", "mkdirat", [k("AT_FDCWD"), b.text(each), octal(0o700)]);
-  }
-  b.must("openat", path, h.directory);
-  b.label(open);
 }
 
 /** struct sockaddr_un, unix(7), by a short name: that of the directory may be longer than what it takes. */

@@ -14,12 +14,13 @@ import { messageKind, received } from "../control.js";
 import { mapsItself, releaseInit } from "../handshake.js";
 import { lifeOf } from "../life/life.js";
 import { openNamespaces } from "../namespaces.js";
+import { openOwnDirectory } from "../own-directory.js";
 import { failure, readFailure } from "../shared.js";
 import { appendErrno } from "../text/failure-texts.js";
 import { append, compose, writeText } from "../text/text.js";
 import { writeMembers } from "./members.js";
 import { removeStale, replaceEarlier } from "./name.js";
-import { directory, openDirectory, record, recordStep, sandboxName, temporary } from "./place.js";
+import { directory, record, recordStep, sandboxName, temporary } from "./place.js";
 
 /**
  * In the monitor, when nothing else can fail; releases the init. That sets the sandbox up meanwhile, and does not start
@@ -46,7 +47,11 @@ export function keepRecord(c: Context): void {
     awaitQuestion(c);
   }
   b.failTo("record.failed");
-  openDirectory(c, action);
+  openOwnDirectory(c, action, {
+    to: directory,
+    flags: k("O_PATH", "O_CLOEXEC"),
+    label: "records",
+  });
   const flags = k("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC");
   b.must("openat", [directory, temporary, flags, octal(0o600)], record);
   b.must("flock", [record, k("LOCK_EX", "LOCK_NB")]);
