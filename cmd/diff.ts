@@ -7,8 +7,9 @@ import { resolve } from "node:path";
 import type { Change, DiffEntry } from "../launch/diff.js";
 import { isSystemError } from "../launch/facts/system-error.js";
 import { readUpperRecord } from "../launch/kept-upper.js";
+import { launcher } from "../launch/launcher.js";
 import { callersPlaces, findView } from "../launch/life/sandboxes.js";
-import { launcher, runMapped } from "../launch/mapped.js";
+import { runMapped } from "../launch/mapped.js";
 import { fail, visible } from "../spec/error.js";
 import { print } from "./print.js";
 

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { keep } from "../launch/cache/store.js";
 import { compileSandbox } from "../launch/compile.js";
 import type { DiffEntry } from "../launch/diff.js";
-import { launcher } from "../launch/mapped.js";
+import { launcher } from "../launch/launcher.js";
 import type { SandboxCommand, Start, Started } from "../launch/sandbox-process.js";
 import { fail, visible } from "../spec/error.js";
 import { openChanges } from "./library-changes.js";

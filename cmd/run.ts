@@ -9,7 +9,7 @@ import { keep, keepEntries } from "../launch/cache/store.js";
 import { type Compiled, compileSandbox } from "../launch/compile.js";
 import { whileRecording } from "../launch/facts/readings.js";
 import { makeAboveRunDirectory } from "../launch/facts/run-directory.js";
-import { launcher } from "../launch/mapped.js";
+import { launcher } from "../launch/launcher.js";
 import { createVolume } from "../launch/volumes.js";
 import { fail, SbxError, visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";

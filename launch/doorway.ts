@@ -15,10 +15,10 @@ import { keep } from "./cache/store.js";
 import type { Job } from "./copy/job.js";
 import { enterHints, openSandboxStep } from "./exec.js";
 import { cloneHints, executeHints, mapHints } from "./hints.js";
+import { launcher } from "./launcher.js";
 import type { Sandbox } from "./life/sandbox.js";
 import { lowerUnshare } from "./lower/unshare.js";
 import { compile } from "./machine/link.js";
-import { launcher } from "./mapped.js";
 import { step } from "./steps.js";
 
 /** What the process gets as standard input and output; its errors go where ours do. */

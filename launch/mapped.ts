@@ -3,11 +3,8 @@
  * outside, which is the user's to handle inside the id map alone.
  */
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { fail } from "../spec/error.js";
-
-/** The launcher, beside the sources as beside the bundle. */
-export const launcher = (): string => join(import.meta.dirname, "../cmd/sbx");
+import { launcher } from "./launcher.js";
 
 /**
  * Runs a command with the whole id map of the caller, as `sbx unshare` does; root's needs none. Gives
