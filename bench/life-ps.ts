@@ -2,9 +2,9 @@
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { tryLock } from "../launch/file-calls.js";
 import { createKept } from "../launch/life/kept-create.js";
 import { writeState } from "../launch/life/kept-state.js";
+import { tryLock } from "../launch/native/file-calls.js";
 import { defaultSpec } from "../spec/default.js";
 import type { Host } from "../spec/host.js";
 import { quantile, time } from "./measure.js";

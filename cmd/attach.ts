@@ -1,5 +1,5 @@
 /** `sbx attach`: the caller's terminal, or pipes, on a sandbox that runs in the background. */
-import { compileAttach } from "../launch/client.js";
+
 import { probe } from "../launch/facts/probe.js";
 import {
   callersPlaces,
@@ -8,6 +8,7 @@ import {
   type SandboxView,
 } from "../launch/life/sandboxes.js";
 import { type Client, mostDetachKeys } from "../launch/lower/life/attach/client-input.js";
+import { compileAttach } from "../launch/programs/client.js";
 import { fail } from "../spec/error.js";
 import type { Spec } from "../spec/spec.js";
 import { liveCommands } from "./options/live.js";

@@ -1,6 +1,6 @@
 /** `sbx compile`: the program of a run as a file, which needs neither Node nor sbx to be started. */
 import { writeSync } from "node:fs";
-import { compileStandalone } from "../launch/standalone.js";
+import { compileStandalone } from "../launch/programs/standalone.js";
 import { fail, visible } from "../spec/error.js";
 import type { Architecture, Host } from "../spec/host.js";
 import { writeWhole } from "./files.js";

@@ -1,4 +1,4 @@
-/** The sandbox's side of `sbx cp` and `sbx export`: its root is open (launch/doorway.ts). */
+/** The sandbox's side of `sbx cp` and `sbx export`: its root is open (launch/programs/doorway.ts). */
 import { createReadStream, createWriteStream, write, writeSync } from "node:fs";
 import type { Job } from "../launch/copy/job.js";
 import { pack } from "../launch/copy/pack.js";

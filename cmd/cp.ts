@@ -8,7 +8,7 @@ import type { Pack, Unpack } from "../launch/copy/job.js";
 import { pack } from "../launch/copy/pack.js";
 import { hostTree } from "../launch/copy/tree.js";
 import { unpack } from "../launch/copy/unpack.js";
-import type { Door } from "../launch/doorway.js";
+import type { Door } from "../launch/programs/doorway.js";
 import { fail } from "../spec/error.js";
 import { brokenPipe, say } from "./copy-side.js";
 import { withDoor } from "./door.js";

@@ -4,12 +4,12 @@
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Change, DiffEntry } from "../launch/diff.js";
 import { isSystemError } from "../launch/facts/system-error.js";
-import { readUpperRecord } from "../launch/kept-upper.js";
 import { launcher } from "../launch/launcher.js";
 import { callersPlaces, findView } from "../launch/life/sandboxes.js";
-import { runMapped } from "../launch/mapped.js";
+import { runMapped } from "../launch/process/mapped.js";
+import type { Change, DiffEntry } from "../launch/store/diff.js";
+import { readUpperRecord } from "../launch/store/kept-upper.js";
 import { fail, visible } from "../spec/error.js";
 import { print } from "./print.js";
 
@@ -23,7 +23,7 @@ export interface DiffOptions {
 export async function diff(path: string, { lower, json }: DiffOptions): Promise<number> {
   const upper = path.includes("/") ? resolve(path) : await upperOf(path);
   try {
-    const { diff } = await import("../launch/diff.js");
+    const { diff } = await import("../launch/store/diff.js");
     const record = readUpperRecord(upper);
     const lowers = lower?.map((each) => resolve(each)) ?? record?.lowers;
     if (lowers === undefined) {

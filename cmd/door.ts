@@ -1,9 +1,10 @@
 /** The way to the files of a sandbox, for `sbx cp` and `sbx export`. */
-import { type Door, doorOf } from "../launch/doorway.js";
+
 import { probe } from "../launch/facts/probe.js";
-import { heldSpec, whileHeld } from "../launch/held.js";
 import { wholeSpec } from "../launch/life/kept.js";
 import { callersPlaces, findView, requireRunning } from "../launch/life/sandboxes.js";
+import { type Door, doorOf } from "../launch/programs/doorway.js";
+import { heldSpec, whileHeld } from "../launch/programs/held.js";
 import { validate } from "../spec/validate.js";
 import { requestOf } from "./request.js";
 import { createVolumes } from "./run.js";

@@ -1,9 +1,10 @@
 /** `sbx exec`: a command in a sandbox that is running. */
-import { compileExec, type Entrance, readInside } from "../launch/exec.js";
+
 import { probe } from "../launch/facts/probe.js";
 import { isFrozen } from "../launch/life/control-group.js";
 import type { Sandbox } from "../launch/life/sandbox.js";
 import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
+import { compileExec, type Entrance, readInside } from "../launch/programs/exec.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";

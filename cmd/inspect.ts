@@ -1,9 +1,10 @@
 /** `sbx inspect`: all that is known of sandboxes, in docker's words where it has some. */
-import { readUpperRecord, workOf } from "../launch/kept-upper.js";
+
 import { namespaceIds } from "../launch/life/namespace-ids.js";
 import { firstChildOf, parentOf } from "../launch/life/processes.js";
 import type { RunningPort } from "../launch/life/sandbox.js";
 import type { SandboxView } from "../launch/life/sandboxes.js";
+import { readUpperRecord, workOf } from "../launch/store/kept-upper.js";
 import { fail, SbxError } from "../spec/error.js";
 import type { JoinKeys, Spec } from "../spec/spec.js";
 import { liveCommands } from "./options/live.js";

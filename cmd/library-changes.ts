@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { cacheHome } from "../launch/facts/probe.js";
 import { isSystemError } from "../launch/facts/system-error.js";
-import { removeTrees } from "../launch/mapped.js";
+import { removeTrees } from "../launch/process/mapped.js";
 
 const prefix = "changes-";
 /** In the directory: whoever keeps changes there has it locked. */
@@ -17,7 +17,7 @@ export interface Changes {
 
 /** Removes what processes that were killed have left behind, too. */
 export async function openChanges(): Promise<Changes> {
-  const { tryLock } = await import("../launch/file-calls.js");
+  const { tryLock } = await import("../launch/native/file-calls.js");
   // Not in /tmp, which is another one inside where the rootfs is `/`.
   const cache = join(cacheHome(process.env, homedir()), "sbx");
   mkdirSync(cache, { recursive: true, mode: 0o700 });

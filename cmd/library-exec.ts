@@ -2,7 +2,7 @@
 
 import { callersRunDirectory } from "../launch/facts/run-directory.js";
 import { listSandboxes } from "../launch/life/records.js";
-import type { SandboxCommand, Start } from "../launch/sandbox-process.js";
+import type { SandboxCommand, Start } from "../launch/process/sandbox-process.js";
 import { fail } from "../spec/error.js";
 import type { ExecOptions, SandboxProcess } from "./library.js";
 import { settingsOf, startOf, statusFd, type Variables, variablesOf } from "./library-start.js";
@@ -38,8 +38,8 @@ export function execIn(
   return async (command, args = [], own = {}) => {
     const options = { ...own, env: { ...environment, ...own.env } };
     const how = startOf(command, args, options);
-    const { programInMemory } = await import("../launch/memfd.js");
-    const { closeFd } = await import("../launch/native.js");
+    const { programInMemory } = await import("../launch/native/memfd.js");
+    const { closeFd } = await import("../launch/native/native.js");
     if (!(await ready) || hasEnded) fail("enter the sandbox", "it has ended");
     // It takes away the permission to execute it when it starts: each is started once.
     const { bytes, variables } = await programFor(options);

@@ -1,5 +1,5 @@
 /** How a command of the library's is started: what is not compiled into its program. */
-import type { Start, Stdio } from "../launch/sandbox-process.js";
+import type { Start, Stdio } from "../launch/process/sandbox-process.js";
 import { fail } from "../spec/error.js";
 import type { Plan } from "../spec/plan.js";
 

@@ -7,9 +7,9 @@ import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { keep } from "../launch/cache/store.js";
 import { compileSandbox } from "../launch/compile.js";
-import type { DiffEntry } from "../launch/diff.js";
 import { launcher } from "../launch/launcher.js";
-import type { SandboxCommand, Start, Started } from "../launch/sandbox-process.js";
+import type { SandboxCommand, Start, Started } from "../launch/process/sandbox-process.js";
+import type { DiffEntry } from "../launch/store/diff.js";
 import { fail, visible } from "../spec/error.js";
 import { openChanges } from "./library-changes.js";
 import { execIn } from "./library-exec.js";
@@ -28,8 +28,8 @@ import { readSpec, requestOf } from "./request.js";
 import { createVolumes } from "./run.js";
 import type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
 
-export type { Change, DiffEntry, EntryType } from "../launch/diff.js";
-export type { Exit, ExitReason, SandboxCommand, Stdio } from "../launch/sandbox-process.js";
+export type { Exit, ExitReason, SandboxCommand, Stdio } from "../launch/process/sandbox-process.js";
+export type { Change, DiffEntry, EntryType } from "../launch/store/diff.js";
 export { SbxError } from "../spec/error.js";
 export type { SandboxLimits, SandboxOptions } from "./sandbox-options.js";
 
@@ -137,11 +137,11 @@ async function create(options: SandboxOptions): Promise<Sandbox> {
   };
 }
 
-let processes: Promise<typeof import("../launch/sandbox-process.js")> | undefined;
+let processes: Promise<typeof import("../launch/process/sandbox-process.js")> | undefined;
 
 /** import() of what is loaded takes its time, too. */
 function loadProcesses() {
-  processes ??= import("../launch/sandbox-process.js");
+  processes ??= import("../launch/process/sandbox-process.js");
   return processes;
 }
 
@@ -162,8 +162,8 @@ async function makeProgram(flags: Flags, rootfs: string): Promise<Known> {
   const kept = keep(bytes, { env: process.env, home, uid, nowMs: Date.now() });
   const variables = variablesOf(plan);
   if (kept.kind === "file") return { path: kept.path, variables, close: () => {} };
-  const { programInMemory } = await import("../launch/memfd.js");
-  const { closeFd } = await import("../launch/native.js");
+  const { programInMemory } = await import("../launch/native/memfd.js");
+  const { closeFd } = await import("../launch/native/native.js");
   const fd = programInMemory(bytes);
   return { path: `/proc/self/fd/${fd}`, variables, close: () => closeFd(fd) };
 }

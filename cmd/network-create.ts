@@ -1,6 +1,6 @@
 /** `sbx network create`: from its options to a network with addresses that nobody else has. */
 import { readFileSync } from "node:fs";
-import { createNetwork, random } from "../launch/networks.js";
+import { createNetwork, random } from "../launch/store/networks.js";
 import {
   addressNumber,
   addressText,

@@ -1,23 +1,23 @@
 /** `sbx network`: the networks that `--network=NAME` joins. */
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
+import { callersRunDirectory } from "../launch/facts/run-directory.js";
+import { listSandboxes } from "../launch/life/records.js";
+import type { Sandbox } from "../launch/life/sandbox.js";
+import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
 import {
   connectNetwork,
   disconnectNetwork,
   linkOf,
   removeBridge,
-} from "../launch/connect-network.js";
-import { callersRunDirectory } from "../launch/facts/run-directory.js";
-import { listSandboxes } from "../launch/life/records.js";
-import type { Sandbox } from "../launch/life/sandbox.js";
-import { callersPlaces, findRunning } from "../launch/life/sandboxes.js";
+} from "../launch/programs/connect-network.js";
 import {
   findNetwork,
   listNetworks,
   networkStore,
   removeNetwork,
   requireNetwork,
-} from "../launch/networks.js";
+} from "../launch/store/networks.js";
 import { addressNumber, addressText } from "../netns/subnet.js";
 import { fail, SbxError } from "../spec/error.js";
 import { didYouMean } from "../spec/nearest.js";

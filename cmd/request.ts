@@ -10,9 +10,9 @@ import {
   statSync,
 } from "../launch/facts/readings.js";
 import { isSystemError } from "../launch/facts/system-error.js";
-import { joinedBy, readJoined } from "../launch/joined.js";
-import { networkStore, readNetworks } from "../launch/networks.js";
-import { volumeStore } from "../launch/volumes.js";
+import { joinedBy, readJoined } from "../launch/plan/joined.js";
+import { networkStore, readNetworks } from "../launch/store/networks.js";
+import { volumeStore } from "../launch/store/volumes.js";
 import { fail } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";

@@ -6,7 +6,6 @@ import * as fs from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isSystemError } from "../launch/facts/system-error.js";
-import { readUpperRecord, recordOf, workOf } from "../launch/kept-upper.js";
 import { stop } from "../launch/life/ending.js";
 import { removeKept } from "../launch/life/kept-remove.js";
 import {
@@ -17,7 +16,8 @@ import {
   requireTold,
   type SandboxView,
 } from "../launch/life/sandboxes.js";
-import { removeTrees } from "../launch/mapped.js";
+import { removeTrees } from "../launch/process/mapped.js";
+import { readUpperRecord, recordOf, workOf } from "../launch/store/kept-upper.js";
 import { fail } from "../spec/error.js";
 import { signalNumbers } from "../spec/linux.js";
 import { confirm } from "./confirm.js";
@@ -98,7 +98,7 @@ async function endFirst(view: SandboxView, force: boolean): Promise<void> {
 
 /** Gives up, before anything is removed, where one of them is no upper of sbx's or is in use. */
 async function removeUppers(uppers: readonly string[]): Promise<void> {
-  const { tryLock } = await import("../launch/file-calls.js");
+  const { tryLock } = await import("../launch/native/file-calls.js");
   const locked = uppers.map((path) => {
     const upper = resolve(path);
     const what = `remove the upper ${path}`;

@@ -10,7 +10,7 @@ import { type Compiled, compileSandbox } from "../launch/compile.js";
 import { whileRecording } from "../launch/facts/readings.js";
 import { makeAboveRunDirectory } from "../launch/facts/run-directory.js";
 import { launcher } from "../launch/launcher.js";
-import { createVolume } from "../launch/volumes.js";
+import { createVolume } from "../launch/store/volumes.js";
 import { fail, SbxError, visible } from "../spec/error.js";
 import type { Host } from "../spec/host.js";
 import type { Spec } from "../spec/spec.js";
@@ -75,7 +75,7 @@ export async function runFromMemory(argv: readonly string[]): Promise<void> {
 /** koffi is native, and may be missing or not fit this machine. */
 async function loadMemory() {
   try {
-    return await import("../launch/memfd.js");
+    return await import("../launch/native/memfd.js");
   } catch (error) {
     const why = error instanceof Error ? error.message.split("\n")[0] : String(error);
     return fail(
@@ -140,7 +140,7 @@ async function compileArguments(
       const { compileEntrance } = await import("./exec.js");
       return await compileEntrance(argv, reading);
     }
-    const unshare = name === "unshare" ? await import("../launch/unshare.js") : null;
+    const unshare = name === "unshare" ? await import("../launch/programs/unshare.js") : null;
     const parsed = unshare
       ? { ...parseCommand<OptionTable>(argv, unshareOptions), rootfs: "/" }
       : parseRun(argv);

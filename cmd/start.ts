@@ -88,7 +88,7 @@ async function compileAttached({ flags, words }: NonNullable<ReturnType<typeof a
     fail(`start ${kept.name}`, why, "Start it without --attach, then sbx attach");
   }
   const host = probe("/", process.env);
-  const { compileStartAttached } = await import("../launch/client.js");
+  const { compileStartAttached } = await import("../launch/programs/client.js");
   const client = clientOf(kept.spec, flags, wantsInput);
   return { host, ...compileStartAttached(kept.name, path, client, host) };
 }

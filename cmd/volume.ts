@@ -11,7 +11,7 @@ import {
   removeVolume,
   type Volume,
   volumeStore,
-} from "../launch/volumes.js";
+} from "../launch/store/volumes.js";
 import { fail, renderProblem } from "../spec/error.js";
 import type { volumeCommands } from "./completion-words.js";
 import { confirm } from "./confirm.js";

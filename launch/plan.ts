@@ -22,11 +22,10 @@ import { hostIdOf, planIdMaps } from "../userns/idmap.js";
 import { requireMapped } from "../userns/mapped.js";
 import { resolveUser } from "../userns/passwd.js";
 import { mapsWithin } from "../userns/within.js";
-import { userNamespaceBlocker } from "./blocker.js";
-import { earlySteps, splitAtSysfs } from "./early.js";
-import { cloneHints, explainBlocked, explainFiltered, mapHints } from "./hints.js";
-import { planJoined, withJoinedMounts, withJoinedNames } from "./joined.js";
-import { payloadSteps } from "./payload.js";
+import { userNamespaceBlocker } from "./plan/blocker.js";
+import { earlySteps, splitAtSysfs } from "./plan/early.js";
+import { cloneHints, explainBlocked, explainFiltered, mapHints } from "./plan/hints.js";
+import { planJoined, withJoinedMounts, withJoinedNames } from "./plan/joined.js";
 import {
   adminNotes,
   allIds,
@@ -36,7 +35,8 @@ import {
   recordMembers,
   requestedUser,
   sharingNotes,
-} from "./plan-parts.js";
+} from "./plan/parts.js";
+import { payloadSteps } from "./plan/payload.js";
 import {
   kernelFiles,
   keyringStep,
@@ -52,7 +52,7 @@ import {
   timeSteps,
   umaskSteps,
   volumeSteps,
-} from "./steps.js";
+} from "./plan/steps.js";
 
 /** Throws an `SbxError` for what can be seen to be impossible on this host. */
 export function plan(given: Spec, host: Host): Plan {

@@ -182,9 +182,9 @@ const ownReaders: Readonly<Record<string, string>> = {
   "launch/life/records.ts": "of sandboxes that run or are kept",
   "launch/life/sweep.ts": "of sandboxes that run or are kept",
   "launch/life/kept.ts": "of sandboxes that run or are kept",
-  "launch/networks.ts": "what is on networks is not cached",
-  "launch/volumes.ts": "what has volumes is not cached",
-  "launch/kept-upper.ts": "what has a kept upper is not cached",
+  "launch/store/networks.ts": "what is on networks is not cached",
+  "launch/store/volumes.ts": "what has volumes is not cached",
+  "launch/store/kept-upper.ts": "what has a kept upper is not cached",
   "cmd/files.ts": "of an open file, and to write",
   "cmd/status.ts": "what has a status fd is not cached",
 };

@@ -10,7 +10,7 @@ import { getSystemErrorMap } from "node:util";
 import koffi from "koffi";
 import { fail } from "../../spec/error.js";
 import { isSystemError } from "../facts/system-error.js";
-import { errnoName } from "../native.js";
+import { errnoName } from "../native/native.js";
 
 /** Where paths begin, as an fd, and how they are resolved. */
 export interface Tree {

@@ -5,7 +5,7 @@ import { contains } from "../../rootfs/paths.js";
 import { fail } from "../../spec/error.js";
 import type { Host } from "../../spec/host.js";
 import { type EtcFileName, etcFileNames } from "../../spec/host-rootfs.js";
-import { workOf } from "../kept-upper.js";
+import { workOf } from "../store/kept-upper.js";
 import { placeInRoot, readInRoot } from "./in-root.js";
 import {
   absolutePath,

@@ -6,7 +6,7 @@ import { fail } from "../../spec/error.js";
 import type { Architecture, Host } from "../../spec/host.js";
 import type { Resources } from "../../spec/resources.js";
 import type { SbxKeys } from "../../spec/spec.js";
-import { networkStore, readNetworks } from "../networks.js";
+import { networkStore, readNetworks } from "../store/networks.js";
 import { noCgroups, readCgroups } from "./cgroup-facts.js";
 import {
   findHelper,
@@ -27,7 +27,7 @@ import { noteUnrepeatable, readLazily, withoutNote } from "./readings.js";
 import { runDirectory } from "./run-directory.js";
 import { noUplinks, readUplinks } from "./uplink-facts.js";
 
-export { type Blocker, userNamespaceBlocker } from "../blocker.js";
+export { type Blocker, userNamespaceBlocker } from "../plan/blocker.js";
 
 const machineFiles: MachineFiles = {
   etc: "/etc",
@@ -118,7 +118,7 @@ export function probe(
     },
     limits: () => (resources === undefined ? null : readLimitFacts(resources, host.cgroup)),
     upperStore: () => join(cacheHome(environment, host.user.home), "sbx/uppers"),
-    // Looked up where the spec names one: launch/joined.ts.
+    // Looked up where the spec names one: launch/plan/joined.ts.
     joined: () => null,
     run: () =>
       runDirectory(environment, host.user, () =>

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SbxError } from "../../spec/error.js";
 import { isSystemError } from "../facts/system-error.js";
-import { removeTrees } from "../mapped.js";
+import { removeTrees } from "../process/mapped.js";
 import { type Damaged, type Kept, lockKept } from "./kept.js";
 import { forgetNames } from "./kept-names.js";
 

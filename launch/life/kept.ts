@@ -154,7 +154,7 @@ function isOld(path: string): boolean {
  * sandbox runs, or is being changed.
  */
 export async function lockKept(directory: string): Promise<number | "busy" | "gone"> {
-  const { tryLock } = await import("../file-calls.js");
+  const { tryLock } = await import("../native/file-calls.js");
   const { O_RDONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
   const path = lockFile(directory);
   let fd: number;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** What `work` gives, which has the file at `path` locked meanwhile. The file is made where it is missing. */
 export async function withLock<T>(path: string, work: () => T | Promise<T>): Promise<T> {
-  const { tryLock } = await import("../file-calls.js");
+  const { tryLock } = await import("../native/file-calls.js");
   const { O_RDONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
   const fd = fs.openSync(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   try {

@@ -39,7 +39,7 @@ export async function renameRecord(
   { name }: Sandbox,
   to: string,
 ): Promise<void> {
-  const { renameNoReplace } = await import("../file-calls.js");
+  const { renameNoReplace } = await import("../native/file-calls.js");
   const directory = requireDirectory(run);
   try {
     renameNoReplace(join(directory, name), join(directory, to));

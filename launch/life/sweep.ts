@@ -20,7 +20,7 @@ export type Said = Pick<Sandbox, "name" | "firstName" | "monitor"> & { readonly 
 export async function sweep(found: readonly Found[]): Promise<Set<string>> {
   const locked = new Set<string>();
   if (found.length === 0) return locked;
-  const { tryLock } = await import("../file-calls.js");
+  const { tryLock } = await import("../native/file-calls.js");
   for (const { path, said } of found) {
     const fd = openPlain(path);
     if (fd === null) continue;

@@ -21,7 +21,7 @@ const mapper = slot("mapperPid");
 const bytes = slot("bytes");
 const code = slot("exitCode");
 
-/** The plan of launch/unshare.ts as a program, whose arguments are the command's. */
+/** The plan of launch/programs/unshare.ts as a program, whose arguments are the command's. */
 export function lowerUnshare(plan: Plan): Program {
   const c = context(plan);
   const { b } = c;

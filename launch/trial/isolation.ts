@@ -1,7 +1,7 @@
 /** Findings on namespaces and on the mounts inside them. */
 import { type NamespaceType, namespaceTypes } from "../../spec/spec.js";
-import { userNamespaceBlocker } from "../blocker.js";
-import { filteredHint } from "../hints.js";
+import { userNamespaceBlocker } from "../plan/blocker.js";
+import { filteredHint } from "../plan/hints.js";
 import type { Facts } from "./facts.js";
 import {
   type Consequence,

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { workOf } from "../../launch/kept-upper.js";
+import { workOf } from "../../launch/store/kept-upper.js";
 import { hostileRootfs, makeCanary, survives } from "../support/canary.js";
 import { temporaryDirectory } from "../support/inside.js";
 import { suite } from "../support/suite.js";

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { specFromFlags } from "../../cmd/flags.js";
 import { parseRun } from "../../cmd/parse.js";
 import { compileSandbox } from "../../launch/compile.js";
-import { compileStandalone } from "../../launch/standalone.js";
+import { compileStandalone } from "../../launch/programs/standalone.js";
 import type { Host } from "../../spec/host.js";
 import type { LifeKeys } from "../../spec/life.js";
 import { etcOf, hostOf } from "../support/fixture.js";

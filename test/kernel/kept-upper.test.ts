@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { recordOf, recordText, workOf } from "../../launch/kept-upper.js";
+import { recordOf, recordText, workOf } from "../../launch/store/kept-upper.js";
 import { inside, refusal, temporaryDirectory } from "../support/inside.js";
 import { busyboxRootfs, copyBusyboxRootfs } from "../support/rootfs.js";
 import { command, sbx, start } from "../support/sandbox.js";

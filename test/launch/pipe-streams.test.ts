@@ -12,7 +12,7 @@ test("what Bun throws at once is an error of the stream", async () => {
   };
   const file = () => ({ writer: () => ({ write() {}, flush, end() {} }) });
   Object.assign(globalThis, { Bun: { file } });
-  const { writablePipe } = await import("../../launch/pipe-streams.js");
+  const { writablePipe } = await import("../../launch/process/pipe-streams.js");
   const stream = writablePipe(openSync("/dev/null", "w"));
   stream.write("x");
   const [error] = await once(stream, "error");

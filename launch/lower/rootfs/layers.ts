@@ -1,9 +1,9 @@
 /** Steps that join layers with the kernel's overlay. */
 import { basename } from "node:path";
 import type { ActionOf } from "../../../spec/step.js";
-import { recordOf, recordText } from "../../kept-upper.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus, noFollow, openLink } from "../../machine/constants.js";
+import { recordOf, recordText } from "../../store/kept-upper.js";
 import { type Context, failWithResult, octal, s } from "../context.js";
 import { closeFrom } from "../fds.js";
 import { makeDirectories } from "./filesystem.js";

@@ -1,6 +1,6 @@
 /**
  * The root of a running sandbox as a file descriptor, for who works on its files from outside
- * (launch/doorway.ts). A child that has the same file descriptors enters for as long as that takes.
+ * (launch/programs/doorway.ts). A child that has the same file descriptors enters for as long as that takes.
  */
 import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
