@@ -2,7 +2,9 @@
  * The caller's sandboxes, kept and running ones as one. What a kill or a reboot has left half done is
  * repaired by whoever lists them.
  */
+
 import { closeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fail, SbxError } from "../../spec/error.js";
 import type { RunDirectory } from "../../spec/host.js";
 import type { Spec } from "../../spec/spec.js";
@@ -58,6 +60,10 @@ export const callersPlaces = (environment: NodeJS.ProcessEnv): Places => ({
   data: dataDirectory(environment, readUser(environment).home),
 });
 
+/** How long a monitor may take to its end once its record is gone, for all together, and how often is looked. */
+const endingMs = 1000;
+const endingLookMs = 20;
+
 /** All of them, in the order in which they were made; and the directories that cannot be understood. */
 export async function listViews({
   run,
@@ -67,13 +73,14 @@ export async function listViews({
   // Before the records: what has one by then was not yet at its end as its state was read.
   const states = kept.map(({ directory }) => readState(directory));
   const records = await listSandboxes(run);
+  const untilMs = performance.now() + endingMs;
   const byId = new Map(records.map((record) => [record.id ?? record.name, record]));
   const views: SandboxView[] = [];
   for (const [index, each] of kept.entries()) {
     const record = byId.get(each.id) ?? null;
     byId.delete(each.id);
     const written = states[index] ?? null;
-    const state = record === null ? await settle(each, written) : written;
+    const state = record === null ? await settle(each, written, untilMs) : written;
     if (state !== "gone") views.push(viewOfKept(each, state, record));
   }
   const stuck = await removeLeftovers(leftovers);
@@ -92,15 +99,23 @@ export async function runningNames(run: RunDirectory): Promise<(name: string) =>
   return (name) => names.has(name);
 }
 
-/** The state as it is, which is not what was written where nobody lives who would have written more. */
+/**
+ * The state as it is, which is not what was written where nobody lives who would have written more. Who has no record
+ * and lives may just be at its end, where the monitor removes that first: it is looked at until then.
+ */
 async function settle(
   { directory, spec }: Kept,
   state: KeptState | null,
+  untilMs: number,
 ): Promise<KeptState | null | "gone"> {
   if (state === null || state.status === "exited") return state;
-  const fd = await lockKept(directory);
+  let fd = await lockKept(directory);
+  while (fd === "busy" && performance.now() < untilMs) {
+    await sleep(endingLookMs);
+    fd = await lockKept(directory);
+  }
   if (fd === "gone") return fd;
-  if (fd === "busy") return state;
+  if (fd === "busy") return readState(directory) ?? state;
   try {
     const now = readState(directory);
     if (now === null || now.status === "exited") return now;

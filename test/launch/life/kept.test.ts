@@ -235,4 +235,30 @@ test("names of ids are names, and all of them are used", () => {
   assert.ok(seen.size > 4000);
 });
 
+test("one without a record, whose monitor is at its end, is seen to have ended", async () => {
+  const data = empty();
+  const { directory } = await create(data, "web");
+  const lock = await lockKept(directory);
+  if (typeof lock !== "number") throw new Error(lock);
+  const tell = (status: string, exitCode: number | null) => {
+    const rest = {
+      startedMs: 1,
+      finishedMs: null,
+      signal: null,
+      restarts: 0,
+      oom: false,
+      error: null,
+    };
+    const text = JSON.stringify({ version: 1, status, exitCode, ...rest });
+    fs.writeFileSync(join(directory, "state.json"), text);
+  };
+  tell("running", null);
+  setTimeout(() => {
+    tell("exited", 3);
+    fs.closeSync(lock);
+  }, 100);
+  const { views } = await listViews({ run: noRun, data });
+  assert.equal([views[0]?.status, views[0]?.exitCode], ["exited", 3]);
+});
+
 test.run();
