@@ -120,7 +120,7 @@ test.needs(needs, "a fifo in the place of the log or the state keeps nobody wait
 
 /** Has the init tell late that the payload runs, who may have filled the disk by then. */
 const late =
-  "strace -f -o /dev/null -e trace=sendto,sendmsg -e inject=sendto,sendmsg:delay_enter=700000";
+  "strace -f --seccomp-bpf -o /dev/null -e trace=sendto,sendmsg -e inject=sendto,sendmsg:delay_enter=700000";
 
 for (const [when, around] of [
   ["", ""],
