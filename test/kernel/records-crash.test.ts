@@ -96,7 +96,7 @@ test.needs(
       }
     };
     await whileRead(2, async () => void (await Promise.all([0, 1, 2, 3].map(worker))));
-    for (const said of taken) assert.match(said, /a sandbox of that name is running/);
+    for (const said of taken) assert.match(said, /a sandbox of that name is running/, said);
     const living = paths.map(begin);
     await until("all are there", async () => (await listSandboxes(run)).length === 3);
     const pids = (await listSandboxes(run)).map(({ name, monitor }) => [name, monitor]).sort();
