@@ -5,8 +5,7 @@
 import type { Plan } from "../../spec/plan.js";
 import type { Action, ActionOf } from "../../spec/step.js";
 import { type Builder, builder, constant, slot } from "../machine/builder.js";
-import { k } from "../machine/constants.js";
-import type { Address, Value } from "../machine/ir.js";
+import type { Address } from "../machine/ir.js";
 import type { Again } from "./again.js";
 
 type Optional = "file.type" | "message.header" | "netlink.copy" | "netlink.ask" | "network.hex";
@@ -68,6 +67,8 @@ export const pathSize = 4096;
 export const textSize = 4096;
 export const scratchSize = 4096;
 export const requestSize = 512;
+/** Bytes of a control message: two words. */
+export const recordSize = 16;
 
 /** Slots that more than one part uses. */
 export const s = {
@@ -107,79 +108,6 @@ export const s = {
   serverSaid: slot("serverSaid"),
   /** The same of pasta or slirp4netns. */
   uplinkSaid: slot("uplinkSaid"),
-} as const;
-
-/** Kinds of message on the control socket. */
-export const message = {
-  /** The payload's execve succeeded. */
-  ready: 1,
-  /** The payload stopped: the signal. */
-  stopped: 2,
-  /** The payload ended: the status that wait4(2) gave. */
-  exited: 3,
-  /** The pty's outer side comes with it, as SCM_RIGHTS. */
-  terminal: 4,
-  /** The payload goes on after a stop; says no more than that the monitor must not sleep. */
-  continued: 5,
-  /** The listener of the payload's filter comes with it; the answer, the same, that it was handed on. */
-  listener: 6,
-  /** The listener of the filter that watches changes of owners comes with it. */
-  owners: 7,
-  /** The set-up is done, and memory can be limited; the answer is a byte on the release pipe. */
-  limits: 8,
-  /** A namespace that the init has made comes with it; the value is its number among `lateTypes`. */
-  namespace: 9,
-  /** From an early payload to the init: its network namespace comes with it. */
-  network: 10,
-  /** The answer. */
-  go: 11,
-  /** The record is to be written; the answer is a byte on the release pipe. */
-  record: 12,
-} as const;
-
-/** Bytes of a control message: two words. */
-export const recordSize = 16;
-
-/** Failures that no errno stands for; above every errno, and below 255: launch/lower/text/failure-texts.ts. */
-export const pseudoErrno = {
-  /** A helper program exited with an error, having said why on stderr. */
-  helperFailed: 200,
-  /** The file is there, what should interpret it is not. */
-  noInterpreter: 201,
-  /** What should be a procfs is none. */
-  notProc: 202,
-  /** What should be /dev/null is another file. */
-  notNull: 203,
-  /** A directory would be mounted over a file, or a file over a directory. */
-  otherType: 204,
-  /** fuse-overlayfs ended while the sandbox lived. */
-  serverEnded: 205,
-  /** A sandbox of that name is running. */
-  nameTaken: 206,
-  /** pasta or slirp4netns ended while it was waited for. */
-  uplinkEnded: 207,
-  /** slirp4netns would not forward a port. */
-  portRefused: 208,
-  /** A sandbox on the network has that address. */
-  addressTaken: 209,
-  /** Every address of the network is a sandbox's. */
-  networkFull: 210,
-  /** systemd did not start the scope, and said why. */
-  scopeRefused: 211,
-  /** The sandbox whose namespaces were to be joined has ended. */
-  joinedEnded: 212,
-  /** What should be a network namespace is none. */
-  notNetwork: 213,
-  /** Another monitor has the sandbox. */
-  isRunning: 214,
-  /** The monitor of a sandbox ended without telling how. */
-  monitorEnded: 215,
-  /** No more may be attached. */
-  clientsFull: 216,
-  /** The sandbox to be entered, or to be joined, is being set up. */
-  notUp: 217,
-  /** A path of the sandbox's leads to no terminals, whatever was put there. */
-  notTerminals: 218,
 } as const;
 
 export function context(plan: Plan, again: Again | null = null): Context {
@@ -243,25 +171,6 @@ export function actionOf<K extends Action["kind"]>({ plan }: Pick<Context, "plan
 /** Its number, -1 where there is none. */
 export function stepOf({ plan }: Pick<Context, "plan">, kind: Action["kind"]): number {
   return plan.steps.findIndex(({ action }) => action.kind === kind);
-}
-
-/** Sends a message from inside to the monitor, or by another socket. */
-export function tell(
-  { b, memory }: Context,
-  kind: keyof typeof message,
-  value: Value,
-  to = s.controlInside,
-): void {
-  b.store(8, memory.record, 0, message[kind]);
-  b.store(8, memory.record, 8, value);
-  b.ignore("who is not there is about to be noticed, or all to be killed", "sendto", [
-    to,
-    memory.record,
-    recordSize,
-    k("MSG_NOSIGNAL"),
-    0,
-    0,
-  ]);
 }
 
 /** How many fds from 3 on the payload inherits. */

@@ -7,7 +7,8 @@ import type { ActionOf } from "../../spec/step.js";
 import { at, slot } from "../machine/builder.js";
 import { k, minus, noFollow } from "../machine/constants.js";
 import type { Address } from "../machine/ir.js";
-import { actionOf, type Context, failWithResult, pseudoErrno, s } from "./context.js";
+import { actionOf, type Context, failWithResult, s } from "./context.js";
+import { pseudoErrno } from "./pseudo-errno.js";
 
 type Open = ActionOf<"openJoined">;
 type OfSandbox = Extract<Open["from"], { kind: "sandbox" }>;

@@ -2,7 +2,8 @@
 import { at } from "../machine/builder.js";
 import { k } from "../machine/constants.js";
 import type { Address, Slot, Value } from "../machine/ir.js";
-import { type Context, call, message, recordSize, s } from "./context.js";
+import { type Context, call, recordSize, s } from "./context.js";
+import { message } from "./messages.js";
 
 /** Places in `scratch`, behind the header itself. */
 const iovecOffset = 64;

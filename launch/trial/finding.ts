@@ -1,6 +1,6 @@
 /** What is said about one thing that a host may offer. */
 import { errnoNumbers } from "../../spec/linux.js";
-import { pseudoErrno } from "../lower/context.js";
+import { pseudoErrno } from "../lower/pseudo-errno.js";
 import type { Facts } from "./facts.js";
 import type { TrialName } from "./list.js";
 import type { Outcome } from "./program.js";

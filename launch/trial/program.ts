@@ -4,7 +4,7 @@
  */
 import type { ActionOf } from "../../spec/step.js";
 import { type Context, context, s } from "../lower/context.js";
-import { mapIds } from "../lower/handshake.js";
+import { mapIds } from "../lower/id-maps.js";
 import { textSubroutines } from "../lower/text/text.js";
 import { type Builder, constant, slot } from "../machine/builder.js";
 import { type ConstantName, k, signo } from "../machine/constants.js";

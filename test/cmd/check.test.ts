@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import * as assert from "uvu/assert";
 import { renderJson, renderText } from "../../cmd/check.js";
 import { screenOf } from "../../cmd/screen.js";
-import { pseudoErrno } from "../../launch/lower/context.js";
+import { pseudoErrno } from "../../launch/lower/pseudo-errno.js";
 import type { Facts } from "../../launch/trial/facts.js";
 import type { Finding } from "../../launch/trial/finding.js";
 import { findings, verdict } from "../../launch/trial/findings.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as assert from "uvu/assert";
 import { probe } from "../../launch/facts/probe.js";
-import { pseudoErrno } from "../../launch/lower/context.js";
+import { pseudoErrno } from "../../launch/lower/pseudo-errno.js";
 import { slot } from "../../launch/machine/builder.js";
 import { k, signo } from "../../launch/machine/constants.js";
 import { compile } from "../../launch/machine/link.js";

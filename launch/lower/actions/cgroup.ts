@@ -10,8 +10,8 @@ import {
   openCgroup,
 } from "../cgroup/cgroup.js";
 import { startScope } from "../cgroup/dbus.js";
-import { tell } from "../context.js";
 import { awaitMonitor } from "../handshake.js";
+import { tell } from "../messages.js";
 import type { Lowering } from "../steps.js";
 
 export const cgroupSteps: Lowering<CgroupAction> = {

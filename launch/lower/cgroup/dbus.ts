@@ -8,8 +8,9 @@ import type { ActionOf } from "../../../spec/step.js";
 import { at, constant, slot } from "../../machine/builder.js";
 import { k } from "../../machine/constants.js";
 import type { Address, Slot, Value } from "../../machine/ir.js";
-import { actionOf, type Context, pseudoErrno, s } from "../context.js";
+import { actionOf, type Context, s } from "../context.js";
 import { socketAddress } from "../payload/listener.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 import { idLength, idOf } from "../text/id.js";
 
 type StartScope = ActionOf<"startScope">;

@@ -11,12 +11,14 @@ import type { ActionOf } from "../../../spec/step.js";
 import { slot } from "../../machine/builder.js";
 import { k, minus, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { actionOf, type Context, failWithResult, pseudoErrno, s, stepOf } from "../context.js";
-import { endWithMonitor, forgetSignals, unblockSignals } from "../handshake.js";
+import { actionOf, type Context, failWithResult, s, stepOf } from "../context.js";
+import { endWithMonitor } from "../handshake.js";
 import { closeRecord, joinedRecord, openRecord, requireLocked } from "../joined.js";
 import { namespaceFiles } from "../namespaces.js";
 import { events, type PollTable } from "../poll.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 import { failure } from "../shared.js";
+import { forgetSignals, unblockSignals } from "../signals.js";
 
 const program = slot("programFd");
 const memory = slot("memoryFd");

@@ -6,7 +6,8 @@ import { addLinkName, addVeth, deleteLink, hole, text, u32 } from "../../../netn
 import type { Attachment } from "../../../spec/actions/networks.js";
 import { minus } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { type Context, pseudoErrno, s } from "../context.js";
+import { type Context, s } from "../context.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 import { hexName, hexOf, low, madeMacOf, type Six, setLow } from "./link-text.js";
 import {
   addressOf,

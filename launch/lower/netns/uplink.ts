@@ -13,7 +13,7 @@ import { k, signo } from "../../machine/constants.js";
 import type { Address, Slot } from "../../machine/ir.js";
 import { type Context, s } from "../context.js";
 import { leaveCaller } from "../fds.js";
-import { unblockSignals } from "../handshake.js";
+import { unblockSignals } from "../signals.js";
 import { compose, type Piece } from "../text/text.js";
 import { loadHostPort } from "./ports.js";
 

@@ -1,7 +1,8 @@
 /** The search for the command in PATH, and execve(2). */
 import { slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
-import { type Context, failWithResult, pseudoErrno, s, scratchSize } from "../context.js";
+import { type Context, failWithResult, s, scratchSize } from "../context.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 import { leaveFailure, putShared } from "../shared.js";
 import { byte, cursor, entry, other, same, vector } from "./vectors.js";
 

@@ -8,7 +8,8 @@ import type { ActionOf } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, noFollow, openLink } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { type Context, pseudoErrno, regularFile, s } from "../context.js";
+import { type Context, regularFile, s } from "../context.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 import { sendFd } from "../rights.js";
 import { append, compose, type Piece, writeText } from "../text/text.js";
 

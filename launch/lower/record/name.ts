@@ -2,8 +2,9 @@
 import { at, slot } from "../../machine/builder.js";
 import { k, minus, noFollow } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { type Context, failWithResult, pseudoErrno, s, textSize } from "../context.js";
+import { type Context, failWithResult, s, textSize } from "../context.js";
 import { l } from "../life/life.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 import { branchUnlessSame } from "../rootfs/filesystem.js";
 import { compose } from "../text/text.js";
 import { directory, record, recordStep, sandboxName, temporary } from "./place.js";

@@ -9,10 +9,11 @@
  */
 import { k, minus } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { actionOf, type Context, failWithResult, message, octal, s } from "../context.js";
+import { actionOf, type Context, failWithResult, octal, s } from "../context.js";
 import { messageKind, received } from "../control.js";
 import { mapsItself, releaseInit } from "../handshake.js";
 import { lifeOf } from "../life/life.js";
+import { message } from "../messages.js";
 import { openNamespaces } from "../namespaces.js";
 import { openOwnDirectory } from "../own-directory.js";
 import { failure, readFailure } from "../shared.js";

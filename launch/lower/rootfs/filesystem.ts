@@ -4,7 +4,8 @@ import type { ActionOf } from "../../../spec/step.js";
 import { constant, slot } from "../../machine/builder.js";
 import { k, minus } from "../../machine/constants.js";
 import type { Address, Value } from "../../machine/ir.js";
-import { type Context, failWithResult, octal, pseudoErrno, s } from "../context.js";
+import { type Context, failWithResult, octal, s } from "../context.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 
 const fd = slot("fd");
 const index = slot("index");

@@ -13,11 +13,13 @@ import type { ActionOf } from "../../../spec/step.js";
 import { at, slot } from "../../machine/builder.js";
 import { childFlags, k, signo } from "../../machine/constants.js";
 import type { Slot } from "../../machine/ir.js";
-import { actionOf, type Context, pseudoErrno, s, stepOf } from "../context.js";
+import { actionOf, type Context, s, stepOf } from "../context.js";
 import { leaveCaller } from "../fds.js";
 import { leaveGuard } from "../guard.js";
-import { mapIds, unblockSignals } from "../handshake.js";
+import { mapIds } from "../id-maps.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 import { failure } from "../shared.js";
+import { unblockSignals } from "../signals.js";
 import { makeDirectories } from "./filesystem.js";
 import { arrangeLayers, fdMessage, fdOffset, fuseNumber, openPlaces } from "./served.js";
 

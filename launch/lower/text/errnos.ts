@@ -1,6 +1,6 @@
 /** Errnos in words, for messages of the program's: launch/lower/text/failure-texts.ts. */
 import { errnoNumbers, errnoTexts } from "../../../spec/linux.js";
-import { pseudoErrno } from "../context.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 
 /** The errnos that the system calls of a set-up can give; another is shown by number. */
 const told: readonly string[] = [

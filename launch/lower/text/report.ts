@@ -6,7 +6,8 @@
 import { errnoNumbers } from "../../../spec/linux.js";
 import { slot } from "../../machine/builder.js";
 import type { Slot, Value } from "../../machine/ir.js";
-import { actionOf, type Context, pseudoErrno, s, stepOf } from "../context.js";
+import { actionOf, type Context, s, stepOf } from "../context.js";
+import { pseudoErrno } from "../pseudo-errno.js";
 import { failure } from "../shared.js";
 import { appendErrno, findText, found, textOf } from "./failure-texts.js";
 import { appendSaid } from "./said.js";

@@ -3,7 +3,7 @@ import type { ActionOf } from "../../../../spec/step.js";
 import { slot } from "../../../machine/builder.js";
 import { k, signo } from "../../../machine/constants.js";
 import { type Context, s } from "../../context.js";
-import { unblockSignals } from "../../handshake.js";
+import { unblockSignals } from "../../signals.js";
 import { composeAddress } from "./messages.js";
 
 /** The socket to the monitor. */

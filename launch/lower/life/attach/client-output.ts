@@ -1,7 +1,8 @@
 /** What a client gets from the monitor: the sandbox's output, which it shows, and its end. */
 import { at, slot } from "../../../machine/builder.js";
 import { k, minus } from "../../../machine/constants.js";
-import { type Context, pseudoErrno, s } from "../../context.js";
+import { type Context, s } from "../../context.js";
+import { pseudoErrno } from "../../pseudo-errno.js";
 import { chunkSize } from "../chunk.js";
 import { socket } from "./client-connect.js";
 import { tag } from "./messages.js";
