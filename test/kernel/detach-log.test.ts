@@ -130,7 +130,7 @@ for (const [when, around] of [
   const what = `a full disk${when}: the payload goes on, what is missing is told, the end is kept`;
   test.needs(requirements, what, async () => {
     const signs = temporaryDirectory("log-signs");
-    // The monitor may still read what is in the pipe when the shell has written all.
+    // The monitor may still read what is in the pipe when the shell has written all: then it is not asleep.
     const waiting = (name: string) =>
       `until [ -e /signs/${name} ]; do sleep 0.05; done; echo ${name}`;
     const sandbox = await background(
@@ -143,7 +143,16 @@ for (const [when, around] of [
     cd / && mount -t tmpfs -o size=256k,mode=700 none ${sandbox.directory} && cd ${sandbox.directory} || exit 1
     setpriv --inh-caps=-all --ambient-caps=-all ${around} ${program} &
     until [ -e ${signs}/said ]; do sleep 0.05; done
-    sleep 0.7
+    asleep() {
+      found=
+      for process in /proc/[0-9]*; do
+        [ "$(readlink $process/exe)" = ${program} ] || continue
+        grep -q "^State:.S" $process/status || return 1
+        found=1
+      done
+      [ "$found" ]
+    }
+    until asleep; do sleep 0.1; done
     tail -n 1 log
     : >log
     touch ${signs}/later
