@@ -16,6 +16,7 @@ import {
   serving,
   soon,
   trafficOf,
+  triesBy,
   type World,
 } from "../support/world.js";
 
@@ -53,7 +54,7 @@ for (const [helper, without] of [
     const ask = (...rest: string[]) => said(world.remote, trafficOf(...rest));
     assert.is(await ask("who", "tcp", here.ipv4, "8080"), remote.ipv4);
     assert.is(await ask("who", "udp", here.ipv4, "8080"), remote.ipv4);
-    assert.is(await ask("echo", here.ipv4, "8080", fewMegabytes), "same");
+    assert.is(await ask("echo", here.ipv4, "8080", fewMegabytes, triesBy(helper)), "same");
     if (helper === "pasta") {
       assert.is(await ask("who", "tcp", here.ipv6, "8080"), remote.ipv6);
       assert.is(await ask("who", "udp", here.ipv6, "8080"), remote.ipv6);
@@ -70,7 +71,7 @@ for (const [helper, without] of [
     const options = [...networks, "-p", "8081:80"];
     assert.is(await from(options, "who", "tcp", remote.ipv4, "80"), here.ipv4);
     assert.is(await from(options, "who", "udp", remote.ipv4, "80"), here.ipv4);
-    assert.is(await from(options, "echo", remote.ipv4, "80", megabytes), "same");
+    assert.is(await from(options, "echo", remote.ipv4, "80", megabytes, triesBy(helper)), "same");
     const gateway = helper === "pasta" ? remote.ipv4 : "10.0.2.2";
     for (const address of ["127.0.0.1", gateway]) {
       assert.match(await from(options, "who", "tcp", address, "82", soon), closed);
@@ -91,7 +92,10 @@ for (const [helper, without] of [
     assert.is(await from(["--network=one"], "who", "tcp", remote.ipv4, "80"), here.ipv4);
     assert.is(await from(["--network=one"], "who", "udp", remote.ipv4, "80"), here.ipv4);
     assert.is(await from(["--network=one"], "who", "tcp", remote.ipv6, "80"), here.ipv6);
-    assert.is(await from(["--network=one"], "echo", remote.ipv4, "80", megabytes), "same");
+    assert.is(
+      await from(["--network=one"], "echo", remote.ipv4, "80", megabytes, triesBy(helper)),
+      "same",
+    );
     assert.is(await from(["--network=closed"], "who", "tcp", remote.ipv4, "80"), "ENETUNREACH");
     await serving([...world.here, ...trafficOf("serve", "82")]);
     const gateway = helper === "pasta" ? remote.ipv4 : "10.0.2.2";

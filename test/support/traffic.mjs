@@ -7,13 +7,16 @@
  * - `who tcp|udp ADDRESS PORT [SECONDS]`: prints what the server says, or the error's code, or `ETIMEDOUT` after
  *   so long. It waits for an answer that is to come on a busy machine as well, where nothing else is said.
  * - `who unix NAME`, of an abstract socket that `serve` has too, by the name `sbx-PORT`.
- * - `echo ADDRESS PORT BYTES`: sends random bytes and takes as many back; prints `same` if they are the same.
+ * - `echo ADDRESS PORT BYTES [TRIES]`: sends random bytes and takes as many back; prints `same` if they are the same. Where
+ *   nothing moves any more it begins anew, as often as is said: pasta stalls now and then (test/kernel/uplink.test.ts).
  */
 import { createHash, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, createServer, isIPv6 } from "node:net";
 
 const patienceSeconds = 25;
+/** After so long nothing moves any more. */
+const stallMs = 10_000;
 /** A datagram may be lost. */
 const againMs = 1000;
 /** How many bytes are to come is said in as many digits. */
@@ -77,7 +80,7 @@ function who(protocol, address, port, seconds) {
   });
 }
 
-function echo(address, port, size) {
+function echo(address, port, size, tries) {
   const sent = createHash("sha256");
   const received = createHash("sha256");
   const socket = connect(port, address);
@@ -95,11 +98,16 @@ function echo(address, port, size) {
   socket.on("data", (bytes) => received.update(bytes));
   socket.on("error", ({ code }) => print(code));
   socket.on("end", () => print(sent.digest("hex") === received.digest("hex") ? "same" : "differ"));
+  socket.setTimeout(stallMs, () => {
+    socket.destroy();
+    if (tries > 1) echo(address, port, size, tries - 1);
+    else print("ETIMEDOUT");
+  });
   fill();
 }
 
 if (what === "serve") serve(Number(words[0]));
 else if (what === "who")
   who(words[0], words[1], Number(words[2]), Number(words[3] ?? patienceSeconds));
-else if (what === "echo") echo(words[0], Number(words[1]), Number(words[2]));
+else if (what === "echo") echo(words[0], Number(words[1]), Number(words[2]), Number(words[3] ?? 1));
 else throw new Error(`no such traffic: ${what}`);

@@ -90,6 +90,9 @@ const timeoutMs = 4 * patienceMs;
 /** For `who`, where no answer must come: these seconds are waited in full. */
 export const soon = "3";
 
+/** How often traffic.mjs may send by a helper what stalls: pasta does now and then, whoever has started it. */
+export const triesBy = (helper: string): string => (helper === "pasta" ? "4" : "1");
+
 const traffic = join(import.meta.dirname, "traffic.mjs");
 /** Arguments of traffic.mjs, as a command. */
 export const trafficOf = (...words: readonly string[]) => [process.execPath, traffic, ...words];
