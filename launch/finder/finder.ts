@@ -3,7 +3,7 @@
  * line, where that is kept and everything is still as it was when it was made. Otherwise it becomes the
  * launcher, which has Node compile. The launcher, where it is what was started, becomes the finder first.
  *
- * A shell could find a program as fast. But it cannot see who may write to a directory, and between a
+ * A shell could find a program as well. But it cannot see who may write to a directory, and between a
  * test of its and the execution somebody could put another file there; here every directory on the way
  * is one that nobody else can change.
  */
